@@ -1,0 +1,52 @@
+//! JSON as the wire has it: read strictly (protocol § 1), written canonically (RFC 8785).
+//!
+//! Writing: our structs declare their fields in JCS order and hold only strings, integers, bools,
+//! nulls, arrays and such structs; then serde_json's compact output *is* JCS (property-tested
+//! against `serde_json_canonicalizer`). Floats never occur.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::problem::{FieldError, ProblemCode};
+
+/// The canonical bytes of a value whose fields are declared in JCS order.
+#[must_use]
+pub fn canonical<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    // Serialising to memory fails only for maps with non-string keys, and no wire type has a map.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// Reads one JSON text as `T`: duplicate keys, unknown fields (as `T` says), numbers for strings,
+/// invalid UTF-8, trailing bytes and nesting deeper than 128 are refused.
+///
+/// # Errors
+/// The first place at fault, as a pointer and a reason.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer_of(error.path());
+        malformed(pointer, &error.into_inner())
+    })?;
+    reader.end().map_err(|error| malformed(String::new(), &error))?;
+    Ok(value)
+}
+
+fn malformed(pointer: String, error: &serde_json::Error) -> FieldError {
+    FieldError { code: ProblemCode::Malformed, detail: error.to_string(), pointer }
+}
+
+fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}

@@ -1,0 +1,39 @@
+//! The bytes of the alliance protocol: whatever crosses a trust boundary, and nothing else.
+//!
+//! | what | where | follows |
+//! | --- | --- | --- |
+//! | decimals, names, ids, times and their limits | [`decimal`], [`names`], [`ids`], [`time`], [`limits`] | protocol § 1 |
+//! | strict reading and canonical writing of JSON | [`json`] | RFC 8259, RFC 8785 |
+//! | the one table of problem codes | [`problem`] | RFC 9457 |
+//! | quotes, transactions, links, receipts and their pages | [`quote`], [`transaction`], [`link`], [`receipt`], [`corridor`], [`program`] | protocol § 3 to § 5 |
+//! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
+//! | keys, key lists and signatures | [`keys`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
+//! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
+//!
+//! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
+//! in, so that every function here gives the same answer on every machine, for years.
+
+pub mod arithmetic;
+pub mod content_digest;
+pub mod corridor;
+pub mod decimal;
+pub mod encoding;
+pub mod http_signature;
+pub mod ids;
+pub mod json;
+pub mod jws;
+pub mod keys;
+pub mod limits;
+pub mod link;
+pub mod merkle;
+pub mod names;
+pub mod note;
+#[cfg(feature = "openapi")]
+mod openapi;
+pub mod problem;
+pub mod program;
+pub mod quote;
+pub mod receipt;
+pub mod time;
+pub mod tlog_proof;
+pub mod transaction;

@@ -1,0 +1,75 @@
+//! Schemas of the wire's own types, for the OpenAPI document. Only built for the gateway.
+
+use std::borrow::Cow;
+
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::decimal::Decimal;
+use crate::encoding::Hash;
+use crate::ids::{Id, Kind};
+use crate::keys::Kid;
+use crate::names::{
+    AllianceId, Corridor, Currency, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym,
+    ReasonCode, SourceReference,
+};
+use crate::time::Timestamp;
+
+fn text(pattern: &str, description: &str, example: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(pattern))
+        .description(Some(description))
+        .examples([serde_json::Value::from(example)])
+        .build()
+        .into()
+}
+
+macro_rules! texts {
+    ($($type:ty, $name:literal, $pattern:literal, $description:literal, $example:literal;)*) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                text($pattern, $description, $example)
+            }
+        }
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
+        }
+    )*};
+}
+
+texts! {
+    Decimal, "Decimal", r"^(0|[1-9][0-9]*)(\.[0-9]{0,5}[1-9])?$", "A plain decimal in its one shortest spelling, in a string.", "49.5";
+    Hash, "Sha256", "^[0-9a-f]{64}$", "SHA-256 in lower-case hex.", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    Kid, "Kid", "^[A-Za-z0-9_-]{43}$", "RFC 7638 thumbprint of an Ed25519 public key.", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    AllianceId, "AllianceId", "^[a-z0-9][a-z0-9-]{1,30}$", "An alliance.", "demo";
+    Corridor, "Corridor", "^[a-z0-9-]+~[a-z0-9-]+$", "The unordered pair of partners that shares one chain of receipts.", "aurora-air~borealis-coffee";
+    Currency, "Currency", "^[A-Z]{3}$", "An ISO 4217 code.", "CNY";
+    IdempotencyKey, "IdempotencyKey", "^[ -~]{1,255}$", "Makes a repeated request harmless.", "order-2026-000117";
+    MemberRef, "MemberRef", "^[A-Za-z0-9._:-]{1,64}$", "A brand's own id for its member.", "A-1001";
+    PartnerId, "PartnerId", "^[a-z0-9][a-z0-9-]{1,30}$", "A brand.", "aurora-air";
+    ProgramId, "ProgramId", "^[a-z0-9][a-z0-9-]{1,30}$", "One loyalty currency of one partner.", "aurora";
+    Pseudonym, "Pseudonym", "^[0-9a-f]{64}$", "A member as seen in one corridor.", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    ReasonCode, "ReasonCode", "^[a-z0-9_]{1,40}$", "Why a transaction is reversed.", "customer_request";
+    SourceReference, "SourceReference", "^[ -~]{1,255}$", "The caller's own reference, unique per partner.", "order-117";
+    Timestamp, "Timestamp", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", "RFC 3339, UTC, exactly three decimals.", "2026-11-23T04:05:06.789Z";
+}
+
+impl<K: Kind> PartialSchema for Id<K> {
+    fn schema() -> RefOr<Schema> {
+        text(
+            &format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", K::PREFIX),
+            "A TypeID: prefix, underscore, 26 characters of base32 over a UUIDv7.",
+            &format!("{}_01h455vb4pex5vsknk084sn02q", K::PREFIX),
+        )
+    }
+}
+
+impl<K: Kind> ToSchema for Id<K> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("{}Id", K::PREFIX))
+    }
+}

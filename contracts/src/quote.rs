@@ -1,0 +1,227 @@
+//! Quotes: terms that stand until they expire (protocol § 4).
+
+use serde::{Deserialize, Serialize};
+
+use crate::decimal::Decimal;
+use crate::ids::QuoteId;
+use crate::names::{AllianceId, Currency, MemberRef, PartnerId, ProgramId};
+use crate::problem::Problem;
+use crate::time::Timestamp;
+
+/// What kind of order a transaction performs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TransactionKind {
+    /// Points of one program for points of another, same person.
+    Exchange,
+    /// Points for goods or a benefit of another brand.
+    Redemption,
+    /// Another brand's points for the customer of a shop.
+    Accrual,
+    /// All or part of an earlier transaction, turned round.
+    Reversal,
+    /// The outcome of a dispute, write-off, share or payment.
+    Adjustment,
+}
+
+impl TransactionKind {
+    /// As it stands on the wire and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exchange => "exchange",
+            Self::Redemption => "redemption",
+            Self::Accrual => "accrual",
+            Self::Reversal => "reversal",
+            Self::Adjustment => "adjustment",
+        }
+    }
+
+    /// The kind of a stored text.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        [Self::Exchange, Self::Redemption, Self::Accrual, Self::Reversal, Self::Adjustment]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A side of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// What is given.
+    Source,
+    /// What arrives.
+    Target,
+}
+
+/// A member's account in a program.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MemberAccount {
+    /// The brand's own id for its member.
+    pub member: MemberRef,
+    /// The program.
+    pub program: ProgramId,
+}
+
+/// An amount told in one side's points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SideAmount {
+    /// In whose points.
+    pub side: Side,
+    /// How many.
+    pub value: Decimal,
+}
+
+/// Body of `POST /v1/quotes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct QuoteRequest {
+    /// How much, told on one side.
+    pub amount: SideAmount,
+    /// What kind of order.
+    pub kind: TransactionKind,
+    /// Whose points are given.
+    pub source: MemberAccount,
+    /// Whose points arrive.
+    pub target: MemberAccount,
+}
+
+/// Body of `POST /v1/quotes/batch`: up to 1,000 requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct QuoteBatchRequest {
+    /// What is asked for, in order.
+    pub quotes: Vec<QuoteRequest>,
+}
+
+/// One side of a quote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct QuoteSide {
+    /// Points.
+    pub amount: Decimal,
+    /// The member as the caller named it; in the token, sealed for the gateway.
+    pub member: String,
+    /// The brand.
+    pub partner: PartnerId,
+    /// The program.
+    pub program: ProgramId,
+}
+
+/// The rate an order is computed at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// The board it stands on.
+    pub board: u32,
+    /// Fee rate, below one.
+    pub fee: Decimal,
+    /// Settlement currency per source point.
+    pub source_value: Decimal,
+    /// Settlement currency per target point.
+    pub target_value: Decimal,
+}
+
+/// Who owes what to whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Settlement {
+    /// Who is owed the net.
+    pub creditor: PartnerId,
+    /// In which currency.
+    pub currency: Currency,
+    /// Who owes.
+    pub debtor: PartnerId,
+    /// Owed to the alliance for its service.
+    pub fee: Decimal,
+    /// `net + fee + remainder`.
+    pub gross: Decimal,
+    /// Owed to the creditor.
+    pub net: Decimal,
+    /// Owed to the alliance's rounding account.
+    pub remainder: Decimal,
+}
+
+/// Answer of `POST /v1/quotes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Quote {
+    /// Until when the terms stand.
+    pub expires_at: Timestamp,
+    /// Its id.
+    pub id: QuoteId,
+    /// What kind of order it is for.
+    pub kind: TransactionKind,
+    /// The rate.
+    pub rate: Rate,
+    /// Who will owe what; none within one partner.
+    pub settlement: Option<Settlement>,
+    /// What is given.
+    pub source: QuoteSide,
+    /// What arrives.
+    pub target: QuoteSide,
+    /// The terms as the gateway signed them: hand this in to perform the order.
+    pub token: String,
+}
+
+/// One result of a batch of quotes: either member is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct QuoteResult {
+    /// Why there is no quote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+    /// The quote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Quote>,
+    /// The status that the request alone would have had.
+    pub status: u16,
+}
+
+/// Answer of `POST /v1/quotes/batch`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct QuoteBatch {
+    /// In the order of the requests.
+    pub results: Vec<QuoteResult>,
+}
+
+/// What a quote's token says (`typ` `alliance-quote+jws`); JCS order.
+///
+/// It is the answer without `token`, each `member` sealed for the gateway, plus the alliance and
+/// the caller, so that any gateway of the alliance can honour it and nobody else can use it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuoteClaims {
+    /// The alliance that offered it.
+    pub alliance: AllianceId,
+    /// The partner it was offered to.
+    pub caller: PartnerId,
+    /// Until when it stands.
+    pub expires_at: Timestamp,
+    /// Its id.
+    pub id: QuoteId,
+    /// What kind of order it is for.
+    pub kind: TransactionKind,
+    /// The rate.
+    pub rate: Rate,
+    /// Who will owe what.
+    pub settlement: Option<Settlement>,
+    /// What is given; member sealed.
+    pub source: QuoteSide,
+    /// What arrives; member sealed.
+    pub target: QuoteSide,
+}
