@@ -1,0 +1,288 @@
+//! The audit: recomputes balances, positions and chains from the receipts, and says where the books
+//! differ. Pure: receipts and books are handed in, in order; `inspection` reads them from a store.
+//!
+//! Checked: every receipt verifies (signature, canonical bytes, chain, time, its lines against its
+//! terms), every balance is its opening and the postings, every account the sum of its postings,
+//! every asset sums to zero, a receipt exists exactly where its transaction completed, reversals
+//! add up to what the originals say was reversed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use alliance_contracts::arithmetic::Reversed;
+use alliance_contracts::encoding::Hash;
+use alliance_contracts::ids::TransactionId;
+use alliance_contracts::jws::{self, JwsType};
+use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::limits::MONEY_SCALE;
+use alliance_contracts::merkle::{self, Frontier};
+use alliance_contracts::names::{Corridor, ProgramId};
+use alliance_contracts::quote::TransactionKind;
+use alliance_contracts::receipt::{self, Account, Asset, Receipt};
+use alliance_contracts::time::Timestamp;
+
+use crate::alliance::Definition;
+use crate::command::MemberNo;
+use crate::receipts::StoredReceipt;
+
+/// A difference: where, and what is there instead of what should be.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// What it is about (`receipt aurora-air~borealis-coffee 17`, `member 42`, …).
+    pub place: String,
+    /// What is wrong.
+    pub finding: String,
+}
+
+/// Recomputes one alliance's books.
+pub struct Auditor<'a> {
+    keys: &'a TrustedKeys,
+    scales: BTreeMap<ProgramId, u32>,
+    chain: Option<Chain>,
+    accounts: BTreeMap<(Account, Asset), i128>,
+    members: HashMap<MemberNo, i128>,
+    openings: BTreeMap<ProgramId, i128>,
+    receipts: HashMap<TransactionId, (Corridor, u64)>,
+    reversed: HashMap<TransactionId, Reversed>,
+    findings: Vec<Finding>,
+    counted: u64,
+}
+
+struct Chain {
+    corridor: Corridor,
+    seq: u64,
+    head: Hash,
+    completed_at: Timestamp,
+    frontier: Frontier,
+}
+
+/// Findings beyond this are counted, not kept: a broken database must not exhaust memory.
+const FINDINGS_KEPT: usize = 1_000;
+
+impl<'a> Auditor<'a> {
+    /// An auditor of an alliance with these programs, trusting these gateway keys.
+    #[must_use]
+    pub fn new(definition: &Definition, keys: &'a TrustedKeys) -> Self {
+        Self {
+            keys,
+            scales: definition.programs.iter().map(|p| (p.program.clone(), p.scale)).collect(),
+            chain: None,
+            accounts: BTreeMap::new(),
+            members: HashMap::new(),
+            openings: BTreeMap::new(),
+            receipts: HashMap::new(),
+            reversed: HashMap::new(),
+            findings: Vec::new(),
+            counted: 0,
+        }
+    }
+
+    fn find(&mut self, place: impl Into<String>, finding: impl Into<String>) {
+        if self.findings.len() < FINDINGS_KEPT {
+            self.findings.push(Finding { place: place.into(), finding: finding.into() });
+        }
+    }
+
+    /// The next receipt of the corridor being read; `members` are its source's and target's.
+    pub fn receipt(&mut self, stored: &StoredReceipt, members: [Option<MemberNo>; 2]) {
+        self.counted += 1;
+        let place = format!("receipt {} {}", stored.corridor, stored.seq);
+        match self.checked(stored) {
+            Err(finding) => self.find(place, finding),
+            Ok(receipt) => self.post(&place, &receipt, members),
+        }
+        self.receipts.insert(stored.transaction, (stored.corridor.clone(), stored.seq));
+    }
+
+    fn checked(&mut self, stored: &StoredReceipt) -> Result<Receipt, String> {
+        let key = self.keys.find(&stored.kid).ok_or("signed by a key that is not in the list")?;
+        let input = jws::signing_input(JwsType::Receipt, &stored.kid, &stored.payload);
+        let verified = key.public.verify(&input, &stored.signature);
+        let parsed = receipt::parse(&stored.payload);
+        self.follow(stored, parsed.as_ref().ok())?;
+        verified.map_err(|_| "its signature does not verify")?;
+        let receipt = parsed.map_err(|error| error.to_string())?;
+        if !key.valid_at(receipt.completed_at) {
+            return Err("signed by a key that was not in force".to_owned());
+        }
+        if receipt.corridor != stored.corridor || receipt.seq != stored.seq {
+            return Err("stored under another place than it names".to_owned());
+        }
+        if receipt.transaction != stored.transaction {
+            return Err("stored under another transaction than it names".to_owned());
+        }
+        Ok(receipt)
+    }
+
+    /// Moves the chain on, whatever the receipt is worth, so that one bad one is one finding.
+    fn follow(&mut self, stored: &StoredReceipt, parsed: Option<&Receipt>) -> Result<(), String> {
+        let begins = self.chain.as_ref().is_none_or(|chain| chain.corridor != stored.corridor);
+        if begins {
+            self.chain = Some(Chain {
+                corridor: stored.corridor.clone(),
+                seq: 0,
+                head: Hash::ZERO,
+                completed_at: Timestamp::from_millis(i64::MIN),
+                frontier: Frontier::new(),
+            });
+        }
+        let Some(chain) = self.chain.as_mut() else { return Ok(()) };
+        let (expected, prev, before) = (chain.seq + 1, chain.head, chain.completed_at);
+        chain.seq = stored.seq;
+        chain.head = Hash::of(&stored.payload);
+        chain.frontier.push(merkle::leaf_hash(&stored.payload));
+        if stored.seq != expected {
+            return Err(format!("out of sequence: {expected} should stand here"));
+        }
+        let Some(receipt) = parsed else { return Ok(()) };
+        chain.completed_at = receipt.completed_at.max(before);
+        if receipt.prev != prev {
+            return Err("prev is not the hash of the receipt before it".to_owned());
+        }
+        if receipt.completed_at < before {
+            return Err("completed before the receipt before it".to_owned());
+        }
+        Ok(())
+    }
+
+    fn post(&mut self, place: &str, receipt: &Receipt, members: [Option<MemberNo>; 2]) {
+        for line in &receipt.postings {
+            let scale = match &line.asset {
+                Asset::Currency(_) => MONEY_SCALE,
+                Asset::Program(program) => self.scales.get(program).copied().unwrap_or(0),
+            };
+            let Some(minor) = line.amount.to_minor(scale).map(i128::from) else {
+                self.find(place, "a line has more decimals than its asset");
+                continue;
+            };
+            for (account, signed) in [(&line.debit, -minor), (&line.credit, minor)] {
+                let Account::Member(program, pseudonym) = account else {
+                    let key = (account.clone(), line.asset.clone());
+                    *self.accounts.entry(key).or_insert(0) += signed;
+                    continue;
+                };
+                let sides = [&receipt.source, &receipt.target];
+                let side =
+                    sides.iter().position(|s| s.program == *program && s.member == *pseudonym);
+                match side.and_then(|at| members[at]) {
+                    Some(member) => *self.members.entry(member).or_insert(0) += signed,
+                    None => self.find(place, "a line moves points of a member it does not name"),
+                }
+            }
+        }
+        if receipt.kind == TransactionKind::Reversal
+            && let Some(original) = receipt.reverses
+        {
+            let scale = |program| self.scales.get(program).copied().unwrap_or(0);
+            let source = receipt.source.amount.to_minor(scale(&receipt.source.program));
+            let target = receipt.target.amount.to_minor(scale(&receipt.target.program));
+            let total = self.reversed.entry(original).or_default();
+            total.source += source.unwrap_or(0);
+            total.target += target.unwrap_or(0);
+        }
+    }
+
+    /// The corridor's receipts have all been handed in: its head as the books have it.
+    pub fn head(&mut self, corridor: &Corridor, seq: u64, head: Hash, root: Hash) {
+        let place = format!("corridor {corridor}");
+        let chain = self.chain.take().filter(|chain| chain.corridor == *corridor);
+        let (last, hash, tree) = chain.map_or_else(
+            || (0, Hash::ZERO, Frontier::new().root()),
+            |chain| (chain.seq, chain.head, chain.frontier.root()),
+        );
+        if seq != last || head != hash {
+            self.find(
+                &place,
+                format!("the head says {seq} {head}, the chain ends at {last} {hash}"),
+            );
+        }
+        if root != tree {
+            self.find(&place, "the kept tree is not the tree of these receipts");
+        }
+    }
+
+    /// A transaction as the books have it; after all receipts.
+    pub fn transaction(
+        &mut self,
+        id: TransactionId,
+        place: Option<(&Corridor, u64)>,
+        reversed: Reversed,
+    ) {
+        let receipt = self.receipts.remove(&id);
+        let named = receipt.as_ref().map(|(corridor, seq)| (corridor, *seq));
+        if named != place {
+            self.find(
+                format!("transaction {id}"),
+                match named {
+                    None => "completed without a receipt",
+                    Some(_) => "its receipt stands elsewhere than it says",
+                },
+            );
+        }
+        let summed = self.reversed.remove(&id).unwrap_or_default();
+        if summed != reversed {
+            self.find(
+                format!("transaction {id}"),
+                format!("says {reversed:?} is reversed, its reversals come to {summed:?}"),
+            );
+        }
+    }
+
+    /// A member as the books have it; after all receipts.
+    pub fn member(&mut self, member: MemberNo, program: &ProgramId, opening: i64, balance: i64) {
+        *self.openings.entry(program.clone()).or_insert(0) += i128::from(opening);
+        let moved = self.members.remove(&member).unwrap_or(0);
+        let expected = i128::from(opening) + moved;
+        if expected != i128::from(balance) {
+            let place = format!("member {}", member.0);
+            self.find(place, format!("has {balance}, its postings come to {expected}"));
+        }
+        if balance < 0 {
+            self.find(format!("member {}", member.0), "has a negative balance");
+        }
+    }
+
+    /// An account as the books have it; after all receipts and members.
+    pub fn account(&mut self, account: &Account, asset: &Asset, balance: i128) {
+        let issued = match account {
+            Account::Issued(program) => self.openings.get(program).copied().unwrap_or(0),
+            _ => 0,
+        };
+        let moved = self.accounts.remove(&(account.clone(), asset.clone())).unwrap_or(0);
+        let expected = moved - issued;
+        if expected != balance {
+            let place = format!("account {account} in {asset}");
+            self.find(place, format!("has {balance}, its postings come to {expected}"));
+        }
+    }
+
+    /// Everything has been handed in: what is left over, and all findings.
+    #[must_use]
+    pub fn finish(mut self, money: &[i128]) -> (u64, Vec<Finding>) {
+        let unmatched: Vec<String> = self.receipts.keys().map(ToString::to_string).collect();
+        for id in unmatched {
+            self.find(format!("transaction {id}"), "has a receipt and is not in the books");
+        }
+        let orphans: Vec<String> = self.reversed.keys().map(ToString::to_string).collect();
+        for id in orphans {
+            self.find(format!("transaction {id}"), "is reversed and is not in the books");
+        }
+        let missing: Vec<String> = self
+            .accounts
+            .iter()
+            .filter(|(_, balance)| **balance != 0)
+            .map(|((account, asset), balance)| format!("{account} in {asset}: {balance}"))
+            .collect();
+        for account in missing {
+            self.find(format!("account {account}"), "has postings and is not in the books");
+        }
+        let strangers: Vec<i64> = self.members.keys().map(|member| member.0).collect();
+        for member in strangers {
+            self.find(format!("member {member}"), "has postings and is not in the books");
+        }
+        let sum: i128 = money.iter().sum();
+        if sum != 0 {
+            self.find("money", format!("positions, fees and rounding sum to {sum}, not to zero"));
+        }
+        (self.counted, self.findings)
+    }
+}

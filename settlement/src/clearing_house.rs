@@ -1,0 +1,438 @@
+//! The clearing house, running: store, sequencer and keys on a runtime of their own. Handlers reach
+//! it only through these methods, each of which hands its work over and waits for the answer: a
+//! connection is never opened on, nor cancelled by, somebody else's runtime.
+
+mod members;
+mod proofs;
+mod quotes;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use alliance_contracts::ids::TransactionId;
+use alliance_contracts::keys::{SigningKey, TrustedKeys};
+use alliance_contracts::names::{AllianceId, Corridor, Currency, MemberRef};
+use alliance_contracts::time::Timestamp;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::alliance::Registry;
+use crate::command::{Command, Outcome};
+use crate::sequencer::queue::{CAPACITY, Queue};
+use crate::sequencer::{Answer, Sequencer, TransactionView, Unavailable};
+use crate::store::{self, Store, StoreError, TransactionDetail};
+use crate::vault::{KEY_LEN, QuoteSealer, Vault};
+
+pub use members::{LinkView, MemberView};
+pub use proofs::{CheckpointError, ProofRefused};
+pub use quotes::OpenedToken;
+
+/// How often the registry and the quote keys are looked at. Revocations and suspensions made
+/// through another gateway take effect here within this time (T37 asks for at most 5 s).
+const POLL: Duration = Duration::from_secs(2);
+/// How often chains that have grown are given a checkpoint, so that the copy beside the keys is
+/// never more than half the protocol's minute behind.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+
+/// The clock: handed in, so that tests and sandboxes have their own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The machine's clock.
+#[must_use]
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    })
+}
+
+/// What a clearing house is started with.
+pub struct Settings {
+    /// Which alliance.
+    pub alliance: AllianceId,
+    /// Its settlement currency, until a definition has been applied.
+    pub currency: Currency,
+    /// `sqlite:PATH`, `postgres://…` or `memory:`.
+    pub database: String,
+    /// Wraps members' keys; 32 bytes, the same for every gateway of the alliance.
+    pub master_key: [u8; KEY_LEN],
+    /// Signs receipts, quotes, boards and checkpoints.
+    pub signing_key: Arc<SigningKey>,
+    /// Every gateway key that ever signed.
+    pub gateway_keys: TrustedKeys,
+    /// Where the last checkpoint of every corridor is kept, beside the keys; none: nowhere.
+    pub checkpoints_dir: Option<PathBuf>,
+    /// The clock.
+    pub clock: Clock,
+    /// Commands that may wait.
+    pub queue_capacity: usize,
+}
+
+impl Settings {
+    /// Settings with the machine's clock and the usual queue.
+    #[must_use]
+    pub fn new(
+        alliance: AllianceId,
+        currency: Currency,
+        database: String,
+        master_key: [u8; KEY_LEN],
+        signing_key: Arc<SigningKey>,
+        gateway_keys: TrustedKeys,
+    ) -> Self {
+        Self {
+            alliance,
+            currency,
+            database,
+            master_key,
+            signing_key,
+            gateway_keys,
+            checkpoints_dir: None,
+            clock: system_clock(),
+            queue_capacity: CAPACITY,
+        }
+    }
+}
+
+/// Why a clearing house does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The runtime's threads cannot be started.
+    #[error("no threads: {0}")]
+    Threads(#[from] std::io::Error),
+    /// T31: the database is older than a checkpoint that was signed.
+    #[error(
+        "the database does not hold what was signed: {corridor} had {signed} receipts at its last \
+         checkpoint, here {reason}. Is it an old backup? Restore a newer one, or ask the partners \
+         for the receipts they keep; nothing is served until then"
+    )]
+    Forked {
+        /// Whose chain.
+        corridor: Corridor,
+        /// The size that was signed.
+        signed: u64,
+        /// What is here instead.
+        reason: String,
+    },
+    /// The queue is closed, or the sequencer ended.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// A running clearing house. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct ClearingHouse {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    alliance: AllianceId,
+    store: Arc<dyn Store>,
+    sequencer: Arc<Sequencer>,
+    registry: watch::Receiver<Arc<Registry>>,
+    vault: Arc<Vault>,
+    key: Arc<SigningKey>,
+    gateway_keys: TrustedKeys,
+    clock: Clock,
+    random: SystemRandom,
+    sealers: RwLock<HashMap<i64, Arc<QuoteSealer>>>,
+    tokens: quotes::TokenMemory,
+    checkpoints_dir: Option<PathBuf>,
+    handle: Handle,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl ClearingHouse {
+    /// Opens the store, looks at the checkpoints beside the keys, and starts to work. Blocking:
+    /// call it outside async code.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("clearing-house")
+            .enable_all()
+            .build()?;
+        let database = settings.database.clone();
+        let alliance = settings.alliance.clone();
+        let store = runtime.block_on(async move { store::open(&database, alliance).await })?;
+        let empty = Registry::empty(settings.alliance.clone(), settings.currency);
+        let (registry, seen) = watch::channel(Arc::new(empty));
+        let vault = Arc::new(Vault::new(settings.alliance.clone(), &settings.master_key));
+        let sequencer = Arc::new(Sequencer {
+            store: store.clone(),
+            vault: vault.clone(),
+            key: settings.signing_key.clone(),
+            registry,
+            clock: settings.clock.clone(),
+            queue: Arc::new(Queue::new(settings.queue_capacity)),
+        });
+        let house = Self {
+            inner: Arc::new(Inner {
+                alliance: settings.alliance,
+                store,
+                sequencer: sequencer.clone(),
+                registry: seen,
+                vault,
+                key: settings.signing_key,
+                gateway_keys: settings.gateway_keys,
+                clock: settings.clock,
+                random: SystemRandom::new(),
+                sealers: RwLock::default(),
+                tokens: quotes::TokenMemory::default(),
+                checkpoints_dir: settings.checkpoints_dir,
+                handle: runtime.handle().clone(),
+                tasks: Mutex::default(),
+                writer: Mutex::default(),
+                runtime: Mutex::default(),
+            }),
+        };
+        runtime.block_on(async {
+            sequencer.refresh().await?;
+            house.compare_kept_checkpoints().await
+        })?;
+        let writer = runtime.spawn(sequencer.run());
+        *lock(&house.inner.writer) = Some(writer);
+        runtime.block_on(house.keep_quote_keys())?;
+        house.start_tasks();
+        *lock(&house.inner.runtime) = Some(runtime);
+        Ok(house)
+    }
+
+    fn start_tasks(&self) {
+        let poll = self.clone();
+        let polling = self.inner.handle.spawn(async move {
+            loop {
+                tokio::time::sleep(POLL).await;
+                if let Err(error) = poll.inner.sequencer.refresh().await {
+                    tracing::warn!(%error, "the registry cannot be read");
+                }
+                if let Err(error) = poll.keep_quote_keys().await {
+                    tracing::warn!(%error, "the quote keys cannot be kept");
+                }
+            }
+        });
+        let checkpoint = self.clone();
+        let checkpointing = self.inner.handle.spawn(async move {
+            loop {
+                tokio::time::sleep(CHECKPOINT_EVERY).await;
+                checkpoint.checkpoint_all().await;
+            }
+        });
+        lock(&self.inner.tasks).extend([polling, checkpointing]);
+    }
+
+    /// Which alliance.
+    #[must_use]
+    pub fn alliance(&self) -> &AllianceId {
+        &self.inner.alliance
+    }
+
+    /// The agreements of the moment.
+    #[must_use]
+    pub fn registry(&self) -> Arc<Registry> {
+        self.inner.registry.borrow().clone()
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.inner.clock)()
+    }
+
+    /// The key that signs here.
+    #[must_use]
+    pub fn signing_key(&self) -> &Arc<SigningKey> {
+        &self.inner.key
+    }
+
+    /// Finds and names members.
+    #[must_use]
+    pub fn vault(&self) -> &Arc<Vault> {
+        &self.inner.vault
+    }
+
+    /// How many commands wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.inner.sequencer.queue.waiting()
+    }
+
+    /// Fills bytes with randomness (nonces, keys).
+    #[must_use]
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.inner.random.fill(&mut bytes).expect("the system has randomness once it has started");
+        bytes
+    }
+
+    /// Asks the writer; answered after the commit.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nothing is known of the outcome.
+    pub async fn submit(&self, command: Command) -> Result<Answer, Unavailable> {
+        let receiver = self.inner.sequencer.queue.push(command)?;
+        receiver.await.map_err(|_| Unavailable::Lost)?
+    }
+
+    /// Asks the writer for several things at once; answers in their order.
+    pub async fn submit_all(&self, commands: Vec<Command>) -> Vec<Result<Answer, Unavailable>> {
+        let queue = &self.inner.sequencer.queue;
+        let waiting: Vec<_> = commands.into_iter().map(|command| queue.push(command)).collect();
+        let mut answers = Vec::with_capacity(waiting.len());
+        for receiver in waiting {
+            answers.push(match receiver {
+                Err(refusal) => Err(refusal),
+                Ok(receiver) => receiver.await.map_err(|_| Unavailable::Lost).flatten(),
+            });
+        }
+        answers
+    }
+
+    /// Runs a read on the clearing house's own runtime.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn read<T, F, R>(&self, read: R) -> Result<T, StoreError>
+    where
+        R: FnOnce(Arc<dyn Store>) -> F + Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let store = self.inner.store.clone();
+        match self.inner.handle.spawn(read(store)).await {
+            Ok(result) => result,
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+
+    /// A transaction, ready to be rendered.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn transaction(
+        &self,
+        id: TransactionId,
+    ) -> Result<Option<TransactionView>, StoreError> {
+        let detail = self.read(move |store| async move { store.transaction(id).await }).await?;
+        Ok(detail.map(|detail| self.view(detail)))
+    }
+
+    fn view(&self, detail: TransactionDetail) -> TransactionView {
+        let vault = &self.inner.vault;
+        let name = |member: Option<crate::ledger::working_set::SealedMember>| {
+            member.and_then(|sealed| sealed.open(vault).reference)
+        };
+        TransactionView {
+            record: detail.record,
+            receipt: detail.receipt,
+            source_member: name(detail.source_member),
+            target_member: name(detail.target_member),
+        }
+    }
+
+    /// Whether the database answers and has this version's schema.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|store| async move { store.ping().await }).await
+    }
+
+    /// Lets nothing more in, answers what was accepted, signs the last checkpoints, closes the
+    /// store. In that order; then the threads end.
+    pub async fn shutdown(&self) {
+        for task in lock(&self.inner.tasks).drain(..) {
+            task.abort();
+        }
+        self.checkpoint_all().await;
+        self.inner.sequencer.queue.close();
+        let writer = lock(&self.inner.writer).take();
+        if let Some(writer) = writer {
+            // Ends when the queue is drained.
+            let _ = writer.await;
+        }
+        let store = self.inner.store.clone();
+        let _ = self.inner.handle.spawn(async move { store.close().await }).await;
+        if let Some(runtime) = lock(&self.inner.runtime).take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Brings the quote key of this period, where no gateway has, and learns all there are.
+    async fn keep_quote_keys(&self) -> Result<(), Unavailable> {
+        let period = quotes::period(self.now());
+        let known = read_lock(&self.inner.sealers).contains_key(&period);
+        if known {
+            return Ok(());
+        }
+        self.learn_quote_keys().await.map_err(Unavailable::Store)?;
+        if read_lock(&self.inner.sealers).contains_key(&period) {
+            return Ok(());
+        }
+        let fresh: [u8; KEY_LEN] = self.random();
+        let wrapped = self.inner.vault.wrap_secret(quotes::KEY_PURPOSE, &fresh, self.random());
+        let destroy_before = period - 1;
+        self.submit(Command::StoreQuoteKey { period, wrapped, destroy_before }).await?;
+        // Another gateway may have been first: what the store has is what counts.
+        self.learn_quote_keys().await.map_err(Unavailable::Store)
+    }
+
+    async fn learn_quote_keys(&self) -> Result<(), StoreError> {
+        let stored = self.read(|store| async move { store.quote_keys().await }).await?;
+        let mut sealers = HashMap::new();
+        for (period, wrapped) in stored {
+            let key = self
+                .inner
+                .vault
+                .unwrap_secret(quotes::KEY_PURPOSE, &wrapped)
+                .map_err(|error| StoreError::Corrupt(format!("quote key {period}: {error}")))?;
+            let key: [u8; KEY_LEN] = key
+                .as_slice()
+                .try_into()
+                .map_err(|_| StoreError::Corrupt(format!("quote key {period}: length")))?;
+            sealers.insert(period, Arc::new(QuoteSealer::new(&key)));
+        }
+        *self.inner.sealers.write().unwrap_or_else(PoisonError::into_inner) = sealers;
+        Ok(())
+    }
+
+    /// What a member of the caller's is called, for rendering.
+    #[must_use]
+    pub fn name(&self, member: crate::ledger::working_set::SealedMember) -> Option<MemberRef> {
+        member.open(&self.inner.vault).reference
+    }
+
+    /// Applies a definition; the number of changes (0 or 1).
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn define(
+        &self,
+        definition: crate::alliance::Definition,
+        window: alliance_contracts::ids::WindowId,
+    ) -> Result<usize, Unavailable> {
+        let define = crate::command::Define { definition, window };
+        match self.submit(Command::Define(Box::new(define))).await?.decided.outcome {
+            Outcome::Done(changes) => Ok(changes),
+            _ => Ok(0),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_lock<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}

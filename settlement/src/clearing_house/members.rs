@@ -1,0 +1,114 @@
+//! Members and links as their partners may see them.
+
+use alliance_contracts::ids::LinkId;
+use alliance_contracts::link::LinkState;
+use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId, Pseudonym};
+
+use super::ClearingHouse;
+use crate::ledger::LinkRecord;
+use crate::ledger::working_set::SealedMember;
+use crate::store::{LinkDetail, StoreError};
+use crate::vault::KEY_LEN;
+
+/// A member of the caller's.
+#[derive(Clone, Debug)]
+pub struct MemberView {
+    /// Points it has, in minor units.
+    pub balance: i64,
+    /// Whether it is frozen.
+    pub frozen: bool,
+    sealed: SealedMember,
+}
+
+/// A link, ready to be rendered.
+#[derive(Clone, Debug)]
+pub struct LinkView {
+    /// The link.
+    pub record: LinkRecord,
+    /// What the members are called, as far as anyone may know; a before b.
+    pub members: [Option<MemberRef>; 2],
+    /// What the proposer called the other side's member.
+    pub supplied: [Option<MemberRef>; 2],
+    /// The members as seen in the corridor of the two partners.
+    pub pseudonyms: [Option<Pseudonym>; 2],
+}
+
+impl ClearingHouse {
+    /// A member by its brand's reference.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn member(
+        &self,
+        program: &ProgramId,
+        member: &MemberRef,
+    ) -> Result<Option<MemberView>, StoreError> {
+        let lookup = self.vault().lookup(program, member);
+        let found = self.read(move |store| async move { store.member(lookup).await }).await?;
+        Ok(found.map(|sealed| MemberView {
+            balance: sealed.balance,
+            frozen: sealed.frozen,
+            sealed,
+        }))
+    }
+
+    /// What opens a member's pseudonym in one corridor: the key and the pseudonym.
+    #[must_use]
+    pub fn opening(
+        &self,
+        member: &MemberView,
+        corridor: &Corridor,
+    ) -> Option<([u8; KEY_LEN], Pseudonym)> {
+        let member = member.sealed.clone().open(self.vault());
+        let (key, reference) = (member.key?, member.reference?);
+        let pseudonym = self.vault().pseudonym(&key, corridor, &member.program, &reference);
+        Some((self.vault().opening(&key, corridor), pseudonym))
+    }
+
+    /// A link.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn link(&self, id: LinkId) -> Result<Option<LinkView>, StoreError> {
+        let detail = self.read(move |store| async move { store.link(id).await }).await?;
+        Ok(detail.map(|detail| self.link_view(detail)))
+    }
+
+    /// A partner's links with `id > after`, by id.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn links(
+        &self,
+        partner: PartnerId,
+        state: Option<LinkState>,
+        after: Option<LinkId>,
+        limit: u32,
+    ) -> Result<Vec<LinkView>, StoreError> {
+        let details = self
+            .read(move |store| async move { store.links(&partner, state, after, limit).await })
+            .await?;
+        Ok(details.into_iter().map(|detail| self.link_view(detail)).collect())
+    }
+
+    fn link_view(&self, detail: LinkDetail) -> LinkView {
+        let record = detail.record;
+        let corridor = Corridor::between(&record.a.partner, &record.b.partner);
+        let opened = [detail.a_member, detail.b_member]
+            .map(|member| member.map(|sealed| sealed.open(self.vault())));
+        let keys = opened.each_ref().map(|m| m.as_ref().and_then(|m| m.key.clone()));
+        let supplied = |sealed: &Option<Vec<u8>>, proposer: usize| {
+            keys[proposer].as_ref().zip(sealed.as_ref()).and_then(|(key, s)| key.open(s).ok())
+        };
+        LinkView {
+            supplied: [supplied(&record.a.supplied, 1), supplied(&record.b.supplied, 0)],
+            pseudonyms: opened.each_ref().map(|member| {
+                let member = member.as_ref()?;
+                let (key, name) = (member.key.as_ref()?, member.reference.as_ref()?);
+                Some(self.vault().pseudonym(key, &corridor, &member.program, name))
+            }),
+            members: opened.map(|member| member.and_then(|member| member.reference)),
+            record,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Quote tokens: offered, signed, and opened again (protocol § 4).
+//!
+//! A token is stateless: whatever gateway of the alliance gets it can honour it. Its members are
+//! sealed under a key of the period, destroyed within a day: `<period>.<base64url>`.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
+
+use alliance_contracts::encoding::sha256;
+use alliance_contracts::ids::QuoteId;
+use alliance_contracts::json;
+use alliance_contracts::jws::{self, JwsType};
+use alliance_contracts::names::{MemberRef, PartnerId};
+use alliance_contracts::problem::ProblemCode;
+use alliance_contracts::quote::{Quote, QuoteClaims, QuoteRequest, QuoteSide};
+use alliance_contracts::time::Timestamp;
+
+use super::{ClearingHouse, lock, read_lock};
+use crate::command::{OrderSide, Quoted, QuotedTerms};
+use crate::pricing::{self, Unpriced};
+
+/// What quote keys are wrapped for.
+pub(super) const KEY_PURPOSE: &str = "quote-key";
+/// A quote key seals for half a day and is destroyed when the period after it ends: within a day.
+const PERIOD_MILLIS: i64 = 12 * 60 * 60 * 1_000;
+/// Tokens remembered at most; at 32 bytes and some they cost less than 20 MB.
+const TOKENS_REMEMBERED: usize = 200_000;
+
+pub(super) const fn period(now: Timestamp) -> i64 {
+    now.as_millis().div_euclid(PERIOD_MILLIS)
+}
+
+/// A token, looked at: what the order's digest names, and what the ledger is to decide on.
+#[derive(Clone, Debug)]
+pub struct OpenedToken {
+    /// The quote's id; of a token that is no quote of ours, the token itself.
+    pub quote: String,
+    /// For the ledger.
+    pub quoted: Quoted,
+}
+
+/// SHA-256 of tokens that this gateway has signed and not yet seen expire: a hit needs no
+/// signature check. Bounded; the oldest go first.
+#[derive(Default)]
+pub(super) struct TokenMemory(Mutex<(HashMap<[u8; 32], Timestamp>, VecDeque<[u8; 32]>)>);
+
+impl TokenMemory {
+    fn remember(&self, token: &str, expires_at: Timestamp) {
+        let hash = sha256(token.as_bytes());
+        let mut memory = lock(&self.0);
+        if memory.0.insert(hash, expires_at).is_none() {
+            memory.1.push_back(hash);
+        }
+        if memory.1.len() > TOKENS_REMEMBERED
+            && let Some(oldest) = memory.1.pop_front()
+        {
+            memory.0.remove(&oldest);
+        }
+    }
+
+    fn knows(&self, token: &str) -> bool {
+        lock(&self.0).0.contains_key(&sha256(token.as_bytes()))
+    }
+}
+
+impl ClearingHouse {
+    /// Offers terms to a caller.
+    ///
+    /// # Errors
+    /// [`Unpriced`].
+    pub fn quote(
+        &self,
+        caller: &PartnerId,
+        request: &QuoteRequest,
+        id: QuoteId,
+    ) -> Result<Quote, Unpriced> {
+        let now = self.now();
+        let priced = pricing::price(&self.registry(), caller, request)?;
+        let expires_at = now.plus_seconds(priced.lifetime_seconds);
+        let side = |(partner, amount): (PartnerId, _), program, member: String| QuoteSide {
+            amount,
+            member,
+            partner,
+            program,
+        };
+        let (source, target) = (&request.source, &request.target);
+        let unavailable = || Unpriced {
+            code: ProblemCode::Unavailable,
+            pointer: None,
+            detail: "no quote key yet: ask again in a second".to_owned(),
+        };
+        let sealed_source = self.seal(id, "source", &source.member).ok_or_else(unavailable)?;
+        let sealed_target = self.seal(id, "target", &target.member).ok_or_else(unavailable)?;
+        let claims = QuoteClaims {
+            alliance: self.alliance().clone(),
+            caller: caller.clone(),
+            expires_at,
+            id,
+            kind: request.kind,
+            rate: priced.rate,
+            settlement: priced.settlement,
+            source: side(priced.source, source.program.clone(), sealed_source),
+            target: side(priced.target, target.program.clone(), sealed_target),
+        };
+        let token = jws::sign(JwsType::Quote, &json::canonical(&claims), self.signing_key());
+        self.inner.tokens.remember(&token, expires_at);
+        let plain = |side: QuoteSide, member: &MemberRef| QuoteSide {
+            member: member.expose().to_owned(),
+            ..side
+        };
+        Ok(Quote {
+            expires_at,
+            id,
+            kind: claims.kind,
+            rate: claims.rate,
+            settlement: claims.settlement,
+            source: plain(claims.source, &source.member),
+            target: plain(claims.target, &target.member),
+            token,
+        })
+    }
+
+    fn seal(&self, id: QuoteId, side: &str, member: &MemberRef) -> Option<String> {
+        let sealers = read_lock(&self.inner.sealers);
+        let now = period(self.now());
+        // Just after midnight the new key may not be here yet: the last one still lives.
+        let (period, sealer) =
+            sealers.get_key_value(&now).or_else(|| sealers.get_key_value(&(now - 1)))?;
+        let sealed = sealer.seal(&format!("{id}/{side}"), member, self.random());
+        Some(format!("{period}.{sealed}"))
+    }
+
+    fn unseal(&self, id: QuoteId, side: &str, sealed: &str) -> Option<MemberRef> {
+        let (period, sealed) = sealed.split_once('.')?;
+        let sealers = read_lock(&self.inner.sealers);
+        let sealer = sealers.get(&period.parse().ok()?)?;
+        sealer.open(&format!("{id}/{side}"), sealed).ok()
+    }
+
+    /// Opens a token that a caller hands in.
+    #[must_use]
+    pub fn open_token(&self, caller: &PartnerId, token: &str) -> OpenedToken {
+        let unknown = |quote: String| OpenedToken { quote, quoted: Quoted::Unknown };
+        let Some(claims) = self.verified_claims(token) else {
+            return unknown(token.to_owned());
+        };
+        let quote = claims.id.to_string();
+        if claims.alliance != *self.alliance() || claims.caller != *caller {
+            return unknown(quote);
+        }
+        if self.now() >= claims.expires_at {
+            return OpenedToken { quote, quoted: Quoted::Expired };
+        }
+        let Some(terms) = self.terms(claims) else { return unknown(quote) };
+        OpenedToken { quote, quoted: Quoted::Open(Box::new(terms)) }
+    }
+
+    fn verified_claims(&self, token: &str) -> Option<QuoteClaims> {
+        let parsed = jws::parse(token).ok()?;
+        if !self.inner.tokens.knows(token) {
+            let key = self.inner.gateway_keys.find(&parsed.kid)?;
+            if !key.valid_at(self.now()) {
+                return None;
+            }
+            parsed.verify(JwsType::Quote, &key.public).ok()?;
+        }
+        json::read(&parsed.payload).ok()
+    }
+
+    fn terms(&self, claims: QuoteClaims) -> Option<QuotedTerms> {
+        let registry = self.registry();
+        let side = |side: QuoteSide, which: &str| {
+            let member = self.unseal(claims.id, which, &side.member)?;
+            let scale = registry.program(&side.program)?.scale;
+            Some(OrderSide {
+                lookup: self.vault().lookup(&side.program, &member),
+                partner: side.partner,
+                program: side.program,
+                scale,
+                member,
+                amount: side.amount.to_minor(scale)?,
+            })
+        };
+        Some(QuotedTerms {
+            id: claims.id,
+            expires_at: claims.expires_at,
+            rate: claims.rate.clone(),
+            settlement: claims.settlement.clone(),
+            source: side(claims.source.clone(), "source")?,
+            target: side(claims.target.clone(), "target")?,
+        })
+    }
+}

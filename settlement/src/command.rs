@@ -1,0 +1,301 @@
+//! Commands: everything that can be asked of the writer, already parsed. From here on no field can
+//! be malformed; ids and nonces were drawn at the door.
+
+use std::sync::Arc;
+
+use alliance_contracts::encoding::Hash;
+use alliance_contracts::ids::{LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::keys::Kid;
+use alliance_contracts::link::Consent;
+use alliance_contracts::names::{
+    Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, ReasonCode, SourceReference,
+};
+use alliance_contracts::problem::ProblemCode;
+use alliance_contracts::quote::{Rate, Settlement, SideAmount};
+use alliance_contracts::time::Timestamp;
+
+use crate::alliance::Definition;
+use crate::vault::Lookup;
+
+/// A member's number: what the ledger knows it by, for ever; says nothing about the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberNo(pub i64);
+
+/// The signed request that a command came in by: kept once, shared by all its orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestEvidence {
+    /// The request.
+    pub id: RequestId,
+    /// Who signed.
+    pub partner: PartnerId,
+    /// With which key.
+    pub kid: Kid,
+    /// The RFC 9421 signature base.
+    pub base: Vec<u8>,
+    /// SHA-256 of `base`.
+    pub base_hash: Hash,
+    /// The signature over it.
+    pub signature: [u8; 64],
+    /// The body of a single order; none of a batch.
+    pub body: Option<Vec<u8>>,
+    /// The leaves of a batch's orders under `Alliance-Orders`; empty for a single order.
+    pub orders: Vec<Hash>,
+    /// When it arrived.
+    pub received_at: Timestamp,
+}
+
+/// Who asks, under which key, and what is compared when the key comes again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// Who asks.
+    pub partner: PartnerId,
+    /// The idempotency key.
+    pub key: IdempotencyKey,
+    /// SHA-256 of the order's bytes.
+    pub digest: Hash,
+    /// The request it came in by.
+    pub request: Arc<RequestEvidence>,
+    /// Its place in a batch, from 0.
+    pub index: u32,
+}
+
+/// One side of an exchange, as the quote has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderSide {
+    /// The brand.
+    pub partner: PartnerId,
+    /// The program.
+    pub program: ProgramId,
+    /// Its decimals.
+    pub scale: u32,
+    /// The member as the caller named it.
+    pub member: MemberRef,
+    /// Where that member is found.
+    pub lookup: Lookup,
+    /// Points, in minor units.
+    pub amount: i64,
+}
+
+/// The terms of a quote that is ours and the caller's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotedTerms {
+    /// The quote.
+    pub id: QuoteId,
+    /// Until when it stands.
+    pub expires_at: Timestamp,
+    /// The rate.
+    pub rate: Rate,
+    /// Who will owe what.
+    pub settlement: Option<Settlement>,
+    /// What is given.
+    pub source: OrderSide,
+    /// What arrives.
+    pub target: OrderSide,
+}
+
+/// What the door made of the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Quoted {
+    /// No quote of ours to this caller.
+    Unknown,
+    /// Ours, but past its end, and the key that its members were sealed under may be destroyed.
+    Expired,
+    /// Ours and open.
+    Open(Box<QuotedTerms>),
+}
+
+/// Performs a quote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The new transaction's id.
+    pub transaction: TransactionId,
+    /// The caller's reference.
+    pub source_reference: SourceReference,
+    /// The terms.
+    pub quote: Quoted,
+}
+
+/// Turns an earlier transaction round, all or part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reverse {
+    /// The new transaction's id.
+    pub transaction: TransactionId,
+    /// The original.
+    pub original: TransactionId,
+    /// Its corridor (immutable, read at the door).
+    pub corridor: Corridor,
+    /// Its members (immutable, read at the door).
+    pub members: [MemberNo; 2],
+    /// How much; none: all that is left.
+    pub amount: Option<SideAmount>,
+    /// Why.
+    pub reason: ReasonCode,
+    /// The caller's reference.
+    pub source_reference: SourceReference,
+}
+
+/// One account of a link to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkEnd {
+    /// The brand.
+    pub partner: PartnerId,
+    /// The program.
+    pub program: ProgramId,
+    /// The member as the caller named it.
+    pub member: MemberRef,
+    /// Where it is found.
+    pub lookup: Lookup,
+}
+
+/// Proposes a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposeLink {
+    /// The new link's id.
+    pub link: LinkId,
+    /// One account.
+    pub a: LinkEnd,
+    /// The other.
+    pub b: LinkEnd,
+    /// What the person has agreed to.
+    pub consent: Consent,
+    /// For sealing what the caller supplied of the other side.
+    pub nonce: crate::vault::NonceBytes,
+}
+
+/// A member to be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMember {
+    /// The program.
+    pub program: ProgramId,
+    /// Where it is found.
+    pub lookup: Lookup,
+    /// Its key, wrapped.
+    pub wrapped_key: Vec<u8>,
+    /// Its reference, sealed under its key.
+    pub sealed_reference: Vec<u8>,
+    /// Opening balance, in minor units.
+    pub opening: i64,
+}
+
+/// A link to be imported: both partners have handed it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLink {
+    /// The new link's id.
+    pub link: LinkId,
+    /// One account.
+    pub a: (PartnerId, ProgramId, Lookup),
+    /// The other.
+    pub b: (PartnerId, ProgramId, Lookup),
+    /// What the person has agreed to.
+    pub consent: Consent,
+}
+
+/// A checkpoint that has been signed, to be stored before it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedCheckpoint {
+    /// Whose chain.
+    pub corridor: Corridor,
+    /// How many receipts.
+    pub size: u64,
+    /// The tree's root.
+    pub root: Hash,
+    /// The note, with its signatures.
+    pub note: String,
+    /// When it was signed.
+    pub signed_at: Timestamp,
+}
+
+/// Applies a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Define {
+    /// The definition, checked.
+    pub definition: Definition,
+    /// The id of the first settlement window, used where none is open.
+    pub window: WindowId,
+}
+
+/// Everything that can be asked of the writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A partner performs a quote.
+    Exchange(Keyed, Exchange),
+    /// A partner turns a transaction round.
+    Reverse(Keyed, Reverse),
+    /// A partner proposes a link.
+    ProposeLink(Keyed, ProposeLink),
+    /// A partner confirms a link.
+    ConfirmLink(Keyed, LinkId),
+    /// A partner revokes a link.
+    RevokeLink(Keyed, LinkId),
+    /// An operator imports members: all or none.
+    ImportMembers(Arc<Vec<NewMember>>),
+    /// An operator imports links: all or none.
+    ImportLinks(Arc<Vec<NewLink>>),
+    /// An operator applies a definition.
+    Define(Box<Define>),
+    /// An operator suspends a partner, or lets it trade again.
+    Suspend(PartnerId, bool),
+    /// A gateway stores a checkpoint that it has signed.
+    StoreCheckpoint(SignedCheckpoint),
+    /// A gateway brings the quote key of a period, wrapped; older ones are destroyed.
+    StoreQuoteKey {
+        /// Which period of time it is for.
+        period: i64,
+        /// The key, wrapped.
+        wrapped: Vec<u8>,
+        /// Periods before this are destroyed.
+        destroy_before: i64,
+    },
+}
+
+impl Command {
+    /// Who asked, of what partners ask.
+    #[must_use]
+    pub fn keyed(&self) -> Option<&Keyed> {
+        match self {
+            Self::Exchange(keyed, _)
+            | Self::Reverse(keyed, _)
+            | Self::ProposeLink(keyed, _)
+            | Self::ConfirmLink(keyed, _)
+            | Self::RevokeLink(keyed, _) => Some(keyed),
+            _ => None,
+        }
+    }
+}
+
+/// What an import row breaks: its place in the command, and the rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowFault {
+    /// Index of the row in the command.
+    pub row: usize,
+    /// What is wrong with it.
+    pub fault: &'static str,
+}
+
+/// What became of a command. For partners' commands this is what the idempotency key keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The transaction was performed.
+    Transaction(TransactionId),
+    /// The link was made or changed.
+    Link(LinkId),
+    /// A rule was broken; nothing was changed.
+    Refused(ProblemCode),
+    /// An operator's command was carried out, on so many rows.
+    Done(usize),
+    /// An import was refused whole; nothing was changed.
+    BadRows(Vec<RowFault>),
+    /// A checkpoint contradicts one that was signed before: it must not be served.
+    CheckpointRefused,
+}
+
+/// What a partner's command came to, and whether this is the first answer again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Whether the key had been used for the same order before.
+    pub replayed: bool,
+    /// The request that was decided first.
+    pub first_request: Option<RequestId>,
+}

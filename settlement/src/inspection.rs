@@ -1,0 +1,116 @@
+//! Reading a store for the audit: pages in, findings out, memory bounded by the number of
+//! transactions' places, never by the receipts.
+
+use std::collections::HashMap;
+
+use alliance_contracts::arithmetic::Reversed;
+use alliance_contracts::ids::TransactionId;
+use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::receipt::Asset;
+
+use crate::audit::{Auditor, Finding};
+use crate::command::MemberNo;
+use crate::store::{Store, StoreError};
+
+const PAGE: u32 = 1_000;
+
+/// What an audit came to.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct AuditReport {
+    /// Receipts read.
+    pub receipts: u64,
+    /// Corridors read.
+    pub corridors: usize,
+    /// Members read.
+    pub members: u64,
+    /// Transactions read.
+    pub transactions: u64,
+    /// Every difference; none in good books.
+    pub findings: Vec<Finding>,
+}
+
+/// Audits a store that nobody writes to meanwhile (or: whose writer is paused; what is committed
+/// between two reads may otherwise show as a difference).
+///
+/// # Errors
+/// What the store says.
+pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport, StoreError> {
+    let Some((_, parts)) = store.registry().await? else {
+        return Err(StoreError::NotMigrated("no definition has been applied".to_owned()));
+    };
+    let mut auditor = Auditor::new(&parts.definition, keys);
+    let places = transaction_places(store).await?;
+    let heads = store.heads().await?;
+    for (corridor, head) in &heads {
+        let mut after = 0;
+        loop {
+            let page = store.receipts(corridor, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            for receipt in &page {
+                let members = places.get(&receipt.transaction).map_or([None, None], |p| p.members);
+                auditor.receipt(receipt, members);
+            }
+        }
+        auditor.head(corridor, head.seq, head.head, head.frontier.root());
+    }
+    for (id, place) in &places {
+        let seq = place.seq.map(|seq| (&place.corridor, seq));
+        auditor.transaction(*id, seq, place.reversed);
+    }
+    let members = audit_members(store, &mut auditor).await?;
+    let accounts = store.accounts().await?;
+    for account in &accounts {
+        auditor.account(&account.account, &account.asset, account.balance);
+    }
+    let money: Vec<i128> = accounts
+        .iter()
+        .filter(|account| matches!(account.asset, Asset::Currency(_)))
+        .map(|account| account.balance)
+        .collect();
+    let (receipts, findings) = auditor.finish(&money);
+    Ok(AuditReport {
+        receipts,
+        corridors: heads.len(),
+        members,
+        transactions: u64::try_from(places.len()).unwrap_or(u64::MAX),
+        findings,
+    })
+}
+
+struct Place {
+    corridor: alliance_contracts::names::Corridor,
+    seq: Option<u64>,
+    members: [Option<MemberNo>; 2],
+    reversed: Reversed,
+}
+
+async fn transaction_places(
+    store: &dyn Store,
+) -> Result<HashMap<TransactionId, Place>, StoreError> {
+    let mut places = HashMap::new();
+    let mut after = None;
+    loop {
+        let page = store.transaction_places(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(places) };
+        after = Some(last.id);
+        for place in page {
+            let crate::store::TransactionPlace { id, corridor, seq, members, reversed } = place;
+            places.insert(id, Place { corridor, seq, members, reversed });
+        }
+    }
+}
+
+async fn audit_members(store: &dyn Store, auditor: &mut Auditor<'_>) -> Result<u64, StoreError> {
+    let mut after = MemberNo(i64::MIN);
+    let mut counted = 0;
+    loop {
+        let page = store.member_books(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(counted) };
+        after = last.member;
+        for books in page {
+            counted += 1;
+            auditor.member(books.member, &books.program, books.opening, books.balance);
+        }
+    }
+}

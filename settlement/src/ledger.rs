@@ -1,0 +1,105 @@
+//! The ledger's decision: `decide` looks at a loaded [`WorkingSet`], applies one command, and says
+//! what became of it. Pure and synchronous: no clock (`now` is handed in), no randomness (ids were
+//! drawn at the door), no I/O. The sequencer loads before it and commits after it.
+//!
+//! Checks stand in the order of `contracts::problem`: of two broken rules the first is told.
+//! Nothing in the set changes until every check has passed.
+//!
+//! | file | decides |
+//! | --- | --- |
+//! | `working_set` | what is loaded, what is to be written |
+//! | `exchange` | orders under a quote |
+//! | `reversal` | turning a transaction round |
+//! | `links` | proposing, confirming, revoking |
+//! | `operations` | what operators and gateways ask |
+
+mod exchange;
+mod links;
+mod operations;
+mod posting;
+mod reversal;
+pub mod working_set;
+
+#[cfg(test)]
+mod tests;
+
+use alliance_contracts::problem::ProblemCode;
+use alliance_contracts::time::Timestamp;
+
+use crate::command::{Command, Decided, Keyed, Outcome};
+pub use working_set::{
+    AccountBalance, ChainHead, KeyRecord, LinkRecord, LinkSideRecord, Member, TransactionRecord,
+    TransactionSideRecord, Wanted, WorkingSet, Writes,
+};
+
+/// Decides one command on the set, and notes in the set what is to be written.
+pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decided {
+    if let Some(keyed) = command.keyed() {
+        return decide_keyed(set, keyed, command, now);
+    }
+    let outcome = match command {
+        Command::ImportMembers(members) => operations::import_members(set, members),
+        Command::ImportLinks(links) => operations::import_links(set, links, now),
+        Command::Define(define) => operations::define(set, define, now),
+        Command::Suspend(partner, suspended) => operations::suspend(set, partner, *suspended, now),
+        Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
+        Command::StoreQuoteKey { period, wrapped, destroy_before } => {
+            operations::store_quote_key(set, *period, wrapped, *destroy_before)
+        }
+        Command::Exchange(..)
+        | Command::Reverse(..)
+        | Command::ProposeLink(..)
+        | Command::ConfirmLink(..)
+        | Command::RevokeLink(..) => Outcome::Refused(ProblemCode::InternalError),
+    };
+    Decided { outcome, replayed: false, first_request: None }
+}
+
+/// A partner's command: the key first, then the rules, then the key again, for ever.
+fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Timestamp) -> Decided {
+    if let Some(code) = not_found(set, keyed, command) {
+        return fresh(keyed, Outcome::Refused(code));
+    }
+    if let Some(known) = set.key(&keyed.partner, &keyed.key) {
+        if known.digest != keyed.digest {
+            return fresh(keyed, Outcome::Refused(ProblemCode::IdempotencyMismatch));
+        }
+        let (outcome, first_request) = (known.outcome.clone(), Some(known.request));
+        return Decided { outcome, replayed: true, first_request };
+    }
+    let result = match command {
+        Command::Exchange(keyed, order) => exchange::decide(set, keyed, order, now),
+        Command::Reverse(keyed, order) => reversal::decide(set, keyed, order, now),
+        Command::ProposeLink(keyed, proposal) => links::propose(set, keyed, proposal, now),
+        Command::ConfirmLink(keyed, link) => links::confirm(set, keyed, *link),
+        Command::RevokeLink(_, link) => links::revoke(set, *link),
+        _ => Err(ProblemCode::InternalError),
+    };
+    let outcome = result.unwrap_or_else(Outcome::Refused);
+    let consumes_key = match &outcome {
+        Outcome::Refused(code) => code.is_decision(),
+        _ => true,
+    };
+    if consumes_key {
+        set.remember_key(keyed, outcome.clone());
+    }
+    fresh(keyed, outcome)
+}
+
+fn fresh(keyed: &Keyed, outcome: Outcome) -> Decided {
+    Decided { outcome, replayed: false, first_request: Some(keyed.request.id) }
+}
+
+/// `not_found` stands before the idempotency codes: what is not the caller's does not exist.
+fn not_found(set: &WorkingSet, keyed: &Keyed, command: &Command) -> Option<ProblemCode> {
+    let visible = match command {
+        Command::Reverse(_, order) => set
+            .transaction(&order.original)
+            .is_some_and(|original| original.corridor.includes(&keyed.partner)),
+        Command::ConfirmLink(_, link) | Command::RevokeLink(_, link) => {
+            set.link(link).is_some_and(|link| link.includes(&keyed.partner))
+        }
+        _ => true,
+    };
+    (!visible).then_some(ProblemCode::NotFound)
+}

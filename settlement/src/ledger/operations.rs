@@ -1,0 +1,182 @@
+//! What operators and gateways ask: imports, definitions, suspensions, checkpoints, quote keys.
+//! Each can be repeated without harm; an import is all or nothing.
+
+use std::collections::HashSet;
+
+use alliance_contracts::ids::LinkId;
+use alliance_contracts::link::LinkState;
+use alliance_contracts::names::PartnerId;
+use alliance_contracts::receipt::{Account, Asset};
+use alliance_contracts::time::Timestamp;
+
+use super::working_set::{DefinitionRow, LinkRecord, LinkSideRecord, MemberRow, WorkingSet};
+use crate::command::{Define, MemberNo, NewLink, NewMember, Outcome, RowFault, SignedCheckpoint};
+use crate::vault::Lookup;
+
+/// Imports members with their opening balances; issuance is posted to each program.
+pub fn import_members(set: &mut WorkingSet, members: &[NewMember]) -> Outcome {
+    let mut seen = HashSet::with_capacity(members.len());
+    let mut faults = Vec::new();
+    for (row, member) in members.iter().enumerate() {
+        let known = set.registry.program(&member.program);
+        if known.is_none() {
+            faults.push(RowFault { row, fault: "there is no such program" });
+        } else if set.found(&member.lookup).is_some() {
+            faults.push(RowFault { row, fault: "this member is here already" });
+        } else if !seen.insert(member.lookup) {
+            faults.push(RowFault { row, fault: "this member stands in the file twice" });
+        }
+    }
+    if !faults.is_empty() {
+        return Outcome::BadRows(faults);
+    }
+    for new in members {
+        let member = set.next_member;
+        set.next_member = MemberNo(member.0 + 1);
+        let place = (Account::Issued(new.program.clone()), Asset::Program(new.program.clone()));
+        let issued = set.accounts.entry(place.clone()).or_insert(0);
+        *issued -= i128::from(new.opening);
+        let issued = *issued;
+        set.writes.accounts.insert(place, issued);
+        set.writes.members.push(MemberRow { member, new: new.clone() });
+    }
+    Outcome::Done(members.len())
+}
+
+/// Imports links that both partners have handed in: active at once.
+pub fn import_links(set: &mut WorkingSet, links: &[NewLink], now: Timestamp) -> Outcome {
+    let mut faults = Vec::new();
+    let mut seen = HashSet::with_capacity(links.len());
+    let mut joined: HashSet<(MemberNo, MemberNo)> = set
+        .links
+        .values()
+        .filter(|link| link.state == LinkState::Active)
+        .filter_map(|link| Some(ordered(link.a.member?, link.b.member?)))
+        .collect();
+    let mut records = Vec::with_capacity(links.len());
+    for (row, link) in links.iter().enumerate() {
+        match link_record(set, link, now) {
+            Err(fault) => faults.push(RowFault { row, fault }),
+            Ok((ends, record)) => {
+                if !seen.insert(ends) {
+                    faults.push(RowFault { row, fault: "this link stands in the file twice" });
+                } else if !joined.insert(ends) {
+                    faults.push(RowFault { row, fault: "these members are linked already" });
+                }
+                records.push(record);
+            }
+        }
+    }
+    if !faults.is_empty() {
+        return Outcome::BadRows(faults);
+    }
+    let ids: Vec<LinkId> = records.iter().map(|record| record.id).collect();
+    for record in records {
+        set.writes.links.insert(record.id, record);
+    }
+    Outcome::Done(ids.len())
+}
+
+const fn ordered(one: MemberNo, other: MemberNo) -> (MemberNo, MemberNo) {
+    if one.0 <= other.0 { (one, other) } else { (other, one) }
+}
+
+fn link_record(
+    set: &WorkingSet,
+    link: &NewLink,
+    now: Timestamp,
+) -> Result<((MemberNo, MemberNo), LinkRecord), &'static str> {
+    let end = |(partner, program, lookup): &(PartnerId, _, Lookup)| -> Result<_, &'static str> {
+        let member = set.found(lookup).ok_or("there is no such member")?;
+        Ok(LinkSideRecord {
+            partner: partner.clone(),
+            program: Clone::clone(program),
+            member: Some(member.member),
+            lookup: None,
+            supplied: None,
+        })
+    };
+    let (a, b) = (end(&link.a)?, end(&link.b)?);
+    let ends = a.member.zip(b.member).ok_or("there is no such member")?;
+    if ends.0 == ends.1 {
+        return Err("a member is not linked to itself");
+    }
+    let record = LinkRecord {
+        id: link.link,
+        state: LinkState::Active,
+        proposed_by: a.partner.clone(),
+        a,
+        b,
+        consent: link.consent.clone(),
+        created_at: now,
+    };
+    Ok((ordered(ends.0, ends.1), record))
+}
+
+/// Applies a definition: a new version, a new board where values changed, a new key list where keys
+/// did, the first window where none is open. The same definition again changes nothing.
+pub fn define(set: &mut WorkingSet, define: &Define, now: Timestamp) -> Outcome {
+    let before = &set.registry;
+    let first = before.version == 0;
+    let known = (!first).then_some(&before.definition);
+    let definition = define.definition.clone().with_key_times(known, now);
+    if known == Some(&definition) {
+        return Outcome::Done(0);
+    }
+    let values = definition.board(before.board.board + 1, now);
+    let same_values = values.values == before.board.values;
+    let row = DefinitionRow {
+        version: before.version + 1,
+        keys_changed: first || before.definition.jwks() != definition.jwks(),
+        board: (first || !same_values).then_some(values),
+        window: first.then_some(define.window),
+        definition,
+        applied_at: now,
+    };
+    set.writes.definition = Some(row);
+    Outcome::Done(1)
+}
+
+/// Suspends a partner, or lets it trade again.
+pub fn suspend(
+    set: &mut WorkingSet,
+    partner: &PartnerId,
+    suspended: bool,
+    now: Timestamp,
+) -> Outcome {
+    if set.registry.is_suspended(partner) == suspended {
+        return Outcome::Done(0);
+    }
+    set.writes.suspensions.insert(partner.clone(), suspended.then_some(now));
+    Outcome::Done(1)
+}
+
+/// Stores a checkpoint before it is served; one that contradicts an earlier one is refused.
+pub fn store_checkpoint(set: &mut WorkingSet, checkpoint: &SignedCheckpoint) -> Outcome {
+    let Some(head) = set.heads.get_mut(&checkpoint.corridor) else {
+        return Outcome::CheckpointRefused;
+    };
+    let ahead = checkpoint.size > head.seq;
+    let contradicts = head.checkpoint.as_ref().is_some_and(|last| {
+        last.size > checkpoint.size
+            || (last.size == checkpoint.size && last.root != checkpoint.root)
+    });
+    let wrong_root = checkpoint.size == head.seq && checkpoint.root != head.frontier.root();
+    if ahead || contradicts || wrong_root {
+        return Outcome::CheckpointRefused;
+    }
+    head.checkpoint = Some(checkpoint.clone());
+    set.writes.checkpoints.insert(checkpoint.corridor.clone(), checkpoint.clone());
+    Outcome::Done(1)
+}
+
+/// Keeps a quote key and destroys those of periods past.
+pub fn store_quote_key(
+    set: &mut WorkingSet,
+    period: i64,
+    wrapped: &[u8],
+    destroy_before: i64,
+) -> Outcome {
+    set.writes.quote_key = Some((period, wrapped.to_vec(), destroy_before));
+    Outcome::Done(1)
+}

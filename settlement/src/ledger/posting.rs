@@ -1,0 +1,144 @@
+//! Double entry: what a transaction posts, and posting it. The lines and their order are the
+//! protocol's (§ 5).
+
+use alliance_contracts::decimal::Decimal;
+use alliance_contracts::names::{PartnerId, ProgramId, Pseudonym};
+use alliance_contracts::problem::ProblemCode;
+use alliance_contracts::quote::Settlement;
+use alliance_contracts::receipt::{Account, Asset, Posting};
+
+use super::working_set::{TransactionRecord, TransactionSideRecord, WorkingSet};
+use crate::command::MemberNo;
+
+/// Which way round a transaction posts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// As an exchange.
+    Forward,
+    /// As its reversal: debit and credit exchanged.
+    Backward,
+}
+
+/// The lines of an exchange between two sides, or of its reversal; zero lines left out.
+pub fn lines(record: &TransactionRecord, direction: Direction) -> Vec<Posting> {
+    let mut lines = vec![gives(&record.source), exchanged(gives(&record.target))];
+    if let Some(settlement) = &record.settlement {
+        lines.extend(money(settlement, direction));
+    }
+    lines.retain(|line| !line.amount.is_zero());
+    match direction {
+        Direction::Forward => lines,
+        Direction::Backward => lines.into_iter().map(exchanged).collect(),
+    }
+}
+
+fn gives(side: &TransactionSideRecord) -> Posting {
+    Posting {
+        amount: side.amount,
+        asset: Asset::Program(side.program.clone()),
+        credit: Account::Issued(side.program.clone()),
+        debit: Account::Member(side.program.clone(), side.pseudonym.clone()),
+    }
+}
+
+fn exchanged(line: Posting) -> Posting {
+    Posting { credit: line.debit, debit: line.credit, ..line }
+}
+
+/// The money lines as an exchange has them. A reversal's settlement already names debtor and
+/// creditor the other way round, so its lines are made from the original's names.
+fn money(settlement: &Settlement, direction: Direction) -> [Posting; 3] {
+    let (debtor, creditor) = match direction {
+        Direction::Forward => (&settlement.debtor, &settlement.creditor),
+        Direction::Backward => (&settlement.creditor, &settlement.debtor),
+    };
+    let from_debtor = |credit: Account, amount: Decimal| Posting {
+        amount,
+        asset: Asset::Currency(settlement.currency.clone()),
+        credit,
+        debit: Account::Position(debtor.clone()),
+    };
+    [
+        from_debtor(Account::Position(creditor.clone()), settlement.net),
+        from_debtor(Account::Fees, settlement.fee),
+        from_debtor(Account::Rounding, settlement.remainder),
+    ]
+}
+
+/// Posts lines to the set: members by number, everything else by name.
+///
+/// # Errors
+/// `insufficient_points` where a member would go below zero, `amount_out_of_range` where one would
+/// pass its limit; then nothing has been posted.
+pub fn post(
+    set: &mut WorkingSet,
+    lines: &[Posting],
+    members: &[(&ProgramId, &Pseudonym, MemberNo, u32)],
+) -> Result<(), ProblemCode> {
+    let member_of = |account: &Account| match account {
+        Account::Member(program, pseudonym) => {
+            members.iter().find(|(p, n, ..)| *p == program && *n == pseudonym)
+        }
+        _ => None,
+    };
+    let mut balances: Vec<(MemberNo, i64)> = Vec::with_capacity(2);
+    for line in lines {
+        for (account, sign) in [(&line.debit, -1), (&line.credit, 1)] {
+            let Account::Member(..) = account else { continue };
+            let (_, _, number, scale) = member_of(account).ok_or(ProblemCode::InternalError)?;
+            let minor = line.amount.to_minor(*scale).ok_or(ProblemCode::InternalError)?;
+            let before = set.member(*number).ok_or(ProblemCode::InternalError)?.balance;
+            let after = before.checked_add(sign * minor).ok_or(ProblemCode::AmountOutOfRange)?;
+            if after < 0 {
+                return Err(ProblemCode::InsufficientPoints);
+            }
+            if Decimal::from_minor(after, *scale)
+                .is_none_or(|balance| !alliance_contracts::limits::amount_in_range(balance))
+            {
+                return Err(ProblemCode::AmountOutOfRange);
+            }
+            balances.push((*number, after));
+        }
+    }
+    for (number, after) in balances {
+        if let Some(member) = set.members.get_mut(&number) {
+            member.balance = after;
+        }
+        set.writes.balances.insert(number, after);
+    }
+    for line in lines {
+        let scale = scale_of(set, &line.asset);
+        let minor = i128::from(line.amount.to_minor(scale).ok_or(ProblemCode::InternalError)?);
+        for (account, signed) in [(&line.debit, -minor), (&line.credit, minor)] {
+            if !matches!(account, Account::Member(..)) {
+                let place = (account.clone(), line.asset.clone());
+                let balance = set.accounts.entry(place.clone()).or_insert(0);
+                *balance += signed;
+                let balance = *balance;
+                set.writes.accounts.insert(place, balance);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn scale_of(set: &WorkingSet, asset: &Asset) -> u32 {
+    match asset {
+        Asset::Currency(_) => alliance_contracts::limits::MONEY_SCALE,
+        Asset::Program(program) => set.registry.program(program).map_or(0, |p| p.scale),
+    }
+}
+
+/// Whether the debtor may owe so much more: its position less the gross, against its cap.
+pub fn within_net_debit_cap(set: &WorkingSet, settlement: &Settlement) -> bool {
+    let Some(cap) = set.registry.partner(&settlement.debtor).and_then(|p| p.net_debit_cap) else {
+        return true;
+    };
+    let position = position(set, &settlement.debtor, settlement);
+    position - i128::from(settlement.gross.micros()) >= -i128::from(cap.micros())
+}
+
+fn position(set: &WorkingSet, partner: &PartnerId, settlement: &Settlement) -> i128 {
+    let asset = Asset::Currency(settlement.currency.clone());
+    set.account(&Account::Position(partner.clone()), &asset)
+}

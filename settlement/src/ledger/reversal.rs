@@ -1,0 +1,207 @@
+//! Reversals: all or part of an earlier transaction turned round, at the terms of the original
+//! (protocol § 4). Checked against the members' points and what is left, never against caps.
+
+use alliance_contracts::arithmetic::{
+    self, Amounts, ArithmeticError, Reversal, ReversalAsk, Reversed,
+};
+use alliance_contracts::decimal::Decimal;
+use alliance_contracts::limits;
+use alliance_contracts::problem::ProblemCode;
+use alliance_contracts::quote::{Settlement, Side, TransactionKind};
+use alliance_contracts::time::Timestamp;
+use alliance_contracts::transaction::TransactionState;
+
+use super::posting::{self, Direction};
+use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
+use crate::command::{Keyed, Outcome, Reverse};
+
+/// Decides a reversal; changes the set only where it is accepted.
+pub fn decide(
+    set: &mut WorkingSet,
+    keyed: &Keyed,
+    order: &Reverse,
+    now: Timestamp,
+) -> Result<Outcome, ProblemCode> {
+    // Read: every rule, in the order of the codes.
+    let original = set.transaction(&order.original).ok_or(ProblemCode::NotFound)?.clone();
+    let scales = scales(set, &original)?;
+    let ask = ask(order, scales)?;
+    let reference = (keyed.partner.clone(), order.source_reference.clone());
+    if set.references.contains(&reference) {
+        return Err(ProblemCode::DuplicateReference);
+    }
+    let (source, target) = members(set, &original)?;
+    let own_frozen = |member: &Member, side: &TransactionSideRecord| {
+        member.frozen && side.partner == keyed.partner
+    };
+    if own_frozen(source, &original.source) || own_frozen(target, &original.target) {
+        return Err(ProblemCode::MemberFrozen);
+    }
+    if !may_reverse(set, keyed, &original, now) {
+        return Err(ProblemCode::KindNotAllowed);
+    }
+    if let Some(amount) = order.amount
+        && !limits::amount_in_range(amount.value)
+    {
+        return Err(ProblemCode::AmountOutOfRange);
+    }
+    let reversal = worked_out(&original, scales, ask)?;
+    if target.balance < reversal.moves.target {
+        return Err(ProblemCode::InsufficientPoints);
+    }
+    if reversal.exceeds {
+        return Err(ProblemCode::ExceedsReversible);
+    }
+    // Decide: what it posts.
+    let record = record(keyed, order, &original, scales, &reversal.moves, now)?;
+    let lines = posting::lines(&record, Direction::Backward);
+    let members = [
+        (&record.source.program, &record.source.pseudonym, source.member, scales.0),
+        (&record.target.program, &record.target.pseudonym, target.member, scales.1),
+    ];
+    // Write.
+    posting::post(set, &lines, &members)?;
+    note_reversed(set, &original, scales, reversal.reversed);
+    set.references.insert(reference);
+    set.accept(keyed, record, lines);
+    Ok(Outcome::Transaction(order.transaction))
+}
+
+fn scales(set: &WorkingSet, original: &TransactionRecord) -> Result<(u32, u32), ProblemCode> {
+    let scale = |side: &TransactionSideRecord| {
+        set.registry.program(&side.program).map(|p| p.scale).ok_or(ProblemCode::InternalError)
+    };
+    Ok((scale(&original.source)?, scale(&original.target)?))
+}
+
+/// The amount in minor units of its side; more decimals than the program has are `malformed`.
+fn ask(order: &Reverse, scales: (u32, u32)) -> Result<ReversalAsk, ProblemCode> {
+    let Some(amount) = order.amount else { return Ok(ReversalAsk::Rest) };
+    // Beyond every limit is told later, in its place; any number in range stands in for it here.
+    let minor = |scale| {
+        if limits::amount_in_range(amount.value) {
+            amount.value.to_minor(scale).ok_or(ProblemCode::Malformed)
+        } else {
+            Ok(i64::MAX)
+        }
+    };
+    Ok(match amount.side {
+        Side::Source => ReversalAsk::Source(minor(scales.0)?),
+        Side::Target => ReversalAsk::Target(minor(scales.1)?),
+    })
+}
+
+fn members<'a>(
+    set: &'a WorkingSet,
+    original: &TransactionRecord,
+) -> Result<(&'a Member, &'a Member), ProblemCode> {
+    let of = |side: &TransactionSideRecord| side.member.and_then(|member| set.member(member));
+    of(&original.source).zip(of(&original.target)).ok_or(ProblemCode::InternalError)
+}
+
+/// The original creditor at any time; the source partner while the reversal period runs.
+fn may_reverse(
+    set: &WorkingSet,
+    keyed: &Keyed,
+    original: &TransactionRecord,
+    now: Timestamp,
+) -> bool {
+    let (source, target) = (&original.source.partner, &original.target.partner);
+    let period = set.registry.reversal_period_seconds(source, target);
+    let running = original.completed_at.is_some_and(|done| now < done.plus_seconds(period));
+    let completed = matches!(
+        original.state,
+        TransactionState::Completed
+            | TransactionState::PartiallyReversed
+            | TransactionState::Reversed
+    );
+    let by_right = *target == keyed.partner || (*source == keyed.partner && running);
+    original.kind == TransactionKind::Exchange && completed && by_right
+}
+
+fn worked_out(
+    original: &TransactionRecord,
+    scales: (u32, u32),
+    ask: ReversalAsk,
+) -> Result<Reversal, ProblemCode> {
+    let minor = |amount: Decimal, scale| amount.to_minor(scale).ok_or(ProblemCode::InternalError);
+    let money = |part: fn(&Settlement) -> Decimal| {
+        original.settlement.as_ref().map_or(0, |settlement| part(settlement).micros())
+    };
+    let amounts = Amounts {
+        source: minor(original.source.amount, scales.0)?,
+        target: minor(original.target.amount, scales.1)?,
+        gross: money(|s| s.gross),
+        fee: money(|s| s.fee),
+        net: money(|s| s.net),
+        remainder: money(|s| s.remainder),
+    };
+    arithmetic::reversal(&amounts, original.reversed, ask).map_err(|error| match error {
+        ArithmeticError::TooSmall => ProblemCode::AmountTooSmall,
+        ArithmeticError::OutOfRange => ProblemCode::AmountOutOfRange,
+    })
+}
+
+fn record(
+    keyed: &Keyed,
+    order: &Reverse,
+    original: &TransactionRecord,
+    scales: (u32, u32),
+    moves: &Amounts,
+    now: Timestamp,
+) -> Result<TransactionRecord, ProblemCode> {
+    let points = |minor, scale| Decimal::from_minor(minor, scale).ok_or(ProblemCode::InternalError);
+    let money = |micros| Decimal::from_micros(micros).ok_or(ProblemCode::InternalError);
+    let settlement = match &original.settlement {
+        None => None,
+        Some(settlement) => Some(Settlement {
+            creditor: settlement.debtor.clone(),
+            currency: settlement.currency.clone(),
+            debtor: settlement.creditor.clone(),
+            fee: money(moves.fee)?,
+            gross: money(moves.gross)?,
+            net: money(moves.net)?,
+            remainder: money(moves.remainder)?,
+        }),
+    };
+    let side =
+        |side: &TransactionSideRecord, amount| TransactionSideRecord { amount, ..side.clone() };
+    Ok(TransactionRecord {
+        id: order.transaction,
+        kind: TransactionKind::Reversal,
+        state: TransactionState::Completed,
+        caller: keyed.partner.clone(),
+        source_reference: order.source_reference.clone(),
+        quote: None,
+        order: keyed.digest,
+        source: side(&original.source, points(moves.source, scales.0)?),
+        target: side(&original.target, points(moves.target, scales.1)?),
+        rate: original.rate.clone(),
+        settlement,
+        created_at: now,
+        completed_at: Some(now),
+        reversed: Reversed::default(),
+        reverses: Some(original.id),
+        reason: Some(order.reason.clone()),
+        corridor: original.corridor.clone(),
+        seq: None,
+        request: keyed.request.id,
+        request_index: keyed.index,
+    })
+}
+
+fn note_reversed(
+    set: &mut WorkingSet,
+    original: &TransactionRecord,
+    scales: (u32, u32),
+    reversed: Reversed,
+) {
+    let all = original.source.amount.to_minor(scales.0) == Some(reversed.source)
+        && original.target.amount.to_minor(scales.1) == Some(reversed.target);
+    let state = if all { TransactionState::Reversed } else { TransactionState::PartiallyReversed };
+    if let Some(record) = set.transactions.get_mut(&original.id) {
+        record.reversed = reversed;
+        record.state = state;
+    }
+    set.writes.reversed.insert(original.id, (state, reversed));
+}

@@ -1,0 +1,573 @@
+//! What a batch works on: loaded in one go before the first decision, written in one go after the
+//! last. Hot rows (positions, fees, heads, balances) are folded here and written once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use alliance_contracts::arithmetic::Reversed;
+use alliance_contracts::decimal::Decimal;
+use alliance_contracts::encoding::Hash;
+use alliance_contracts::ids::{LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::link::{Consent, LinkState};
+use alliance_contracts::merkle::Frontier;
+use alliance_contracts::names::{
+    Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym, ReasonCode,
+    SourceReference,
+};
+use alliance_contracts::program::Board;
+use alliance_contracts::quote::{Rate, Settlement, TransactionKind};
+use alliance_contracts::receipt::{Account, Asset};
+use alliance_contracts::time::Timestamp;
+use alliance_contracts::transaction::TransactionState;
+
+use crate::alliance::{Definition, Registry};
+use crate::command::{
+    Command, Keyed, LinkEnd, MemberNo, NewMember, OrderSide, Outcome, RequestEvidence,
+    SignedCheckpoint,
+};
+use crate::receipts::{ReceiptDraft, StoredReceipt, TreeNode};
+use crate::vault::{Lookup, MemberKey, Vault};
+
+/// What a batch needs to have loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Idempotency keys.
+    pub keys: BTreeSet<(PartnerId, IdempotencyKey)>,
+    /// Quotes, to know whether they are used.
+    pub quotes: BTreeSet<QuoteId>,
+    /// Source references, to know whether they are used.
+    pub references: BTreeSet<(PartnerId, SourceReference)>,
+    /// Members by where they are found; the active links between any two of them come along.
+    pub lookups: BTreeSet<Lookup>,
+    /// Members by number.
+    pub members: BTreeSet<MemberNo>,
+    /// Links by id; their members come along.
+    pub links: BTreeSet<LinkId>,
+    /// Transactions by id.
+    pub transactions: BTreeSet<TransactionId>,
+    /// Chain heads.
+    pub corridors: BTreeSet<Corridor>,
+    /// Accounts of the ledger other than members'.
+    pub accounts: BTreeSet<(Account, Asset)>,
+}
+
+impl Wanted {
+    /// Adds what a command needs.
+    pub fn add(&mut self, registry: &Registry, command: &Command) {
+        if let Some(keyed) = command.keyed() {
+            self.keys.insert((keyed.partner.clone(), keyed.key.clone()));
+        }
+        match command {
+            Command::Exchange(keyed, order) => {
+                let reference = (keyed.partner.clone(), order.source_reference.clone());
+                self.references.insert(reference);
+                if let crate::command::Quoted::Open(terms) = &order.quote {
+                    self.quotes.insert(terms.id);
+                    self.add_order(registry, &terms.source, &terms.target);
+                }
+            }
+            Command::Reverse(keyed, order) => {
+                let reference = (keyed.partner.clone(), order.source_reference.clone());
+                self.references.insert(reference);
+                self.transactions.insert(order.original);
+                self.members.extend(order.members);
+                self.add_corridor(registry, &order.corridor);
+            }
+            Command::ProposeLink(_, proposal) => {
+                self.lookups.extend([proposal.a.lookup, proposal.b.lookup]);
+            }
+            Command::ConfirmLink(_, link) | Command::RevokeLink(_, link) => {
+                self.links.insert(*link);
+            }
+            Command::ImportMembers(members) => {
+                self.lookups.extend(members.iter().map(|member| member.lookup));
+                let programs = registry.definition.programs.iter();
+                self.accounts.extend(programs.map(|p| issued(&p.program)));
+            }
+            Command::ImportLinks(links) => {
+                self.lookups.extend(links.iter().flat_map(|link| [link.a.2, link.b.2]));
+            }
+            Command::StoreCheckpoint(checkpoint) => {
+                self.corridors.insert(checkpoint.corridor.clone());
+            }
+            Command::Define(_) | Command::Suspend(..) | Command::StoreQuoteKey { .. } => {}
+        }
+    }
+
+    fn add_order(&mut self, registry: &Registry, source: &OrderSide, target: &OrderSide) {
+        self.lookups.extend([source.lookup, target.lookup]);
+        self.accounts.extend([issued(&source.program), issued(&target.program)]);
+        let corridor = Corridor::between(&source.partner, &target.partner);
+        self.add_corridor(registry, &corridor);
+    }
+
+    /// A chain's head, and every account that a receipt in it can touch.
+    fn add_corridor(&mut self, registry: &Registry, corridor: &Corridor) {
+        let money = Asset::Currency(registry.definition.currency.clone());
+        let (low, high) = corridor.parties();
+        for partner in [low, high].into_iter().filter_map(|name| name.parse().ok()) {
+            self.accounts.insert((Account::Position(partner), money.clone()));
+        }
+        let programs = registry.definition.programs.iter();
+        let theirs = programs.filter(|program| corridor.includes(&program.partner));
+        self.accounts.extend(theirs.map(|program| issued(&program.program)));
+        self.accounts.insert((Account::Fees, money.clone()));
+        self.accounts.insert((Account::Rounding, money));
+        self.corridors.insert(corridor.clone());
+    }
+}
+
+fn issued(program: &ProgramId) -> (Account, Asset) {
+    (Account::Issued(program.clone()), Asset::Program(program.clone()))
+}
+
+/// What an idempotency key was used for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Whose key.
+    pub partner: PartnerId,
+    /// The key.
+    pub key: IdempotencyKey,
+    /// SHA-256 of the order's bytes.
+    pub digest: Hash,
+    /// What was decided: a transaction, a link, or a refusal that is a decision.
+    pub outcome: Outcome,
+    /// The request that was decided.
+    pub request: RequestId,
+}
+
+/// A member of a hosted program.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its number.
+    pub member: MemberNo,
+    /// The program.
+    pub program: ProgramId,
+    /// Where it is found; none once forgotten.
+    pub lookup: Option<Lookup>,
+    /// Its key; none once forgotten.
+    pub key: Option<MemberKey>,
+    /// Its reference; none once forgotten.
+    pub reference: Option<MemberRef>,
+    /// Points it has, in minor units.
+    pub balance: i64,
+    /// Whether it is frozen.
+    pub frozen: bool,
+}
+
+/// One account of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkSideRecord {
+    /// The brand.
+    pub partner: PartnerId,
+    /// The program.
+    pub program: ProgramId,
+    /// The member; none while nobody has said that it exists.
+    pub member: Option<MemberNo>,
+    /// Where the member is to be found, while `member` is none.
+    pub lookup: Option<Lookup>,
+    /// What the proposer called it, sealed under the proposer's member's key; none for its own.
+    pub supplied: Option<Vec<u8>>,
+}
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkRecord {
+    /// Its id.
+    pub id: LinkId,
+    /// Where it stands.
+    pub state: LinkState,
+    /// One account.
+    pub a: LinkSideRecord,
+    /// The other.
+    pub b: LinkSideRecord,
+    /// What the person has agreed to.
+    pub consent: Consent,
+    /// Who proposed it.
+    pub proposed_by: PartnerId,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+impl LinkRecord {
+    /// Whether this partner is a party to it.
+    #[must_use]
+    pub fn includes(&self, partner: &PartnerId) -> bool {
+        self.a.partner == *partner || self.b.partner == *partner
+    }
+
+    /// Whether it allows this kind of order then.
+    #[must_use]
+    pub fn allows(&self, kind: TransactionKind, now: Timestamp) -> bool {
+        self.state == LinkState::Active
+            && self.consent.scope.contains(&kind)
+            && self.consent.until.is_none_or(|until| now < until)
+    }
+}
+
+/// One side of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionSideRecord {
+    /// The brand.
+    pub partner: PartnerId,
+    /// The program.
+    pub program: ProgramId,
+    /// The member; none where the kind has none.
+    pub member: Option<MemberNo>,
+    /// The member, as seen in the corridor.
+    pub pseudonym: Pseudonym,
+    /// Points.
+    pub amount: Decimal,
+}
+
+/// A transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionRecord {
+    /// Its id.
+    pub id: TransactionId,
+    /// What kind of order it performs.
+    pub kind: TransactionKind,
+    /// Where it stands.
+    pub state: TransactionState,
+    /// Who asked for it.
+    pub caller: PartnerId,
+    /// The caller's reference.
+    pub source_reference: SourceReference,
+    /// The quote it performs.
+    pub quote: Option<QuoteId>,
+    /// SHA-256 of the order's bytes.
+    pub order: Hash,
+    /// What was given (of a reversal: the original's side).
+    pub source: TransactionSideRecord,
+    /// What arrived (of a reversal: the original's side).
+    pub target: TransactionSideRecord,
+    /// The rate.
+    pub rate: Rate,
+    /// Who owes what.
+    pub settlement: Option<Settlement>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it completed.
+    pub completed_at: Option<Timestamp>,
+    /// How much of it has been turned round, in minor units.
+    pub reversed: Reversed,
+    /// The transaction it turns round.
+    pub reverses: Option<TransactionId>,
+    /// Why.
+    pub reason: Option<ReasonCode>,
+    /// Its chain.
+    pub corridor: Corridor,
+    /// Its receipt's place in the chain, once completed.
+    pub seq: Option<u64>,
+    /// The request that asked for it.
+    pub request: RequestId,
+    /// Its place in a batch request.
+    pub request_index: u32,
+}
+
+/// The end of a corridor's chain.
+#[derive(Clone, Debug)]
+pub struct ChainHead {
+    /// The last receipt's number; 0 for an empty chain.
+    pub seq: u64,
+    /// SHA-256 of its payload; zeros for an empty chain.
+    pub head: Hash,
+    /// The Merkle tree's right edge.
+    pub frontier: Frontier,
+    /// The last receipt's time.
+    pub completed_at: Timestamp,
+    /// The last checkpoint that was signed.
+    pub checkpoint: Option<SignedCheckpoint>,
+}
+
+impl Default for ChainHead {
+    fn default() -> Self {
+        Self {
+            seq: 0,
+            head: Hash::ZERO,
+            frontier: Frontier::new(),
+            completed_at: Timestamp::from_millis(0),
+            checkpoint: None,
+        }
+    }
+}
+
+/// An account's new balance, in minor units of the asset (money: 10⁻⁶).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountBalance {
+    /// The account; never a member's.
+    pub account: Account,
+    /// Counted in.
+    pub asset: Asset,
+    /// Received less given.
+    pub balance: i128,
+}
+
+/// A member to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberRow {
+    /// Its number.
+    pub member: MemberNo,
+    /// What was handed in.
+    pub new: NewMember,
+}
+
+/// A definition to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionRow {
+    /// Its number.
+    pub version: i64,
+    /// The document.
+    pub definition: Definition,
+    /// When it was applied.
+    pub applied_at: Timestamp,
+    /// The board it publishes, where values changed; signed by the sequencer.
+    pub board: Option<Board>,
+    /// Whether partner keys changed, so that a new list is to be signed.
+    pub keys_changed: bool,
+    /// The first window, where none is open.
+    pub window: Option<WindowId>,
+}
+
+/// Everything a batch writes, in one commit.
+#[derive(Clone, Debug, Default)]
+pub struct Writes {
+    /// New idempotency keys.
+    pub keys: Vec<KeyRecord>,
+    /// The requests that new transactions came in by.
+    pub requests: BTreeMap<RequestId, Arc<RequestEvidence>>,
+    /// New transactions.
+    pub transactions: Vec<TransactionRecord>,
+    /// Older transactions that a reversal changed: state and totals reversed.
+    pub reversed: BTreeMap<TransactionId, (TransactionState, Reversed)>,
+    /// New balances of members.
+    pub balances: BTreeMap<MemberNo, i64>,
+    /// New balances of the other accounts.
+    pub accounts: BTreeMap<(Account, Asset), i128>,
+    /// New receipts, signed.
+    pub receipts: Vec<StoredReceipt>,
+    /// New chain heads; each with the head it replaces, asserted by the store.
+    pub heads: BTreeMap<Corridor, (u64, ChainHead)>,
+    /// New roots of complete Merkle subtrees.
+    pub nodes: Vec<TreeNode>,
+    /// New or changed links.
+    pub links: BTreeMap<LinkId, LinkRecord>,
+    /// New members.
+    pub members: Vec<MemberRow>,
+    /// A new definition.
+    pub definition: Option<DefinitionRow>,
+    /// Board signed for `definition`.
+    pub board_jws: Option<String>,
+    /// Partner key list signed for `definition`.
+    pub partner_keys_jws: Option<String>,
+    /// Partners suspended (when) or let go.
+    pub suspensions: BTreeMap<PartnerId, Option<Timestamp>>,
+    /// Checkpoints.
+    pub checkpoints: BTreeMap<Corridor, SignedCheckpoint>,
+    /// A quote key: period, wrapped, and the period before which keys are destroyed.
+    pub quote_key: Option<(i64, Vec<u8>, i64)>,
+}
+
+impl Writes {
+    /// Whether the batch changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+            && self.transactions.is_empty()
+            && self.links.is_empty()
+            && self.members.is_empty()
+            && self.definition.is_none()
+            && self.suspensions.is_empty()
+            && self.checkpoints.is_empty()
+            && self.quote_key.is_none()
+    }
+}
+
+/// What a batch works on.
+pub struct WorkingSet {
+    /// The agreements of the moment.
+    pub registry: Arc<Registry>,
+    /// Opens members and names them in corridors.
+    pub vault: Arc<Vault>,
+    /// The number that the next new member gets.
+    pub next_member: MemberNo,
+    /// What is to be written.
+    pub writes: Writes,
+    /// Receipts to be chained, in order.
+    pub drafts: Vec<ReceiptDraft>,
+    pub(crate) keys: HashMap<(PartnerId, IdempotencyKey), KeyRecord>,
+    pub(crate) quotes: BTreeSet<QuoteId>,
+    pub(crate) references: BTreeSet<(PartnerId, SourceReference)>,
+    pub(crate) members: HashMap<MemberNo, Member>,
+    pub(crate) by_lookup: HashMap<Lookup, MemberNo>,
+    pub(crate) links: HashMap<LinkId, LinkRecord>,
+    pub(crate) transactions: HashMap<TransactionId, TransactionRecord>,
+    pub(crate) accounts: HashMap<(Account, Asset), i128>,
+    pub(crate) heads: HashMap<Corridor, ChainHead>,
+}
+
+/// What the store has loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The number that the next new member gets.
+    pub next_member: i64,
+    /// Keys that have been used.
+    pub keys: Vec<KeyRecord>,
+    /// Quotes that have been used.
+    pub quotes: Vec<QuoteId>,
+    /// References that have been used by transactions that did not fail.
+    pub references: Vec<(PartnerId, SourceReference)>,
+    /// Members, still sealed.
+    pub members: Vec<SealedMember>,
+    /// Links.
+    pub links: Vec<LinkRecord>,
+    /// Transactions.
+    pub transactions: Vec<TransactionRecord>,
+    /// Accounts other than members'.
+    pub accounts: Vec<AccountBalance>,
+    /// Chain heads.
+    pub heads: Vec<(Corridor, ChainHead)>,
+}
+
+/// A member as the database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedMember {
+    /// Its number.
+    pub member: MemberNo,
+    /// The program.
+    pub program: ProgramId,
+    /// Where it is found.
+    pub lookup: Option<Lookup>,
+    /// Its key, wrapped.
+    pub wrapped_key: Option<Vec<u8>>,
+    /// Its reference, sealed.
+    pub sealed_reference: Option<Vec<u8>>,
+    /// Points it has, in minor units.
+    pub balance: i64,
+    /// Whether it is frozen.
+    pub frozen: bool,
+}
+
+impl SealedMember {
+    /// The member, opened; what does not open counts as forgotten.
+    #[must_use]
+    pub fn open(self, vault: &Vault) -> Member {
+        let key = self.wrapped_key.and_then(|wrapped| vault.unwrap(&wrapped).ok());
+        let reference = key
+            .as_ref()
+            .zip(self.sealed_reference)
+            .and_then(|(key, sealed)| key.open(&sealed).ok());
+        Member {
+            member: self.member,
+            program: self.program,
+            lookup: self.lookup,
+            key,
+            reference,
+            balance: self.balance,
+            frozen: self.frozen,
+        }
+    }
+}
+
+impl WorkingSet {
+    /// The set of what was loaded.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, vault: Arc<Vault>, loaded: Loaded) -> Self {
+        let members: HashMap<_, _> =
+            loaded.members.into_iter().map(|sealed| (sealed.member, sealed.open(&vault))).collect();
+        Self {
+            registry,
+            vault,
+            next_member: MemberNo(loaded.next_member),
+            writes: Writes::default(),
+            drafts: Vec::new(),
+            keys: loaded
+                .keys
+                .into_iter()
+                .map(|key| ((key.partner.clone(), key.key.clone()), key))
+                .collect(),
+            quotes: loaded.quotes.into_iter().collect(),
+            references: loaded.references.into_iter().collect(),
+            by_lookup: members.values().filter_map(|m| Some((m.lookup?, m.member))).collect(),
+            members,
+            links: loaded.links.into_iter().map(|link| (link.id, link)).collect(),
+            transactions: loaded.transactions.into_iter().map(|t| (t.id, t)).collect(),
+            accounts: loaded
+                .accounts
+                .into_iter()
+                .map(|a| ((a.account, a.asset), a.balance))
+                .collect(),
+            heads: loaded.heads.into_iter().collect(),
+        }
+    }
+
+    /// What a key was used for.
+    #[must_use]
+    pub fn key(&self, partner: &PartnerId, key: &IdempotencyKey) -> Option<&KeyRecord> {
+        self.keys.get(&(partner.clone(), key.clone()))
+    }
+
+    /// Notes that a key has been used.
+    pub fn remember_key(&mut self, keyed: &Keyed, outcome: Outcome) {
+        let record = KeyRecord {
+            partner: keyed.partner.clone(),
+            key: keyed.key.clone(),
+            digest: keyed.digest,
+            outcome,
+            request: keyed.request.id,
+        };
+        self.keys.insert((keyed.partner.clone(), keyed.key.clone()), record.clone());
+        self.writes.keys.push(record);
+    }
+
+    /// A transaction.
+    #[must_use]
+    pub fn transaction(&self, id: &TransactionId) -> Option<&TransactionRecord> {
+        self.transactions.get(id)
+    }
+
+    /// A link.
+    #[must_use]
+    pub fn link(&self, id: &LinkId) -> Option<&LinkRecord> {
+        self.links.get(id)
+    }
+
+    /// The member that is found there.
+    #[must_use]
+    pub fn found(&self, lookup: &Lookup) -> Option<&Member> {
+        self.members.get(self.by_lookup.get(lookup)?)
+    }
+
+    /// A member by number.
+    #[must_use]
+    pub fn member(&self, member: MemberNo) -> Option<&Member> {
+        self.members.get(&member)
+    }
+
+    /// The link between two members, in either order, that allows a kind of order then.
+    #[must_use]
+    pub fn link_between(
+        &self,
+        one: MemberNo,
+        other: MemberNo,
+        kind: TransactionKind,
+        now: Timestamp,
+    ) -> Option<&LinkRecord> {
+        self.links.values().find(|link| {
+            let ends = (link.a.member, link.b.member);
+            let joined = ends == (Some(one), Some(other)) || ends == (Some(other), Some(one));
+            joined && link.allows(kind, now)
+        })
+    }
+
+    /// An account's balance.
+    #[must_use]
+    pub fn account(&self, account: &Account, asset: &Asset) -> i128 {
+        self.accounts.get(&(account.clone(), asset.clone())).copied().unwrap_or(0)
+    }
+
+    /// The member that a link end names, where it is the caller's own.
+    pub(crate) fn own<'a>(&'a self, caller: &PartnerId, end: &LinkEnd) -> Option<&'a Member> {
+        if end.partner == *caller { self.found(&end.lookup) } else { None }
+    }
+}

@@ -1,0 +1,35 @@
+//! The truth of the alliance: what is decided, chained, priced and audited; the only writer.
+//!
+//! | what | where | pure |
+//! | --- | --- | --- |
+//! | what the alliance has agreed on | [`alliance`] | yes |
+//! | members' references and pseudonyms | [`vault`] | yes |
+//! | what a quote says | [`pricing`] | yes |
+//! | what can be asked of the writer | [`command`] | yes |
+//! | the decision | [`ledger`] | yes |
+//! | chaining and signing receipts | [`receipts`] | yes |
+//! | recomputing everything from the receipts | [`audit`] | yes |
+//! | reading a store for the audit | `inspection` | no |
+//! | the databases | `store` | no |
+//! | the one writer | `sequencer` | no |
+//! | all of it, running | `clearing_house` | no |
+//!
+//! The pure half has no clock, no randomness, no floats, no async; it builds without the feature
+//! `store`. Settlement windows close, net and pay in a later version: every receipt already carries
+//! the window of its commit, and one window stays open.
+
+pub mod alliance;
+pub mod audit;
+#[cfg(feature = "store")]
+pub mod clearing_house;
+pub mod command;
+#[cfg(feature = "store")]
+pub mod inspection;
+pub mod ledger;
+pub mod pricing;
+pub mod receipts;
+#[cfg(feature = "store")]
+pub mod sequencer;
+#[cfg(feature = "store")]
+pub mod store;
+pub mod vault;

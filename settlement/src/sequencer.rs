@@ -1,0 +1,323 @@
+//! The sequencer: the one writer. Commands wait in a bounded queue, taken round-robin by partner;
+//! whatever is waiting (no timer: one is a batch of one) is worked on in ONE database transaction:
+//! lock, load, decide, chain, sign, commit. Waiters are answered only after the commit.
+//!
+//! | the store says | then |
+//! | --- | --- |
+//! | committed | every waiter gets its outcome |
+//! | unavailable before the commit | nothing was written: waiters are told so, and repeat |
+//! | contradiction | nothing was written: the batch is replayed one command at a time, so that the culprit is named and the others live |
+//! | unknown commit | the row is taken again — then the old transaction has ended — and the same commands are decided again: what was committed is found by its key and answered, what was not is done now |
+//!
+//! A batch runs in a task of its own that nobody cancels; should it panic, its waiters are told
+//! that nothing is known, and the next batch starts afresh.
+
+pub mod queue;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alliance_contracts::ids::TransactionId;
+use alliance_contracts::json;
+use alliance_contracts::jws::{self, JwsType};
+use alliance_contracts::keys::{KeyStatement, SigningKey};
+use alliance_contracts::names::MemberRef;
+use alliance_contracts::time::Timestamp;
+use tokio::sync::watch;
+
+use crate::alliance::{Registry, RegistryParts};
+use crate::command::{Decided, Outcome};
+use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet};
+use crate::receipts::{self, StoredReceipt};
+use crate::store::{Batch, Store, StoreError};
+use crate::vault::Vault;
+use queue::{Job, Queue};
+
+/// Commands of one batch at most; 256 of them cost about as much to load and write as ten.
+pub const MAX_BATCH_COMMANDS: usize = 256;
+/// Bytes of one batch at most.
+pub const MAX_BATCH_BYTES: usize = 1 << 20;
+/// Of one batch request at most so many orders in one batch: half, so that others get through.
+pub const MAX_OF_ONE_REQUEST: usize = 128;
+/// Receipts that are worth a second core: below, handing work over costs more than signing.
+const SIGN_IN_PARALLEL_FROM: usize = 8;
+/// How often an unknown commit or a store that does not answer is tried before waiters are told.
+const ATTEMPTS: u32 = 4;
+
+/// No durable answer: nothing is known of the outcome. The caller repeats with the same key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// The queue is full.
+    #[error("the queue is full")]
+    QueueFull,
+    /// The gateway is shutting down.
+    #[error("shutting down")]
+    Closing,
+    /// The store did not answer, or its answer was lost.
+    #[error("no durable answer: {0}")]
+    Store(StoreError),
+    /// The batch ended without an answer.
+    #[error("the batch ended without an answer")]
+    Lost,
+    /// This command alone contradicts the database: a fault of ours.
+    #[error("this command contradicts the database: {0}")]
+    Culprit(StoreError),
+}
+
+/// A transaction as it can be rendered: with what its two members are called.
+#[derive(Clone, Debug)]
+pub struct TransactionView {
+    /// The transaction.
+    pub record: TransactionRecord,
+    /// Its receipt, once completed.
+    pub receipt: Option<StoredReceipt>,
+    /// Its source's member; none once forgotten.
+    pub source_member: Option<MemberRef>,
+    /// Its target's member; none once forgotten.
+    pub target_member: Option<MemberRef>,
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What became of it.
+    pub decided: Decided,
+    /// The transaction it made just now; a replayed one is read from the store.
+    pub transaction: Option<Box<TransactionView>>,
+}
+
+/// What the sequencer works with.
+pub struct Sequencer {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) key: Arc<SigningKey>,
+    pub(crate) registry: watch::Sender<Arc<Registry>>,
+    pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(crate) queue: Arc<Queue>,
+}
+
+impl Sequencer {
+    /// Works until the queue is closed and drained.
+    pub async fn run(self: Arc<Self>) {
+        while let Some(jobs) = self.queue.take().await {
+            let this = self.clone();
+            let batch = tokio::spawn(async move { this.work(jobs).await });
+            if let Err(error) = batch.await {
+                // The jobs went down with the task: their waiters see a closed channel.
+                tracing::error!(%error, "a batch ended without an answer");
+            }
+        }
+    }
+
+    async fn work(&self, jobs: Vec<Job>) {
+        match self.attempt(&jobs).await {
+            Ok(answers) => answer(jobs, answers),
+            Err(error @ StoreError::Contradiction(_)) if jobs.len() > 1 => {
+                tracing::error!(%error, commands = jobs.len(), "replaying a batch one by one");
+                for job in jobs {
+                    let one = vec![job];
+                    match self.attempt(&one).await {
+                        Ok(answers) => answer(one, answers),
+                        Err(error) => refuse(one, &error),
+                    }
+                }
+            }
+            Err(error) => refuse(jobs, &error),
+        }
+    }
+
+    /// Tries until the outcome is known, or patience ends.
+    async fn attempt(&self, jobs: &[Job]) -> Result<Vec<Answer>, StoreError> {
+        let mut unsure = false;
+        let mut last = StoreError::Unavailable("not tried".to_owned());
+        for attempt in 0..ATTEMPTS {
+            match self.once(jobs, unsure).await {
+                Ok(answers) => return Ok(answers),
+                Err(error @ (StoreError::UnknownCommit(_) | StoreError::Unavailable(_))) => {
+                    unsure |= matches!(error, StoreError::UnknownCommit(_));
+                    tracing::warn!(%error, attempt, "a batch is tried again");
+                    last = error;
+                    tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(if unsure { StoreError::UnknownCommit(last.to_string()) } else { last })
+    }
+
+    /// One database transaction: lock, load, decide, chain, sign, commit.
+    async fn once(&self, jobs: &[Job], unsure: bool) -> Result<Vec<Answer>, StoreError> {
+        // Lock. From here to the commit nobody else writes.
+        let mut batch = self.store.begin().await?;
+        let registry = self.registry_under_lock(batch.as_mut()).await?;
+        // Load.
+        let mut wanted = Wanted::default();
+        for job in jobs {
+            wanted.add(&registry, &job.command);
+        }
+        let loaded = batch.load(&wanted).await?;
+        // Decide. Synchronous and pure; `now` is read once.
+        let now = (self.clock)();
+        let mut set = WorkingSet::new(registry.clone(), self.vault.clone(), loaded);
+        let decided: Vec<Decided> = jobs
+            .iter()
+            .map(|job| first_answer(ledger::decide(&mut set, &job.command, now), job, unsure))
+            .collect();
+        let unsigned = receipts::chain(&mut set, now, self.key.kid());
+        set.writes.receipts = sign(unsigned, &self.key).await?;
+        self.sign_definition(&mut set, &registry);
+        // Commit. When this answers, everything below is durable; nothing of it was before.
+        if !set.writes.is_empty() {
+            batch.commit(&set.writes).await?;
+        }
+        if set.writes.definition.is_some() || !set.writes.suspensions.is_empty() {
+            self.refresh().await?;
+        }
+        Ok(answers(&set, decided))
+    }
+
+    /// The registry as of this batch: read again only when its version moved on.
+    async fn registry_under_lock(
+        &self,
+        batch: &mut dyn Batch,
+    ) -> Result<Arc<Registry>, StoreError> {
+        let known = self.registry.borrow().clone();
+        if batch.registry_version() == known.seen_version {
+            return Ok(known);
+        }
+        match batch.registry().await? {
+            None => Ok(known),
+            Some((version, parts)) => Ok(self.publish(version, parts)),
+        }
+    }
+
+    /// Reads the registry and publishes it where it is newer.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        if let Some((version, parts)) = self.store.registry().await? {
+            self.publish(version, parts);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, version: i64, parts: RegistryParts) -> Arc<Registry> {
+        self.registry.send_if_modified(|current| {
+            let newer = version > current.seen_version;
+            if newer {
+                *current = Arc::new(Registry::new(version, parts));
+            }
+            newer
+        });
+        self.registry.borrow().clone()
+    }
+
+    /// A new definition's board and partner key list are signed like receipts: before the commit.
+    fn sign_definition(&self, set: &mut WorkingSet, before: &Registry) {
+        let Some(row) = &set.writes.definition else { return };
+        if let Some(board) = &row.board {
+            let payload = json::canonical(board);
+            set.writes.board_jws = Some(jws::sign(JwsType::Board, &payload, &self.key));
+        }
+        if row.keys_changed {
+            let previous = jws::parse(&before.partner_keys_jws).ok();
+            let number = previous
+                .as_ref()
+                .and_then(|jws| json::read::<KeyStatement>(&jws.payload).ok())
+                .map_or(1, |statement| statement.number + 1);
+            let previous = previous.map_or(alliance_contracts::encoding::Hash::ZERO, |jws| {
+                alliance_contracts::encoding::Hash::of(&jws.payload)
+            });
+            let alliance = row.definition.alliance.to_string();
+            let keys = row.definition.jwks();
+            let statement = KeyStatement { alliance, keys, number, previous };
+            set.writes.partner_keys_jws = Some(statement.sign(&self.key));
+        }
+    }
+}
+
+/// After an unknown commit, finding our own first answer by its key is no replay to the caller.
+fn first_answer(mut decided: Decided, job: &Job, unsure: bool) -> Decided {
+    let own = job.command.keyed().map(|keyed| keyed.request.id);
+    if unsure && decided.replayed && decided.first_request == own {
+        decided.replayed = false;
+    }
+    decided
+}
+
+/// Signs on all cores where that is worth it.
+async fn sign(
+    mut unsigned: Vec<StoredReceipt>,
+    key: &Arc<SigningKey>,
+) -> Result<Vec<StoredReceipt>, StoreError> {
+    if unsigned.len() < SIGN_IN_PARALLEL_FROM {
+        receipts::sign(&mut unsigned, key);
+        return Ok(unsigned);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let part = unsigned.len().div_ceil(cores);
+    let mut tasks = Vec::with_capacity(cores);
+    while !unsigned.is_empty() {
+        let rest = unsigned.split_off(part.min(unsigned.len()));
+        let mut mine = std::mem::replace(&mut unsigned, rest);
+        let key = key.clone();
+        tasks.push(tokio::task::spawn_blocking(move || {
+            receipts::sign(&mut mine, &key);
+            mine
+        }));
+    }
+    let mut signed = Vec::new();
+    for task in tasks {
+        let part = task.await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        signed.extend(part);
+    }
+    Ok(signed)
+}
+
+fn answers(set: &WorkingSet, decided: Vec<Decided>) -> Vec<Answer> {
+    let receipts: std::collections::HashMap<TransactionId, &StoredReceipt> =
+        set.writes.receipts.iter().map(|receipt| (receipt.transaction, receipt)).collect();
+    decided
+        .into_iter()
+        .map(|decided| {
+            let transaction = match decided.outcome {
+                Outcome::Transaction(id) => receipts
+                    .get(&id)
+                    .zip(set.transaction(&id))
+                    .map(|(receipt, record)| Box::new(view(set, record, receipt))),
+                _ => None,
+            };
+            Answer { decided, transaction }
+        })
+        .collect()
+}
+
+fn view(set: &WorkingSet, record: &TransactionRecord, receipt: &StoredReceipt) -> TransactionView {
+    let name = |member: Option<crate::command::MemberNo>| {
+        member.and_then(|member| set.member(member)).and_then(|member| member.reference.clone())
+    };
+    TransactionView {
+        source_member: name(record.source.member),
+        target_member: name(record.target.member),
+        record: record.clone(),
+        receipt: Some(receipt.clone()),
+    }
+}
+
+fn answer(jobs: Vec<Job>, answers: Vec<Answer>) {
+    for (job, answer) in jobs.into_iter().zip(answers) {
+        job.answer(Ok(answer));
+    }
+}
+
+fn refuse(jobs: Vec<Job>, error: &StoreError) {
+    let alone = jobs.len() == 1;
+    for job in jobs {
+        let refusal = match error {
+            StoreError::Contradiction(_) if alone => Unavailable::Culprit(error.clone()),
+            _ => Unavailable::Store(error.clone()),
+        };
+        job.answer(Err(refusal));
+    }
+}

@@ -1,0 +1,215 @@
+//! The memory: one trait, three engines — memory, SQLite, PostgreSQL — and one conformance suite
+//! that says what a store must do.
+//!
+//! Writing goes through a [`Batch`] and nothing else: [`Store::begin`] takes the alliance's
+//! sequencer row (lock, fence and order in one), [`Batch::load`] reads what the batch needs,
+//! [`Batch::commit`] writes everything in the same database transaction. Whoever holds a batch is
+//! the only writer; dropping it without a commit leaves no trace. Reading never waits for it.
+
+pub mod memory;
+pub mod postgres;
+mod rows;
+mod schema;
+pub mod sqlite;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use alliance_contracts::encoding::Hash;
+use alliance_contracts::ids::{LinkId, RequestId, TransactionId};
+use alliance_contracts::link::LinkState;
+use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
+use alliance_contracts::time::Timestamp;
+
+use crate::alliance::RegistryParts;
+use crate::command::{MemberNo, RequestEvidence};
+use crate::ledger::working_set::{Loaded, SealedMember};
+use crate::ledger::{AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes};
+use crate::receipts::StoredReceipt;
+use crate::vault::Lookup;
+
+/// A future that a trait object can return.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Why a store did not do what it was asked. After any of these but [`StoreError::UnknownCommit`]
+/// nothing of the batch has been written, and nothing will be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No connection, a time-out, a full disk: later may be better.
+    #[error("the database does not answer: {0}")]
+    Unavailable(String),
+    /// The commit was sent and no answer came: it may or may not have been done. Take the sequencer
+    /// row again (then the old transaction has ended) and read the keys back.
+    #[error("the outcome of a commit is unknown: {0}")]
+    UnknownCommit(String),
+    /// A constraint or an assertion of the commit failed: the batch contradicts the database.
+    #[error("the batch contradicts the database: {0}")]
+    Contradiction(String),
+    /// What was read is not what any version of this program writes.
+    #[error("the database holds what it should not: {0}")]
+    Corrupt(String),
+    /// The schema is not this version's.
+    #[error("the schema is not this version's ({0}): run `alliance migrate`")]
+    NotMigrated(String),
+}
+
+/// The registry's parts and their version, which grows with every change to them.
+pub type VersionedRegistry = (i64, RegistryParts);
+
+/// A transaction with its receipt and its two members.
+#[derive(Clone, Debug)]
+pub struct TransactionDetail {
+    /// The transaction.
+    pub record: TransactionRecord,
+    /// Its receipt, once completed.
+    pub receipt: Option<StoredReceipt>,
+    /// The member of its source.
+    pub source_member: Option<SealedMember>,
+    /// The member of its target.
+    pub target_member: Option<SealedMember>,
+}
+
+/// A link with its two members.
+#[derive(Clone, Debug)]
+pub struct LinkDetail {
+    /// The link.
+    pub record: LinkRecord,
+    /// The member of side a.
+    pub a_member: Option<SealedMember>,
+    /// The member of side b.
+    pub b_member: Option<SealedMember>,
+}
+
+/// A member's books, for the audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberBooks {
+    /// The member.
+    pub member: MemberNo,
+    /// Its program.
+    pub program: ProgramId,
+    /// What it was imported with, in minor units.
+    pub opening: i64,
+    /// What it has now, in minor units.
+    pub balance: i64,
+}
+
+/// A transaction's place, for the audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionPlace {
+    /// The transaction.
+    pub id: TransactionId,
+    /// Its chain.
+    pub corridor: Corridor,
+    /// Its receipt's place; none while pending or failed.
+    pub seq: Option<u64>,
+    /// The members that its points move.
+    pub members: [Option<MemberNo>; 2],
+    /// How much of it has been turned round, in minor units.
+    pub reversed: alliance_contracts::arithmetic::Reversed,
+}
+
+/// Reads and writes of one alliance.
+pub trait Store: Send + Sync + 'static {
+    /// Which alliance.
+    fn alliance(&self) -> &AllianceId;
+
+    /// Takes the sequencer row, waiting for whoever holds it.
+    fn begin(&self) -> StoreFuture<'_, Box<dyn Batch>>;
+
+    /// The registry; none before the first definition.
+    fn registry(&self) -> StoreFuture<'_, Option<VersionedRegistry>>;
+
+    /// Whether the database answers and has this version's schema.
+    fn ping(&self) -> StoreFuture<'_, ()>;
+
+    /// A transaction.
+    fn transaction(&self, id: TransactionId) -> StoreFuture<'_, Option<TransactionDetail>>;
+
+    /// What a key was used for.
+    fn key<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        key: &'a IdempotencyKey,
+    ) -> StoreFuture<'a, Option<KeyRecord>>;
+
+    /// Receipts of a corridor with `seq > after`, by `seq`, at most `limit`.
+    fn receipts<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<StoredReceipt>>;
+
+    /// The end of a corridor's chain; none for an empty one.
+    fn head<'a>(&'a self, corridor: &'a Corridor) -> StoreFuture<'a, Option<ChainHead>>;
+
+    /// The ends of all chains, by corridor.
+    fn heads(&self) -> StoreFuture<'_, Vec<(Corridor, ChainHead)>>;
+
+    /// Kept roots of complete Merkle subtrees of a level, positions `from..to`, in order.
+    fn nodes<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        level: u32,
+        from: u64,
+        to: u64,
+    ) -> StoreFuture<'a, Vec<Hash>>;
+
+    /// A link.
+    fn link(&self, id: LinkId) -> StoreFuture<'_, Option<LinkDetail>>;
+
+    /// A partner's links with `id > after`, by id, at most `limit`.
+    fn links<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        state: Option<LinkState>,
+        after: Option<LinkId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<LinkDetail>>;
+
+    /// The member that is found there.
+    fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>>;
+
+    /// The request that orders came in by.
+    fn request(&self, id: RequestId) -> StoreFuture<'_, Option<Arc<RequestEvidence>>>;
+
+    /// Quote keys that are not destroyed: period and wrapped key.
+    fn quote_keys(&self) -> StoreFuture<'_, Vec<(i64, Vec<u8>)>>;
+
+    /// When partners were suspended.
+    fn suspensions(&self) -> StoreFuture<'_, Vec<(PartnerId, Timestamp)>>;
+
+    /// All accounts other than members', for the audit.
+    fn accounts(&self) -> StoreFuture<'_, Vec<AccountBalance>>;
+
+    /// Members' books with `member > after`, by number, at most `limit`, for the audit.
+    fn member_books(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<MemberBooks>>;
+
+    /// Transactions' places with `id > after`, by id, at most `limit`, for the audit.
+    fn transaction_places(
+        &self,
+        after: Option<TransactionId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<TransactionPlace>>;
+
+    /// Closes connections, finishing what is under way.
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// The sequencer row, held: the one writer at this moment.
+pub trait Batch: Send {
+    /// This batch's number; grows by one with every batch taken, committed or not at most once.
+    fn number(&self) -> i64;
+
+    /// The registry's version under this lock; 0 before the first definition.
+    fn registry_version(&self) -> i64;
+
+    /// The registry, as this batch sees it.
+    fn registry(&mut self) -> StoreFuture<'_, Option<VersionedRegistry>>;
+
+    /// Reads what the batch needs.
+    fn load<'a>(&'a mut self, wanted: &'a Wanted) -> StoreFuture<'a, Loaded>;
+
+    /// Writes everything and ends the database transaction. When this answers `Ok`, it is durable.
+    fn commit<'a>(self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()>;
+}

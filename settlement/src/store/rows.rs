@@ -1,0 +1,837 @@
+//! Values on their way into the databases and rows on their way out, the same for both engines.
+//!
+//! | what | for |
+//! | --- | --- |
+//! | [`Value`], [`List`], [`Rows`] | what a statement is given: single values, and whole tables |
+//! | [`Sql`], [`Dialect`] | a statement's text, written once, and how each engine reads a list |
+//! | [`Row`], [`Columns`] | what a query gives: integers first, then texts, then bytes |
+//! | `key`, `member`, `link`, … | the records of those rows |
+//!
+//! What does not decode is [`StoreError::Corrupt`], never a panic.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
+
+use alliance_contracts::arithmetic::Reversed;
+use alliance_contracts::encoding::Hash;
+use alliance_contracts::ids::{Id, Kind as IdKind};
+use alliance_contracts::jws::{self, JwsType};
+use alliance_contracts::keys::Kid;
+use alliance_contracts::link::{Consent, LinkState};
+use alliance_contracts::merkle::Frontier;
+use alliance_contracts::names::Corridor;
+use alliance_contracts::problem::ProblemCode;
+use alliance_contracts::program::Board;
+use alliance_contracts::quote::TransactionKind;
+use alliance_contracts::receipt::{self, Receipt, ReceiptSide};
+use alliance_contracts::time::Timestamp;
+use alliance_contracts::transaction::TransactionState;
+use alliance_contracts::json;
+
+use super::StoreError;
+use crate::alliance::RegistryParts;
+use crate::command::{MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
+use crate::ledger::working_set::SealedMember;
+use crate::ledger::{
+    AccountBalance, ChainHead, KeyRecord, LinkRecord, LinkSideRecord, TransactionRecord,
+    TransactionSideRecord,
+};
+use crate::receipts::StoredReceipt;
+use crate::vault::Lookup;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+// ---------------------------------------------------------------------------------------------
+// Into the database
+// ---------------------------------------------------------------------------------------------
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Int,
+    Text,
+    Bytes,
+}
+
+/// One value, typed even where there is none.
+#[derive(Clone, Debug)]
+pub(super) enum Value<'a> {
+    Int(Option<i64>),
+    Text(Option<Cow<'a, str>>),
+    Bytes(Option<Cow<'a, [u8]>>),
+}
+
+impl Value<'_> {
+    /// The value of an id.
+    pub(super) fn id<K: IdKind>(id: Id<K>) -> Self {
+        Self::Bytes(Some(Cow::Owned(id.to_bytes().to_vec())))
+    }
+
+    /// The value of an id, or none.
+    pub(super) fn id_or_null<K: IdKind>(id: Option<Id<K>>) -> Self {
+        Self::Bytes(id.map(|id| Cow::Owned(id.to_bytes().to_vec())))
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Value<'_> {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<Timestamp> for Value<'_> {
+    fn from(value: Timestamp) -> Self {
+        Self::Int(Some(value.as_millis()))
+    }
+}
+
+impl From<MemberNo> for Value<'_> {
+    fn from(value: MemberNo) -> Self {
+        Self::Int(Some(value.0))
+    }
+}
+
+impl From<Option<MemberNo>> for Value<'_> {
+    fn from(value: Option<MemberNo>) -> Self {
+        Self::Int(value.map(|member| member.0))
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(Some(Cow::Borrowed(value)))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        Self::Text(value.map(Cow::Borrowed))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(value: String) -> Self {
+        Self::Text(Some(Cow::Owned(value)))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Self::Bytes(Some(Cow::Borrowed(value)))
+    }
+}
+
+impl<'a> From<Option<&'a [u8]>> for Value<'a> {
+    fn from(value: Option<&'a [u8]>) -> Self {
+        Self::Bytes(value.map(Cow::Borrowed))
+    }
+}
+
+impl From<Vec<u8>> for Value<'_> {
+    fn from(value: Vec<u8>) -> Self {
+        Self::Bytes(Some(Cow::Owned(value)))
+    }
+}
+
+/// A sequence number on its way into a `BIGINT`. No chain comes near 2⁶³.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A table that a statement is given: its alias in the text, its columns.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) name: &'static str,
+    pub(super) columns: &'static [(&'static str, Kind)],
+}
+
+/// The rows of a [`List`], one after the other.
+#[derive(Clone, Debug)]
+pub(super) struct Rows<'a> {
+    pub(super) list: &'static List,
+    pub(super) values: Cow<'a, [Value<'a>]>,
+}
+
+impl<'a> Rows<'a> {
+    /// No rows yet.
+    pub(super) const fn new(list: &'static List) -> Self {
+        Self { list, values: Cow::Owned(Vec::new()) }
+    }
+
+    /// Adds a row. Its length is checked by the tests of every statement.
+    pub(super) fn push<const N: usize>(&mut self, row: [Value<'a>; N]) {
+        debug_assert_eq!(N, self.list.columns.len(), "{}", self.list.name);
+        self.values.to_mut().extend(row);
+    }
+
+    /// How many rows.
+    pub(super) fn len(&self) -> usize {
+        self.values.len() / self.list.columns.len()
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The same rows in parts of at most `size`.
+    pub(super) fn chunks(&self, size: usize) -> impl Iterator<Item = Rows<'_>> {
+        let part = size * self.list.columns.len();
+        let list = self.list;
+        self.values.chunks(part).map(move |values| Rows { list, values: Cow::Borrowed(values) })
+    }
+
+    /// The values of one column.
+    pub(super) fn column(&self, at: usize) -> impl Iterator<Item = &Value<'a>> {
+        self.values.iter().skip(at).step_by(self.list.columns.len())
+    }
+
+    /// All rows as JSON: an array of arrays, or of values where there is one column; bytes as hex.
+    pub(super) fn to_json(&self) -> String {
+        use std::fmt::Write as _;
+        let width = self.list.columns.len();
+        let mut json = String::with_capacity(self.values.len() * 24);
+        json.push('[');
+        for (at, value) in self.values.iter().enumerate() {
+            let place = at % width;
+            json.push_str(if at > 0 && place == 0 && width > 1 { "],[" } else { "" });
+            json.push_str(if at == 0 && width > 1 { "[" } else { "" });
+            json.push_str(if place > 0 || (width == 1 && at > 0) { "," } else { "" });
+            match value {
+                Value::Int(Some(number)) => _ = write!(json, "{number}"),
+                Value::Text(Some(text)) => {
+                    // Writing a text to memory cannot fail.
+                    json.push_str(&serde_json::to_string(text).unwrap_or_default());
+                }
+                Value::Bytes(Some(bytes)) => {
+                    json.push('"');
+                    json.push_str(&alliance_contracts::encoding::hex_encode(bytes));
+                    json.push('"');
+                }
+                _ => json.push_str("null"),
+            }
+        }
+        json.push_str(if width > 1 && !self.values.is_empty() { "]]" } else { "]" });
+        json
+    }
+}
+
+/// Which database reads the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    /// How a list stands in a `FROM`; `next` is the number of the first free parameter.
+    fn source(self, list: &List, next: &mut usize) -> String {
+        let name = list.name;
+        match self {
+            // One parameter a column, each an array.
+            Self::Postgres => {
+                let array = |(_, kind): &(_, Kind)| {
+                    let array = match kind {
+                        Kind::Int => "bigint[]",
+                        Kind::Text => "text[]",
+                        Kind::Bytes => "bytea[]",
+                    };
+                    let text = format!("${next}::{array}");
+                    *next += 1;
+                    text
+                };
+                let arrays: Vec<String> = list.columns.iter().map(array).collect();
+                let names: Vec<&str> = list.columns.iter().map(|(name, _)| *name).collect();
+                format!("UNNEST({}) AS {name}({})", arrays.join(", "), names.join(", "))
+            }
+            // One parameter, JSON. Bytes are hex in it.
+            Self::Sqlite => {
+                let single = list.columns.len() == 1;
+                let column = |(at, (name, kind)): (usize, &(_, Kind))| {
+                    let value = if single { "value".to_owned() } else { format!("value ->> {at}") };
+                    match kind {
+                        Kind::Bytes => format!("unhex({value}) AS {name}"),
+                        Kind::Int | Kind::Text => format!("{value} AS {name}"),
+                    }
+                };
+                let columns: Vec<String> = list.columns.iter().enumerate().map(column).collect();
+                let source =
+                    format!("(SELECT {} FROM json_each(${next})) AS {name}", columns.join(", "));
+                *next += 1;
+                source
+            }
+        }
+    }
+}
+
+/// A statement, written once for both engines. `$1`, `$2`, … are single values; `{name}` is where a
+/// list of that name is read from.
+#[derive(Debug)]
+pub(super) struct Sql {
+    pub(super) template: Cow<'static, str>,
+    /// How many single values it takes.
+    pub(super) values: usize,
+    /// The lists it takes.
+    pub(super) lists: &'static [&'static List],
+    /// How many integers, texts and bytes a row of its answer has, in that order.
+    pub(super) shape: Shape,
+    texts: [OnceLock<Arc<str>>; 2],
+}
+
+/// How many integers, texts and bytes a row has, in that order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) ints: usize,
+    pub(super) texts: usize,
+    pub(super) bytes: usize,
+}
+
+/// A shape of so many integers, texts and bytes.
+pub(super) const fn shape(ints: usize, texts: usize, bytes: usize) -> Shape {
+    Shape { ints, texts, bytes }
+}
+
+impl Sql {
+    /// A query that takes single values.
+    pub(super) const fn query(template: &'static str, values: usize, shape: Shape) -> Self {
+        Self::of(Cow::Borrowed(template), values, &[], shape)
+    }
+
+    /// A statement that takes the alliance and a list, and answers nothing.
+    pub(super) const fn write(template: &'static str, lists: &'static [&'static List]) -> Self {
+        Self::of(Cow::Borrowed(template), 1, lists, shape(0, 0, 0))
+    }
+
+    /// Any statement.
+    pub(super) const fn of(
+        template: Cow<'static, str>,
+        values: usize,
+        lists: &'static [&'static List],
+        shape: Shape,
+    ) -> Self {
+        Self { template, values, lists, shape, texts: [const { OnceLock::new() }; 2] }
+    }
+
+    /// The text for an engine.
+    pub(super) fn text(&self, dialect: Dialect) -> Arc<str> {
+        let [sqlite, postgres] = &self.texts;
+        let text = match dialect {
+            Dialect::Sqlite => sqlite,
+            Dialect::Postgres => postgres,
+        };
+        text.get_or_init(|| Arc::from(self.render(dialect, &mut (self.values + 1)))).clone()
+    }
+
+    /// The text, its lists' parameters counted from `next`.
+    pub(super) fn render(&self, dialect: Dialect, next: &mut usize) -> String {
+        self.lists.iter().fold(self.template.to_string(), |text, list| {
+            text.replace(&format!("{{{}}}", list.name), &dialect.source(list, next))
+        })
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Out of the database
+// ---------------------------------------------------------------------------------------------
+
+/// What to select for a record: integers, texts, bytes.
+pub(super) struct Columns {
+    pub(super) ints: &'static [&'static str],
+    pub(super) texts: &'static [&'static str],
+    pub(super) bytes: &'static [&'static str],
+}
+
+/// The shape of rows that can hold any record, after the integer that says which.
+pub(super) const WIDE: Shape = shape(8, 7, 6);
+
+impl Columns {
+    /// The select list of this record alone.
+    pub(super) fn select(&self) -> String {
+        [self.ints, self.texts, self.bytes].concat().join(", ")
+    }
+
+    /// The shape of that.
+    pub(super) const fn shape(&self) -> Shape {
+        shape(self.ints.len(), self.texts.len(), self.bytes.len())
+    }
+
+    /// The select list of this record among others: a number that says which record it is, then
+    /// nulls where it has less than the widest.
+    pub(super) fn wide(&self, tag: i64) -> String {
+        let padded = |columns: &[&str], to: usize| {
+            let mut columns: Vec<String> = columns.iter().map(|&c| c.to_owned()).collect();
+            columns.resize(to, "NULL".to_owned());
+            columns
+        };
+        let mut columns = vec![tag.to_string()];
+        columns.extend(padded(self.ints, WIDE.ints - 1));
+        columns.extend(padded(self.texts, WIDE.texts));
+        columns.extend(padded(self.bytes, WIDE.bytes));
+        columns.join(", ")
+    }
+
+    /// The first part of a union of wide rows: one integer. It says the types, once for all.
+    pub(super) fn first(tag: i64, int: &str) -> String {
+        let null = |name: &str, count: usize| vec![format!("CAST(NULL AS {name})"); count];
+        let mut columns = vec![format!("CAST({tag} AS BIGINT)"), int.to_owned()];
+        columns.extend(null("BIGINT", WIDE.ints - 2));
+        columns.extend(null("TEXT", WIDE.texts));
+        columns.extend(null("BYTEA", WIDE.bytes));
+        columns.join(", ")
+    }
+}
+
+/// One row, read from left to right in each of its three parts.
+#[derive(Debug)]
+pub(super) struct Row {
+    ints: std::vec::IntoIter<Option<i64>>,
+    texts: std::vec::IntoIter<Option<String>>,
+    bytes: std::vec::IntoIter<Option<Vec<u8>>>,
+}
+
+pub(super) fn corrupt(what: impl Display) -> StoreError {
+    StoreError::Corrupt(what.to_string())
+}
+
+impl Row {
+    pub(super) fn new(
+        ints: Vec<Option<i64>>,
+        texts: Vec<Option<String>>,
+        bytes: Vec<Option<Vec<u8>>>,
+    ) -> Self {
+        Self { ints: ints.into_iter(), texts: texts.into_iter(), bytes: bytes.into_iter() }
+    }
+
+    pub(super) fn maybe_int(&mut self) -> Option<i64> {
+        self.ints.next().flatten()
+    }
+
+    pub(super) fn maybe_text(&mut self) -> Option<String> {
+        self.texts.next().flatten()
+    }
+
+    pub(super) fn maybe_bytes(&mut self) -> Option<Vec<u8>> {
+        self.bytes.next().flatten()
+    }
+
+    pub(super) fn int(&mut self, what: &str) -> Result<i64> {
+        self.maybe_int().ok_or_else(|| corrupt(format_args!("{what} is missing")))
+    }
+
+    pub(super) fn text(&mut self, what: &str) -> Result<String> {
+        self.maybe_text().ok_or_else(|| corrupt(format_args!("{what} is missing")))
+    }
+
+    pub(super) fn bytes(&mut self, what: &str) -> Result<Vec<u8>> {
+        self.maybe_bytes().ok_or_else(|| corrupt(format_args!("{what} is missing")))
+    }
+
+    /// A number that is never negative.
+    pub(super) fn count(&mut self, what: &str) -> Result<u64> {
+        let number = self.int(what)?;
+        u64::try_from(number).map_err(|_| corrupt(format_args!("{what} is {number}")))
+    }
+
+    pub(super) fn time(&mut self, what: &str) -> Result<Timestamp> {
+        self.int(what).map(Timestamp::from_millis)
+    }
+
+    pub(super) fn member_no(&mut self) -> Option<MemberNo> {
+        self.maybe_int().map(MemberNo)
+    }
+
+    /// A text that names something.
+    pub(super) fn name<T: FromStr<Err: Display>>(&mut self, what: &str) -> Result<T> {
+        parsed(what, &self.text(what)?)
+    }
+
+    pub(super) fn maybe_name<T: FromStr<Err: Display>>(&mut self, what: &str) -> Result<Option<T>> {
+        self.maybe_text().map(|text| parsed(what, &text)).transpose()
+    }
+
+    pub(super) fn id<K: IdKind>(&mut self, what: &str) -> Result<Id<K>> {
+        id(what, &self.bytes(what)?)
+    }
+
+    pub(super) fn maybe_id<K: IdKind>(&mut self, what: &str) -> Result<Option<Id<K>>> {
+        self.maybe_bytes().map(|bytes| id(what, &bytes)).transpose()
+    }
+
+    pub(super) fn hash(&mut self, what: &str) -> Result<Hash> {
+        array::<32>(what, &self.bytes(what)?).map(Hash::from)
+    }
+
+    pub(super) fn maybe_lookup(&mut self, what: &str) -> Result<Option<Lookup>> {
+        self.maybe_bytes().map(|bytes| array(what, &bytes).map(Lookup)).transpose()
+    }
+}
+
+fn parsed<T: FromStr<Err: Display>>(what: &str, text: &str) -> Result<T> {
+    text.parse().map_err(|error| corrupt(format_args!("{what}: {error}")))
+}
+
+fn id<K: IdKind>(what: &str, bytes: &[u8]) -> Result<Id<K>> {
+    Id::from_bytes(bytes).map_err(|error| corrupt(format_args!("{what}: {error}")))
+}
+
+fn array<const N: usize>(what: &str, bytes: &[u8]) -> Result<[u8; N]> {
+    bytes.try_into().map_err(|_| corrupt(format_args!("{what} has {} bytes", bytes.len())))
+}
+
+// ---------------------------------------------------------------------------------------------
+// Records
+// ---------------------------------------------------------------------------------------------
+
+/// Of `idempotency_keys k`.
+pub(super) const KEY: Columns = Columns {
+    ints: &[],
+    texts: &["k.partner", "k.key", "k.outcome"],
+    bytes: &["k.subject_id", "k.digest", "k.request_id"],
+};
+
+/// How an outcome is kept: a word, and what it is about.
+pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<[u8; 16]>)> {
+    match outcome {
+        Outcome::Transaction(id) => Ok(("transaction", Some(id.to_bytes()))),
+        Outcome::Link(id) => Ok(("link", Some(id.to_bytes()))),
+        Outcome::Refused(code) => Ok((code.as_str(), None)),
+        Outcome::Done(_) | Outcome::BadRows(_) | Outcome::CheckpointRefused => Err(
+            StoreError::Contradiction("an operator's command has no idempotency key".to_owned()),
+        ),
+    }
+}
+
+pub(super) fn key(row: &mut Row) -> Result<KeyRecord> {
+    let (partner, name) = (row.name("a key's partner")?, row.name("a key")?);
+    let outcome = match row.text("a key's outcome")?.as_str() {
+        "transaction" => Outcome::Transaction(row.id("a key's transaction")?),
+        "link" => Outcome::Link(row.id("a key's link")?),
+        code => {
+            row.maybe_bytes();
+            let code = ProblemCode::from_code(code)
+                .ok_or_else(|| corrupt(format_args!("a key's outcome is {code:?}")))?;
+            Outcome::Refused(code)
+        }
+    };
+    let (digest, request) = (row.hash("a key's digest")?, row.id("a key's request")?);
+    Ok(KeyRecord { partner, key: name, digest, outcome, request })
+}
+
+/// Of `members m` and `balances b`.
+pub(super) const MEMBER: Columns = Columns {
+    ints: &["m.member", "b.balance", "m.frozen_at"],
+    texts: &["m.program"],
+    bytes: &["m.lookup", "m.wrapped_key", "m.sealed_reference"],
+};
+
+pub(super) fn member(row: &mut Row) -> Result<SealedMember> {
+    Ok(SealedMember {
+        member: MemberNo(row.int("a member's number")?),
+        balance: row.int("a member's balance")?,
+        frozen: row.maybe_int().is_some(),
+        program: row.name("a member's program")?,
+        lookup: row.maybe_lookup("a member's lookup")?,
+        wrapped_key: row.maybe_bytes(),
+        sealed_reference: row.maybe_bytes(),
+    })
+}
+
+/// Of `links l`.
+pub(super) const LINK: Columns = Columns {
+    ints: &["l.created_at", "l.until", "l.a_member", "l.b_member"],
+    texts: &[
+        "l.state",
+        "l.scope",
+        "l.proposed_by",
+        "l.a_partner",
+        "l.a_program",
+        "l.b_partner",
+        "l.b_program",
+    ],
+    bytes: &["l.link_id", "l.a_lookup", "l.a_supplied", "l.b_lookup", "l.b_supplied"],
+};
+
+/// How a consent's scope is kept.
+pub(super) fn stored_scope(consent: &Consent) -> String {
+    let kinds: Vec<&str> = consent.scope.iter().map(|kind| kind.as_str()).collect();
+    kinds.join(",")
+}
+
+fn scope(text: &str) -> Result<Vec<TransactionKind>> {
+    text.split(',')
+        .filter(|kind| !kind.is_empty())
+        .map(|kind| {
+            TransactionKind::from_stored(kind)
+                .ok_or_else(|| corrupt(format_args!("a link's scope has {kind:?}")))
+        })
+        .collect()
+}
+
+pub(super) fn link(row: &mut Row) -> Result<LinkRecord> {
+    let (created_at, until) = (row.time("a link's time")?, row.maybe_int());
+    let (a_member, b_member) = (row.member_no(), row.member_no());
+    let state = row.text("a link's state")?;
+    let state = LinkState::from_stored(&state)
+        .ok_or_else(|| corrupt(format_args!("a link's state is {state:?}")))?;
+    let scope = scope(&row.text("a link's scope")?)?;
+    let proposed_by = row.name("a link's proposer")?;
+    let id = row.id("a link's id")?;
+    let mut side = |member| -> Result<LinkSideRecord> {
+        Ok(LinkSideRecord {
+            partner: row.name("a link's partner")?,
+            program: row.name("a link's program")?,
+            member,
+            lookup: row.maybe_lookup("a link's lookup")?,
+            supplied: row.maybe_bytes(),
+        })
+    };
+    Ok(LinkRecord {
+        id,
+        state,
+        a: side(a_member)?,
+        b: side(b_member)?,
+        consent: Consent { scope, until: until.map(Timestamp::from_millis) },
+        proposed_by,
+        created_at,
+    })
+}
+
+/// Of `receipts r`.
+pub(super) const RECEIPT: Columns = Columns {
+    ints: &["r.seq"],
+    texts: &["r.corridor", "r.kid"],
+    bytes: &["r.transaction_id", "r.signature", "r.payload"],
+};
+
+pub(super) fn stored_receipt(row: &mut Row) -> Result<StoredReceipt> {
+    Ok(StoredReceipt {
+        seq: row.count("a receipt's seq")?,
+        corridor: row.name("a receipt's corridor")?,
+        kid: kid(row)?,
+        transaction: row.id("a receipt's transaction")?,
+        signature: array("a signature", &row.bytes("a receipt's signature")?)?,
+        payload: row.bytes("a receipt's payload")?,
+    })
+}
+
+fn kid(row: &mut Row) -> Result<Kid> {
+    let text = row.text("a kid")?;
+    Kid::parse(&text).map_err(|error| corrupt(format_args!("a kid: {error}")))
+}
+
+/// Of `transactions t` and its receipt `r`.
+pub(super) const TRANSACTION: Columns = Columns {
+    ints: &[
+        "t.created_at",
+        "t.reversed_source",
+        "t.reversed_target",
+        "t.request_index",
+        "t.source_member",
+        "t.target_member",
+        "t.seq",
+    ],
+    texts: &[
+        "t.kind",
+        "t.state",
+        "t.caller",
+        "t.source_reference",
+        "t.corridor",
+        "t.reason",
+        "r.kid",
+    ],
+    bytes: &[
+        "t.transaction_id",
+        "t.request_id",
+        "t.quote_id",
+        "t.reverses",
+        "r.signature",
+        "r.payload",
+    ],
+};
+
+/// A transaction and its receipt. What the row does not say stands in the payload. Every
+/// transaction of this version is completed; one without a receipt has no terms.
+pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, StoredReceipt)> {
+    let created_at = row.time("a transaction's time")?;
+    let reversed = Reversed { source: row.int("reversed_source")?, target: row.int("reversed_target")? };
+    let request_index = u32::try_from(row.int("request_index")?).map_err(corrupt)?;
+    let (source_member, target_member) = (row.member_no(), row.member_no());
+    let seq = row.count("a transaction's seq")?;
+    let (kind, state) = (row.text("a transaction's kind")?, row.text("a transaction's state")?);
+    let kind = TransactionKind::from_stored(&kind)
+        .ok_or_else(|| corrupt(format_args!("a transaction's kind is {kind:?}")))?;
+    let state = TransactionState::from_stored(&state)
+        .ok_or_else(|| corrupt(format_args!("a transaction's state is {state:?}")))?;
+    let caller = row.name("a transaction's caller")?;
+    let source_reference = row.name("a transaction's reference")?;
+    let corridor: Corridor = row.name("a transaction's corridor")?;
+    let reason = row.maybe_name("a transaction's reason")?;
+    let kid = kid(row)?;
+    let id = row.id("a transaction's id")?;
+    let (request, quote) = (row.id("a request")?, row.maybe_id("a quote")?);
+    let reverses = row.maybe_id("the transaction reversed")?;
+    let signature = array("a signature", &row.bytes("a receipt's signature")?)?;
+    let payload = row.bytes("a receipt's payload")?;
+    let terms = receipt::parse(&payload).map_err(|error| corrupt(format_args!("{id}: {error}")))?;
+    let same_place = (&terms.corridor, terms.seq) == (&corridor, seq);
+    if terms.transaction != id || terms.kind != kind || !same_place {
+        return Err(corrupt(format_args!("{id} and its receipt do not fit together")));
+    }
+    let Receipt { order, source, target, rate, settlement, completed_at, .. } = terms;
+    let side = |side: ReceiptSide, member| TransactionSideRecord {
+        partner: side.partner,
+        program: side.program,
+        member,
+        pseudonym: side.member,
+        amount: side.amount,
+    };
+    let record = TransactionRecord {
+        id,
+        kind,
+        state,
+        caller,
+        source_reference,
+        quote,
+        order,
+        source: side(source, source_member),
+        target: side(target, target_member),
+        rate,
+        settlement,
+        created_at,
+        completed_at: Some(completed_at),
+        reversed,
+        reverses,
+        reason,
+        corridor: corridor.clone(),
+        seq: Some(seq),
+        request,
+        request_index,
+    };
+    let receipt = StoredReceipt { corridor, seq, transaction: id, payload, signature, kid };
+    Ok((record, receipt))
+}
+
+/// Of `accounts a`.
+pub(super) const ACCOUNT: Columns =
+    Columns { ints: &[], texts: &["a.account", "a.asset", "a.balance"], bytes: &[] };
+
+pub(super) fn account(row: &mut Row) -> Result<AccountBalance> {
+    Ok(AccountBalance {
+        account: row.name("an account")?,
+        asset: row.name("an asset")?,
+        balance: row.name("an account's balance")?,
+    })
+}
+
+/// Of `corridors c`.
+pub(super) const HEAD: Columns = Columns {
+    ints: &["c.seq", "c.completed_at", "c.checkpoint_size", "c.checkpoint_at"],
+    texts: &["c.corridor", "c.checkpoint_note"],
+    bytes: &["c.head", "c.frontier", "c.checkpoint_root"],
+};
+
+pub(super) fn head(row: &mut Row) -> Result<(Corridor, ChainHead)> {
+    let seq = row.count("a head's seq")?;
+    let completed_at = row.time("a head's time")?;
+    let (size, signed_at) = (row.maybe_int(), row.maybe_int());
+    let corridor: Corridor = row.name("a head's corridor")?;
+    let note = row.maybe_text();
+    let head = row.hash("a head")?;
+    let frontier = Frontier::from_bytes(seq, &row.bytes("a frontier")?)
+        .map_err(|error| corrupt(format_args!("the frontier of {corridor}: {error}")))?;
+    let root = row.maybe_bytes().map(|root| array::<32>("a root", &root)).transpose()?;
+    let checkpoint = match (size, signed_at, note, root) {
+        (Some(size), Some(signed_at), Some(note), Some(root)) => Some(SignedCheckpoint {
+            corridor: corridor.clone(),
+            size: u64::try_from(size).map_err(corrupt)?,
+            root: root.into(),
+            note,
+            signed_at: Timestamp::from_millis(signed_at),
+        }),
+        (None, None, None, None) => None,
+        _ => return Err(corrupt(format_args!("half a checkpoint of {corridor}"))),
+    };
+    Ok((corridor, ChainHead { seq, head, frontier, completed_at, checkpoint }))
+}
+
+/// Of `requests q`.
+pub(super) const REQUEST: Columns = Columns {
+    ints: &["q.received_at"],
+    texts: &["q.partner", "q.kid"],
+    bytes: &["q.request_id", "q.base", "q.signature", "q.body", "q.orders"],
+};
+
+pub(super) fn request(row: &mut Row) -> Result<RequestEvidence> {
+    let received_at = row.time("a request's time")?;
+    let (partner, kid) = (row.name("a request's partner")?, kid(row)?);
+    let (id, base) = (row.id("a request's id")?, row.bytes("a signature base")?);
+    let signature = array("a request's signature", &row.bytes("a request's signature")?)?;
+    let body = row.maybe_bytes();
+    let orders = row.maybe_bytes().unwrap_or_default();
+    let (orders, rest) = orders.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(corrupt("a request's orders are no row of hashes"));
+    }
+    Ok(RequestEvidence {
+        id,
+        partner,
+        kid,
+        base_hash: Hash::of(&base),
+        base,
+        signature,
+        body,
+        orders: orders.iter().map(|order| Hash::from(*order)).collect(),
+        received_at,
+    })
+}
+
+/// The registry's parts as they are kept.
+#[derive(Debug, Default)]
+pub(super) struct StoredRegistry {
+    pub(super) version: i64,
+    pub(super) document: String,
+    pub(super) board_jws: Option<String>,
+    pub(super) partner_keys_jws: Option<String>,
+    /// Open windows and their currencies.
+    pub(super) windows: Vec<(alliance_contracts::ids::WindowId, String)>,
+    pub(super) suspended: Vec<alliance_contracts::names::PartnerId>,
+}
+
+/// The parts out of what is kept. The board stands in its JWS, and nowhere else.
+pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
+    let definition: crate::alliance::Definition = json::read(stored.document.as_bytes())
+        .map_err(|error| corrupt(format_args!("the definition: {} {}", error.pointer, error.detail)))?;
+    let board_jws = stored.board_jws.ok_or_else(|| corrupt("there is no board"))?;
+    let partner_keys_jws =
+        stored.partner_keys_jws.ok_or_else(|| corrupt("there is no partner key list"))?;
+    let currency = definition.currency.as_str();
+    let window = stored.windows.iter().find(|(_, of)| of == currency);
+    let (window, _) = *window.as_ref().ok_or_else(|| corrupt("no window is open"))?;
+    Ok(RegistryParts {
+        version: stored.version,
+        board: board(&board_jws)?,
+        board_jws,
+        partner_keys_jws,
+        window: *window,
+        suspended: stored.suspended,
+        definition,
+    })
+}
+
+/// The board that a JWS holds.
+pub(super) fn board(text: &str) -> Result<Board> {
+    let parsed = jws::parse(text).map_err(|error| corrupt(format_args!("the board: {error}")))?;
+    if parsed.typ != JwsType::Board {
+        return Err(corrupt("the board is no board"));
+    }
+    json::read(&parsed.payload)
+        .map_err(|error| corrupt(format_args!("the board: {} {}", error.pointer, error.detail)))
+}

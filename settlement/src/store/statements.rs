@@ -1,0 +1,551 @@
+//! What a batch writes, as statements: one a table, each with all of the batch's rows, the same
+//! text for both engines.
+//!
+//! A statement with `each_row` set must take effect on as many rows as it was given: that is how
+//! old heads, balances and checkpoints are asserted.
+
+use std::borrow::Cow;
+
+use alliance_contracts::link::LinkState;
+use alliance_contracts::time::Timestamp;
+
+use super::StoreError;
+use super::rows::Kind::{Bytes, Int, Text};
+use super::rows::{List, Rows, Sql, Value, signed, stored_outcome, stored_scope};
+use crate::ledger::Writes;
+use crate::ledger::working_set::DefinitionRow;
+
+/// A statement, what it is called where it fails, and whether every row must take effect.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub(super) name: &'static str,
+    pub(super) sql: Sql,
+    pub(super) each_row: bool,
+}
+
+macro_rules! statement {
+    ($(#[$doc:meta])* $name:ident, $list:ident, $each:literal,
+     [$($column:ident $kind:ident),* $(,)?], $text:literal) => {
+        static $list: List = List { name: "w", columns: &[$((stringify!($column), $kind)),*] };
+        $(#[$doc])*
+        static $name: Statement = Statement {
+            name: stringify!($name),
+            sql: Sql::write($text, &[&$list]),
+            each_row: $each,
+        };
+    };
+}
+
+statement!(
+    /// New numbers of members, a new version of the registry.
+    SEQUENCER, SEQUENCER_ROWS, true,
+    [members Int, versions Int],
+    "UPDATE sequencer SET next_member = next_member + w.members, \
+     registry_version = registry_version + w.versions FROM {w} WHERE sequencer.alliance = $1"
+);
+statement!(
+    DEFINITION, DEFINITION_ROWS, true,
+    [version Int, applied_at Int, document Text],
+    "INSERT INTO definitions (alliance, version, applied_at, document) \
+     SELECT $1, version, applied_at, document FROM {w} WHERE true"
+);
+statement!(
+    BOARD, BOARD_ROWS, true,
+    [board Int, effective_at Int, jws Text],
+    "INSERT INTO boards (alliance, board, effective_at, jws) \
+     SELECT $1, board, effective_at, jws FROM {w} WHERE true"
+);
+statement!(
+    PARTNER_KEYS, PARTNER_KEYS_ROWS, true,
+    [jws Text],
+    "INSERT INTO partner_key_statements (alliance, number, jws) \
+     SELECT $1, (SELECT COALESCE(MAX(number), 0) + 1 FROM partner_key_statements \
+     WHERE alliance = $1), jws FROM {w} WHERE true"
+);
+statement!(
+    WINDOW, WINDOW_ROWS, true,
+    [window_id Bytes, currency Text, opened_at Int],
+    "INSERT INTO windows (alliance, window_id, currency, state, opened_at) \
+     SELECT $1, window_id, currency, 'open', opened_at FROM {w} WHERE true"
+);
+statement!(
+    SUSPEND, SUSPEND_ROWS, true,
+    [partner Text, suspended_at Int],
+    "INSERT INTO suspensions (alliance, partner, suspended_at) \
+     SELECT $1, partner, suspended_at FROM {w} WHERE true \
+     ON CONFLICT (alliance, partner) DO UPDATE SET suspended_at = excluded.suspended_at"
+);
+statement!(
+    LET_GO, LET_GO_ROWS, false,
+    [partner Text],
+    "DELETE FROM suspensions WHERE alliance = $1 AND partner IN (SELECT w.partner FROM {w})"
+);
+statement!(
+    MEMBERS, MEMBERS_ROWS, true,
+    [member Int, program Text, lookup Bytes, wrapped_key Bytes, sealed_reference Bytes,
+     opening Int],
+    "INSERT INTO members (alliance, member, program, lookup, wrapped_key, sealed_reference, \
+     opening) SELECT $1, member, program, lookup, wrapped_key, sealed_reference, opening \
+     FROM {w} WHERE true"
+);
+statement!(
+    OPENINGS, OPENINGS_ROWS, true,
+    [member Int, balance Int],
+    "INSERT INTO balances (alliance, member, balance) SELECT $1, member, balance FROM {w} \
+     WHERE true"
+);
+statement!(
+    /// Two of them a batch: first what is no longer active, so that its place is free.
+    LINKS, LINKS_ROWS, true,
+    [link_id Bytes, state Text, a_partner Text, a_program Text, a_member Int, a_lookup Bytes,
+     a_supplied Bytes, b_partner Text, b_program Text, b_member Int, b_lookup Bytes,
+     b_supplied Bytes, scope Text, until Int, proposed_by Text, created_at Int],
+    "INSERT INTO links (alliance, link_id, state, a_partner, a_program, a_member, a_lookup, \
+     a_supplied, b_partner, b_program, b_member, b_lookup, b_supplied, scope, until, \
+     proposed_by, created_at) SELECT $1, link_id, state, a_partner, a_program, a_member, \
+     a_lookup, a_supplied, b_partner, b_program, b_member, b_lookup, b_supplied, scope, until, \
+     proposed_by, created_at FROM {w} WHERE true \
+     ON CONFLICT (alliance, link_id) DO UPDATE SET state = excluded.state, \
+     a_member = excluded.a_member, a_lookup = excluded.a_lookup, \
+     a_supplied = excluded.a_supplied, b_member = excluded.b_member, \
+     b_lookup = excluded.b_lookup, b_supplied = excluded.b_supplied"
+);
+statement!(
+    KEYS, KEYS_ROWS, true,
+    [partner Text, key Text, outcome Text, subject_id Bytes, digest Bytes, request_id Bytes],
+    "INSERT INTO idempotency_keys (alliance, partner, key, outcome, subject_id, digest, \
+     request_id) SELECT $1, partner, key, outcome, subject_id, digest, request_id FROM {w} \
+     WHERE true"
+);
+statement!(
+    /// The orders of one request may be decided in more than one batch: the first has kept it.
+    REQUESTS, REQUESTS_ROWS, false,
+    [request_id Bytes, partner Text, kid Text, base Bytes, signature Bytes, body Bytes,
+     orders Bytes, received_at Int],
+    "INSERT INTO requests (alliance, request_id, partner, kid, base, signature, body, orders, \
+     received_at) SELECT $1, request_id, partner, kid, base, signature, body, orders, \
+     received_at FROM {w} WHERE true ON CONFLICT (alliance, request_id) DO NOTHING"
+);
+statement!(
+    TRANSACTIONS, TRANSACTIONS_ROWS, true,
+    [transaction_id Bytes, kind Text, state Text, caller Text, source_reference Text,
+     quote_id Bytes, source_member Int, target_member Int, created_at Int,
+     reversed_source Int, reversed_target Int, reverses Bytes, reason Text, corridor Text,
+     seq Int, request_id Bytes, request_index Int],
+    "INSERT INTO transactions (alliance, transaction_id, kind, state, caller, \
+     source_reference, quote_id, source_member, target_member, created_at, reversed_source, \
+     reversed_target, reverses, reason, corridor, seq, request_id, request_index) \
+     SELECT $1, transaction_id, kind, state, caller, source_reference, quote_id, \
+     source_member, target_member, created_at, reversed_source, reversed_target, reverses, \
+     reason, corridor, seq, request_id, request_index FROM {w} WHERE true"
+);
+statement!(
+    REVERSED, REVERSED_ROWS, true,
+    [transaction_id Bytes, state Text, reversed_source Int, reversed_target Int],
+    "UPDATE transactions SET state = w.state, reversed_source = w.reversed_source, \
+     reversed_target = w.reversed_target FROM {w} \
+     WHERE transactions.alliance = $1 AND transactions.transaction_id = w.transaction_id"
+);
+statement!(
+    RECEIPTS, RECEIPTS_ROWS, true,
+    [corridor Text, seq Int, transaction_id Bytes, payload Bytes, signature Bytes, kid Text],
+    "INSERT INTO receipts (alliance, corridor, seq, transaction_id, payload, signature, kid) \
+     SELECT $1, corridor, seq, transaction_id, payload, signature, kid FROM {w} WHERE true"
+);
+statement!(
+    BALANCES, BALANCES_ROWS, true,
+    [member Int, balance Int],
+    "UPDATE balances SET balance = w.balance FROM {w} \
+     WHERE balances.alliance = $1 AND balances.member = w.member"
+);
+statement!(
+    ACCOUNTS, ACCOUNTS_ROWS, true,
+    [account Text, asset Text, balance Text],
+    "INSERT INTO accounts (alliance, account, asset, balance) \
+     SELECT $1, account, asset, balance FROM {w} WHERE true \
+     ON CONFLICT (alliance, account, asset) DO UPDATE SET balance = excluded.balance"
+);
+statement!(
+    NEW_HEADS, NEW_HEADS_ROWS, true,
+    [corridor Text, seq Int, head Bytes, frontier Bytes, completed_at Int],
+    "INSERT INTO corridors (alliance, corridor, seq, head, frontier, completed_at) \
+     SELECT $1, corridor, seq, head, frontier, completed_at FROM {w} WHERE true"
+);
+statement!(
+    /// The old head must still be the one that was built upon.
+    MOVED_HEADS, MOVED_HEADS_ROWS, true,
+    [corridor Text, before Int, seq Int, head Bytes, frontier Bytes, completed_at Int],
+    "UPDATE corridors SET seq = w.seq, head = w.head, frontier = w.frontier, \
+     completed_at = w.completed_at FROM {w} WHERE corridors.alliance = $1 \
+     AND corridors.corridor = w.corridor AND corridors.seq = w.before AND w.seq > w.before"
+);
+statement!(
+    NODES, NODES_ROWS, true,
+    [corridor Text, level Int, position Int, hash Bytes],
+    "INSERT INTO tree_nodes (alliance, corridor, level, position, hash) \
+     SELECT $1, corridor, level, position, hash FROM {w} WHERE true"
+);
+statement!(
+    /// A checkpoint never goes back.
+    CHECKPOINTS, CHECKPOINTS_ROWS, true,
+    [corridor Text, size Int, root Bytes, note Text, signed_at Int],
+    "UPDATE corridors SET checkpoint_size = w.size, checkpoint_root = w.root, \
+     checkpoint_note = w.note, checkpoint_at = w.signed_at FROM {w} \
+     WHERE corridors.alliance = $1 AND corridors.corridor = w.corridor \
+     AND COALESCE(corridors.checkpoint_size, 0) <= w.size"
+);
+statement!(
+    /// Two gateways may bring a key for one period: the first is everybody's.
+    QUOTE_KEY, QUOTE_KEY_ROWS, false,
+    [period Int, wrapped_key Bytes],
+    "INSERT INTO quote_keys (alliance, period, wrapped_key) \
+     SELECT $1, period, wrapped_key FROM {w} WHERE true \
+     ON CONFLICT (alliance, period) DO NOTHING"
+);
+statement!(
+    DESTROY_QUOTE_KEYS, DESTROY_QUOTE_KEYS_ROWS, false,
+    [destroy_before Int],
+    "DELETE FROM quote_keys WHERE alliance = $1 \
+     AND period < (SELECT w.destroy_before FROM {w})"
+);
+
+/// The statements that nearly every batch needs: PostgreSQL does them in one.
+pub(super) static HOT: [&Statement; 10] = [
+    &KEYS,
+    &REQUESTS,
+    &TRANSACTIONS,
+    &REVERSED,
+    &RECEIPTS,
+    &BALANCES,
+    &ACCOUNTS,
+    &NEW_HEADS,
+    &MOVED_HEADS,
+    &NODES,
+];
+
+/// A statement with its rows.
+pub(super) type Step<'a> = (&'static Statement, Rows<'a>);
+
+/// All that a batch does, in order.
+pub(super) struct Plan<'a> {
+    /// What seldom changes, and what the rest refers to.
+    pub(super) first: Vec<Step<'a>>,
+    /// Rows of [`HOT`], in that order.
+    pub(super) hot: [Rows<'a>; HOT.len()],
+    /// What changes rows that were written before.
+    pub(super) last: Vec<Step<'a>>,
+}
+
+/// The statements of a batch that was given `next_member`.
+pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreError> {
+    check(writes, next_member)?;
+    let mut first = vec![sequencer(writes)];
+    if let Some(row) = &writes.definition {
+        first.extend(definition(writes, row)?);
+    }
+    first.extend(suspensions(writes));
+    first.extend(members(writes));
+    first.extend([links(writes, false), links(writes, true)]);
+    let (new_heads, moved_heads) = heads(writes);
+    let hot = [
+        keys(writes)?,
+        requests(writes),
+        transactions(writes),
+        reversed(writes),
+        receipts(writes),
+        balances(writes),
+        accounts(writes),
+        new_heads,
+        moved_heads,
+        nodes(writes),
+    ];
+    let mut last = vec![checkpoints(writes)];
+    last.extend(quote_key(writes));
+    for steps in [&mut first, &mut last] {
+        steps.retain(|(_, rows)| !rows.is_empty());
+    }
+    Ok(Plan { first, hot, last })
+}
+
+fn contradiction(what: &str) -> StoreError {
+    StoreError::Contradiction(what.to_owned())
+}
+
+/// What no engine could notice: numbers given out twice or left out, documents not signed.
+pub(super) fn check(writes: &Writes, next_member: i64) -> Result<(), StoreError> {
+    let mut expected = next_member..;
+    if writes.members.iter().any(|row| Some(row.member.0) != expected.next()) {
+        return Err(contradiction("new members are not numbered from the next free number"));
+    }
+    if let Some(row) = &writes.definition {
+        if row.board.is_some() != writes.board_jws.is_some() {
+            return Err(contradiction("a board and its signature go together"));
+        }
+        if row.keys_changed != writes.partner_keys_jws.is_some() {
+            return Err(contradiction("a partner key list and its signature go together"));
+        }
+    }
+    if writes.heads.values().any(|(before, head)| *before >= head.seq) {
+        return Err(contradiction("a chain does not grow"));
+    }
+    Ok(())
+}
+
+fn sequencer(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&SEQUENCER_ROWS);
+    let changed = writes.definition.is_some() || !writes.suspensions.is_empty();
+    if changed || !writes.members.is_empty() {
+        let members = i64::try_from(writes.members.len()).unwrap_or(i64::MAX);
+        rows.push([members.into(), i64::from(changed).into()]);
+    }
+    (&SEQUENCER, rows)
+}
+
+fn definition<'a>(
+    writes: &'a Writes,
+    row: &'a DefinitionRow,
+) -> Result<Vec<Step<'a>>, StoreError> {
+    let document = serde_json::to_string(&row.definition)
+        .map_err(|error| contradiction(&format!("the definition is no JSON: {error}")))?;
+    let mut definitions = Rows::new(&DEFINITION_ROWS);
+    definitions.push([row.version.into(), row.applied_at.into(), document.into()]);
+    let mut boards = Rows::new(&BOARD_ROWS);
+    if let Some((board, jws)) = row.board.as_ref().zip(writes.board_jws.as_deref()) {
+        let number = i64::from(board.board);
+        boards.push([number.into(), board.effective_at.into(), jws.into()]);
+    }
+    let mut partner_keys = Rows::new(&PARTNER_KEYS_ROWS);
+    if let Some(jws) = writes.partner_keys_jws.as_deref() {
+        partner_keys.push([jws.into()]);
+    }
+    let mut windows = Rows::new(&WINDOW_ROWS);
+    if let Some(window) = row.window {
+        let currency = row.definition.currency.as_str();
+        windows.push([Value::id(window), currency.into(), row.applied_at.into()]);
+    }
+    Ok(vec![
+        (&DEFINITION, definitions),
+        (&BOARD, boards),
+        (&PARTNER_KEYS, partner_keys),
+        (&WINDOW, windows),
+    ])
+}
+
+fn suspensions(writes: &Writes) -> [Step<'_>; 2] {
+    let mut suspended = Rows::new(&SUSPEND_ROWS);
+    let mut let_go = Rows::new(&LET_GO_ROWS);
+    for (partner, since) in &writes.suspensions {
+        match since {
+            Some(since) => suspended.push([partner.as_str().into(), (*since).into()]),
+            None => let_go.push([partner.as_str().into()]),
+        }
+    }
+    [(&SUSPEND, suspended), (&LET_GO, let_go)]
+}
+
+fn members(writes: &Writes) -> [Step<'_>; 2] {
+    let mut members = Rows::new(&MEMBERS_ROWS);
+    let mut openings = Rows::new(&OPENINGS_ROWS);
+    for row in &writes.members {
+        let new = &row.new;
+        members.push([
+            row.member.into(),
+            new.program.as_str().into(),
+            new.lookup.0[..].into(),
+            new.wrapped_key.as_slice().into(),
+            new.sealed_reference.as_slice().into(),
+            new.opening.into(),
+        ]);
+        openings.push([row.member.into(), new.opening.into()]);
+    }
+    [(&MEMBERS, members), (&OPENINGS, openings)]
+}
+
+fn links(writes: &Writes, active: bool) -> Step<'_> {
+    let mut rows = Rows::new(&LINKS_ROWS);
+    let wanted = writes.links.values().filter(|l| (l.state == LinkState::Active) == active);
+    for link in wanted {
+        let (a, b) = (&link.a, &link.b);
+        rows.push([
+            Value::id(link.id),
+            link.state.as_str().into(),
+            a.partner.as_str().into(),
+            a.program.as_str().into(),
+            a.member.into(),
+            a.lookup.as_ref().map(|lookup| &lookup.0[..]).into(),
+            a.supplied.as_deref().into(),
+            b.partner.as_str().into(),
+            b.program.as_str().into(),
+            b.member.into(),
+            b.lookup.as_ref().map(|lookup| &lookup.0[..]).into(),
+            b.supplied.as_deref().into(),
+            stored_scope(&link.consent).into(),
+            link.consent.until.map(Timestamp::as_millis).into(),
+            link.proposed_by.as_str().into(),
+            link.created_at.into(),
+        ]);
+    }
+    (&LINKS, rows)
+}
+
+fn keys(writes: &Writes) -> Result<Rows<'_>, StoreError> {
+    let mut rows = Rows::new(&KEYS_ROWS);
+    for key in &writes.keys {
+        let (outcome, subject) = stored_outcome(&key.outcome)?;
+        rows.push([
+            key.partner.as_str().into(),
+            key.key.as_str().into(),
+            outcome.into(),
+            Value::Bytes(subject.map(|id| Cow::Owned(id.to_vec()))),
+            key.digest.as_bytes()[..].into(),
+            Value::id(key.request),
+        ]);
+    }
+    Ok(rows)
+}
+
+fn requests(writes: &Writes) -> Rows<'_> {
+    let mut rows = Rows::new(&REQUESTS_ROWS);
+    for request in writes.requests.values() {
+        let orders: Vec<u8> = request.orders.iter().flat_map(|hash| *hash.as_bytes()).collect();
+        rows.push([
+            Value::id(request.id),
+            request.partner.as_str().into(),
+            request.kid.as_str().into(),
+            request.base.as_slice().into(),
+            request.signature[..].into(),
+            request.body.as_deref().into(),
+            Value::Bytes((!orders.is_empty()).then_some(Cow::Owned(orders))),
+            request.received_at.into(),
+        ]);
+    }
+    rows
+}
+
+fn transactions(writes: &Writes) -> Rows<'_> {
+    let mut rows = Rows::new(&TRANSACTIONS_ROWS);
+    for record in &writes.transactions {
+        // One that is turned round in the batch that made it is written once.
+        let (state, reversed) =
+            writes.reversed.get(&record.id).copied().unwrap_or((record.state, record.reversed));
+        rows.push([
+            Value::id(record.id),
+            record.kind.as_str().into(),
+            state.as_str().into(),
+            record.caller.as_str().into(),
+            record.source_reference.as_str().into(),
+            Value::id_or_null(record.quote),
+            record.source.member.into(),
+            record.target.member.into(),
+            record.created_at.into(),
+            reversed.source.into(),
+            reversed.target.into(),
+            Value::id_or_null(record.reverses),
+            record.reason.as_ref().map(|reason| reason.as_str()).into(),
+            record.corridor.as_str().into(),
+            record.seq.map(signed).into(),
+            Value::id(record.request),
+            i64::from(record.request_index).into(),
+        ]);
+    }
+    rows
+}
+
+fn reversed(writes: &Writes) -> Rows<'_> {
+    let new: std::collections::HashSet<_> =
+        writes.transactions.iter().map(|record| record.id).collect();
+    let mut rows = Rows::new(&REVERSED_ROWS);
+    for (id, (state, reversed)) in writes.reversed.iter().filter(|(id, _)| !new.contains(*id)) {
+        rows.push([
+            Value::id(*id),
+            state.as_str().into(),
+            reversed.source.into(),
+            reversed.target.into(),
+        ]);
+    }
+    rows
+}
+
+fn receipts(writes: &Writes) -> Rows<'_> {
+    let mut rows = Rows::new(&RECEIPTS_ROWS);
+    for receipt in &writes.receipts {
+        rows.push([
+            receipt.corridor.as_str().into(),
+            signed(receipt.seq).into(),
+            Value::id(receipt.transaction),
+            receipt.payload.as_slice().into(),
+            receipt.signature[..].into(),
+            receipt.kid.as_str().into(),
+        ]);
+    }
+    rows
+}
+
+fn balances(writes: &Writes) -> Rows<'_> {
+    let mut rows = Rows::new(&BALANCES_ROWS);
+    for (member, balance) in &writes.balances {
+        rows.push([(*member).into(), (*balance).into()]);
+    }
+    rows
+}
+
+fn accounts(writes: &Writes) -> Rows<'_> {
+    let mut rows = Rows::new(&ACCOUNTS_ROWS);
+    for ((account, asset), balance) in &writes.accounts {
+        let texts = [account.to_string(), asset.to_string(), balance.to_string()];
+        rows.push(texts.map(Value::from));
+    }
+    rows
+}
+
+fn heads(writes: &Writes) -> (Rows<'_>, Rows<'_>) {
+    let (mut new, mut moved) = (Rows::new(&NEW_HEADS_ROWS), Rows::new(&MOVED_HEADS_ROWS));
+    for (corridor, (before, head)) in &writes.heads {
+        let corridor = corridor.as_str().into();
+        let (seq, completed_at) = (signed(head.seq).into(), head.completed_at.into());
+        let (hash, frontier) = (head.head.as_bytes()[..].into(), head.frontier.to_bytes().into());
+        if *before == 0 {
+            new.push([corridor, seq, hash, frontier, completed_at]);
+        } else {
+            moved.push([corridor, signed(*before).into(), seq, hash, frontier, completed_at]);
+        }
+    }
+    (new, moved)
+}
+
+fn nodes(writes: &Writes) -> Rows<'_> {
+    let mut rows = Rows::new(&NODES_ROWS);
+    for node in &writes.nodes {
+        rows.push([
+            node.corridor.as_str().into(),
+            i64::from(node.level).into(),
+            signed(node.position).into(),
+            node.hash.as_bytes()[..].into(),
+        ]);
+    }
+    rows
+}
+
+fn checkpoints(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&CHECKPOINTS_ROWS);
+    for (corridor, checkpoint) in &writes.checkpoints {
+        rows.push([
+            corridor.as_str().into(),
+            signed(checkpoint.size).into(),
+            checkpoint.root.as_bytes()[..].into(),
+            checkpoint.note.as_str().into(),
+            checkpoint.signed_at.into(),
+        ]);
+    }
+    (&CHECKPOINTS, rows)
+}
+
+fn quote_key(writes: &Writes) -> [Step<'_>; 2] {
+    let mut keys = Rows::new(&QUOTE_KEY_ROWS);
+    let mut destroyed = Rows::new(&DESTROY_QUOTE_KEYS_ROWS);
+    if let Some((period, wrapped, destroy_before)) = &writes.quote_key {
+        keys.push([(*period).into(), wrapped.as_slice().into()]);
+        destroyed.push([(*destroy_before).into()]);
+    }
+    [(&QUOTE_KEY, keys), (&DESTROY_QUOTE_KEYS, destroyed)]
+}
