@@ -1,0 +1,170 @@
+//! Evidence: that a partner itself ordered exactly what a receipt says (protocol § 5).
+//!
+//! From the receipt to the order's bytes (its `order` is their hash), from those to the request
+//! that carried them (its digest, or the batch's Merkle root, is covered by the signature), from
+//! the signature to the partner's key.
+
+use alliance_contracts::content_digest::{self, DigestError};
+use alliance_contracts::corridor::{EvidenceDetail, OrderInclusion};
+use alliance_contracts::encoding::{EncodingError, Hash, base64_decode};
+use alliance_contracts::ids::TransactionId;
+use alliance_contracts::json;
+use alliance_contracts::jws;
+use alliance_contracts::keys::{Kid, TrustedKeys};
+use alliance_contracts::merkle::{self, ProofError};
+use alliance_contracts::quote::{QuoteClaims, TransactionKind};
+use alliance_contracts::receipt::Receipt;
+use alliance_contracts::transaction::{self, OrderRequest, ReversalRequest};
+
+/// Why a piece of evidence proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvidenceFault {
+    /// The receipt does not name this piece of evidence.
+    #[error("the receipt does not name this evidence")]
+    NotOfReceipt,
+    /// A part is not canonical base64.
+    #[error("a part is malformed: {0}")]
+    Encoding(#[from] EncodingError),
+    /// The signature base is not the one whose hash the receipt names.
+    #[error("the signature base is another one")]
+    Base,
+    /// The order is not the one whose hash the receipt names.
+    #[error("the order is another one")]
+    Order,
+    /// The key is not in the partner key list, or not that partner's.
+    #[error("{kid} is no key of the partner in the partner key list")]
+    UnknownKey {
+        /// The key.
+        kid: Kid,
+    },
+    /// The key was not in force when the receipt was made.
+    #[error("the key {kid} was not in force when the receipt was made")]
+    KeyNotValid {
+        /// The key.
+        kid: Kid,
+    },
+    /// The signature does not verify.
+    #[error("the signature does not verify")]
+    BadSignature,
+    /// The signature does not cover the body's digest or the batch's root, or another one.
+    #[error("the signature does not cover the order: {0}")]
+    Digest(#[from] DigestError),
+    /// The order is not in the batch.
+    #[error("the order is not in the batch: {0}")]
+    Inclusion(#[from] ProofError),
+    /// The body does not ask for the order.
+    #[error("the body asks for something else")]
+    Body,
+    /// Neither a body nor a place in a batch.
+    #[error("neither a body nor a place in a batch")]
+    Nothing,
+}
+
+/// Verifies that the partner named in a piece of evidence asked for this receipt's order.
+///
+/// `partner_keys` is the list of all partner keys, as [`super::keys`] verified it.
+///
+/// # Errors
+/// [`EvidenceFault`].
+pub fn verify_evidence(
+    receipt: &Receipt,
+    detail: &EvidenceDetail,
+    partner_keys: &TrustedKeys,
+) -> Result<(), EvidenceFault> {
+    if !receipt.evidence.contains(&detail.evidence) {
+        return Err(EvidenceFault::NotOfReceipt);
+    }
+    let base = base64_decode(&detail.base)?;
+    if Hash::of(&base) != detail.evidence.base {
+        return Err(EvidenceFault::Base);
+    }
+    verify_signature(receipt, detail, &base, partner_keys)?;
+    let order = base64_decode(&detail.order)?;
+    if Hash::of(&order) != receipt.order {
+        return Err(EvidenceFault::Order);
+    }
+    match (&detail.inclusion, &detail.body) {
+        (Some(inclusion), None) => verify_in_batch(&base, &order, inclusion),
+        (None, Some(body)) => verify_body(receipt, &base, &order, &base64_decode(body)?),
+        _ => Err(EvidenceFault::Nothing),
+    }
+}
+
+fn verify_signature(
+    receipt: &Receipt,
+    detail: &EvidenceDetail,
+    base: &[u8],
+    partner_keys: &TrustedKeys,
+) -> Result<(), EvidenceFault> {
+    let evidence = &detail.evidence;
+    let key = partner_keys
+        .find(&evidence.kid)
+        .filter(|key| key.partner.as_deref() == Some(evidence.partner.as_str()))
+        .ok_or_else(|| EvidenceFault::UnknownKey { kid: evidence.kid.clone() })?;
+    // The gateway's signature over the receipt vouches for the time, so that what was ordered
+    // before a partner's key was revoked stays ordered.
+    if !key.valid_at(receipt.completed_at) {
+        return Err(EvidenceFault::KeyNotValid { kid: evidence.kid.clone() });
+    }
+    let signature = base64_decode(&evidence.signature)?;
+    key.public.verify(base, &signature).map_err(|_| EvidenceFault::BadSignature)
+}
+
+/// The value that a line of the signature base gives for a component.
+fn covered<'b>(base: &'b [u8], component: &str) -> Option<&'b [u8]> {
+    let start = ["\"", component, "\": "].concat();
+    base.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(start.as_bytes()))
+}
+
+fn verify_in_batch(
+    base: &[u8],
+    order: &[u8],
+    inclusion: &OrderInclusion,
+) -> Result<(), EvidenceFault> {
+    let field = covered(base, "alliance-orders").ok_or(DigestError::Missing)?;
+    let root = content_digest::parse_orders_digest(&[field])?;
+    let hashes = inclusion
+        .hashes
+        .iter()
+        .map(|text| alliance_contracts::encoding::base64_decode_array::<32>(text).map(Hash::from))
+        .collect::<Result<Vec<_>, _>>()?;
+    let leaf = merkle::leaf_hash(order);
+    Ok(merkle::verify_inclusion(inclusion.index, inclusion.size, &leaf, &root, &hashes)?)
+}
+
+fn verify_body(
+    receipt: &Receipt,
+    base: &[u8],
+    order: &[u8],
+    body: &[u8],
+) -> Result<(), EvidenceFault> {
+    let field = covered(base, "content-digest").ok_or(DigestError::Missing)?;
+    content_digest::verify_content_digest(&[field], body)?;
+    let path = covered(base, "@path").unwrap_or_default();
+    let asked = match receipt.kind {
+        TransactionKind::Reversal => reversal_of(path, body),
+        _ => order_of(path, body),
+    };
+    if asked.as_deref() == Some(order) { Ok(()) } else { Err(EvidenceFault::Body) }
+}
+
+/// The order's bytes as a body of `POST /v1/transactions` asks for them.
+fn order_of(path: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    if path != b"/v1/transactions" {
+        return None;
+    }
+    let request: OrderRequest = json::read(body).ok()?;
+    // Whose quote it is was decided by the gateway; here only its id matters.
+    let token = jws::parse(&request.quote).ok()?;
+    let claims: QuoteClaims = json::read(&token.payload).ok()?;
+    Some(transaction::order_bytes(&claims.id.to_string(), &request.source_reference))
+}
+
+/// The order's bytes as a body of `POST /v1/transactions/{id}/reversals` asks for them.
+fn reversal_of(path: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    let path = std::str::from_utf8(path).ok()?;
+    let id = path.strip_prefix("/v1/transactions/")?.strip_suffix("/reversals")?;
+    let original: TransactionId = id.parse().ok()?;
+    let request: ReversalRequest = json::read(body).ok()?;
+    Some(transaction::reversal_bytes(original, &request))
+}

@@ -1,0 +1,409 @@
+//! A whole exported corridor: every line verified, totals drawn up on the way, in little memory
+//! whatever the file's size. `alliance verify FILE.ndjson` is a call of [`verify`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, BufRead, Read};
+use std::str::FromStr;
+
+use alliance_contracts::decimal::format_micros;
+use alliance_contracts::encoding::Hash;
+use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::limits::MAX_BODY_BYTES;
+use alliance_contracts::names::{Corridor, PartnerId, ProgramId};
+use alliance_contracts::note;
+use alliance_contracts::quote::TransactionKind;
+use alliance_contracts::receipt::{Account, Asset, Receipt};
+use alliance_contracts::time::Timestamp;
+
+use super::chain::{ChainError, ChainFault, ChainVerifier, NdjsonLine, Pushed};
+use super::checkpoint::{CheckpointError, VerifiedCheckpoint};
+use super::receipt::ParsedReceipt;
+
+/// The longest line that is read, its line end included. A receipt takes about 4 kB.
+pub const MAX_LINE_BYTES: usize = MAX_BODY_BYTES;
+
+/// Where a file begins that does not begin at receipt 1; as text `SEQ:HASH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct After {
+    /// The number of the last receipt before the file.
+    pub seq: u64,
+    /// SHA-256 of its payload.
+    pub head: Hash,
+}
+
+/// The text is not `SEQ:HASH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be SEQ:HASH, a receipt's number and the SHA-256 of its payload in hex")]
+pub struct AfterError;
+
+impl FromStr for After {
+    type Err = AfterError;
+
+    fn from_str(text: &str) -> Result<Self, AfterError> {
+        let (seq, head) = text.split_once(':').ok_or(AfterError)?;
+        let seq = seq.parse().map_err(|_| AfterError)?;
+        let head = head.parse().map_err(|_| AfterError)?;
+        if seq == 0 && head != Hash::ZERO { Err(AfterError) } else { Ok(Self { seq, head }) }
+    }
+}
+
+/// What is known beforehand about a file.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The corridor; left out, the first receipt (or the checkpoint) names it.
+    pub corridor: Option<Corridor>,
+    /// Where the file begins; left out: at receipt 1.
+    pub after: Option<After>,
+    /// A signed checkpoint that the file must contain whole: shows that no tail was cut.
+    pub checkpoint: Option<String>,
+    /// Refuse a checkpoint that is stale at this time; left out: of any age.
+    pub now: Option<Timestamp>,
+}
+
+impl Options {
+    /// Nothing known beforehand: the file is a chain from its first receipt.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The corridor that the file must be of.
+    #[must_use]
+    pub fn corridor(mut self, corridor: Corridor) -> Self {
+        self.corridor = Some(corridor);
+        self
+    }
+
+    /// The receipt after which the file begins.
+    #[must_use]
+    pub const fn after(mut self, after: After) -> Self {
+        self.after = Some(after);
+        self
+    }
+
+    /// A signed checkpoint to compare with: the text of the note.
+    #[must_use]
+    pub fn checkpoint(mut self, note: impl Into<String>) -> Self {
+        self.checkpoint = Some(note.into());
+        self
+    }
+
+    /// The time against which the checkpoint must be fresh.
+    #[must_use]
+    pub const fn fresh_at(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
+    }
+}
+
+/// Why a file is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The file could not be read.
+    #[error("the file cannot be read")]
+    Io(#[from] io::Error),
+    /// The first bad receipt, and why.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The checkpoint itself is refused.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// There is not even a last line, and nothing to tell the corridor by.
+    #[error("the file is empty: not even its last line, the end, is there")]
+    Empty,
+}
+
+impl FileError {
+    /// The first bad sequence number, where the fault has one.
+    #[must_use]
+    pub const fn seq(&self) -> Option<u64> {
+        match self {
+            Self::Chain(error) => Some(error.seq),
+            Self::Empty => Some(1),
+            _ => None,
+        }
+    }
+}
+
+/// An account as totals are drawn up by it: the members of a program are one holder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holder {
+    /// All members of a program.
+    Members(ProgramId),
+    /// A program's issued points.
+    Issued(ProgramId),
+    /// A partner's position.
+    Position(PartnerId),
+    /// The alliance's fees.
+    Fees,
+    /// The alliance's rounding account.
+    Rounding,
+}
+
+impl Holder {
+    fn of(account: &Account) -> Self {
+        match account {
+            Account::Member(program, _) => Self::Members(program.clone()),
+            Account::Issued(program) => Self::Issued(program.clone()),
+            Account::Position(partner) => Self::Position(partner.clone()),
+            Account::Fees => Self::Fees,
+            Account::Rounding => Self::Rounding,
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Members(program) => write!(f, "members:{program}"),
+            Self::Issued(program) => write!(f, "issued:{program}"),
+            Self::Position(partner) => write!(f, "position:{partner}"),
+            Self::Fees => f.write_str("alliance:fees"),
+            Self::Rounding => f.write_str("alliance:rounding"),
+        }
+    }
+}
+
+/// What the receipts of a chain come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// For each asset, what was moved in all, in 10⁻⁶.
+    pub moved: BTreeMap<Asset, i128>,
+    /// For each asset and holder, received less given, in 10⁻⁶. Of each asset they sum to zero.
+    pub net: BTreeMap<Asset, BTreeMap<Holder, i128>>,
+    /// How many receipts there are of each kind, by name.
+    pub kinds: BTreeMap<&'static str, u64>,
+}
+
+impl Totals {
+    /// Adds one verified receipt.
+    pub fn add(&mut self, receipt: &Receipt) {
+        *self.kinds.entry(TransactionKind::as_str(receipt.kind)).or_default() += 1;
+        for posting in &receipt.postings {
+            let amount = i128::from(posting.amount.micros());
+            *entry(&mut self.moved, &posting.asset) += amount;
+            let holders = entry(&mut self.net, &posting.asset);
+            *holders.entry(Holder::of(&posting.debit)).or_default() -= amount;
+            *holders.entry(Holder::of(&posting.credit)).or_default() += amount;
+        }
+    }
+}
+
+/// The entry of a key that is cloned only the first time.
+fn entry<'m, V: Default>(map: &'m mut BTreeMap<Asset, V>, key: &Asset) -> &'m mut V {
+    if !map.contains_key(key) {
+        map.insert(key.clone(), V::default());
+    }
+    map.get_mut(key).expect("the key was inserted just now, where it was not there")
+}
+
+/// What a file was found to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The corridor; none for an empty file of which nothing tells it.
+    pub corridor: Option<Corridor>,
+    /// How many receipts the file has.
+    pub receipts: u64,
+    /// The number of the first receipt; `last_seq + 1` for an empty file.
+    pub first_seq: u64,
+    /// The number of the last receipt.
+    pub last_seq: u64,
+    /// SHA-256 of the last payload; zeros for an empty chain.
+    pub head: Hash,
+    /// RFC 6962 root over all payloads; none where the file does not begin at 1.
+    pub root: Option<Hash>,
+    /// When the first receipt completed.
+    pub first_completed_at: Option<Timestamp>,
+    /// When the last receipt completed.
+    pub last_completed_at: Option<Timestamp>,
+    /// The checkpoint that was compared with, where one was given: its size.
+    pub checkpoint_size: Option<u64>,
+    /// What the receipts come to.
+    pub totals: Totals,
+}
+
+impl fmt::Display for Report {
+    /// For people: some lines of text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let corridor = self.corridor.as_ref().map_or("empty", |corridor| corridor.as_str());
+        writeln!(
+            f,
+            "{corridor}: {} receipts, {} to {}",
+            self.receipts, self.first_seq, self.last_seq
+        )?;
+        writeln!(f, "head {}", self.head)?;
+        if let Some(size) = self.checkpoint_size {
+            writeln!(f, "agrees with the checkpoint of {size} receipts")?;
+        }
+        for (asset, holders) in &self.totals.net {
+            for (holder, net) in holders {
+                writeln!(f, "{asset} {holder} {}", format_micros(*net))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Verifies an exported corridor: NDJSON, one receipt a line, the end in the last.
+///
+/// # Errors
+/// [`FileError`]; [`FileError::Chain`] names the first bad number and why.
+///
+/// ```no_run
+/// use alliance_partner_sdk::verify::{file, keys};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let keys = keys::trust_key_list(&std::fs::read("jwks.json")?)?;
+/// let export = std::io::BufReader::new(std::fs::File::open("receipts.ndjson")?);
+/// let report = file::verify(export, &keys, &file::Options::new())?;
+/// println!("{} receipts, head {}", report.receipts, report.head);
+/// # Ok(())
+/// # }
+/// ```
+pub fn verify(
+    export: impl BufRead,
+    keys: &TrustedKeys,
+    options: &Options,
+) -> Result<Report, FileError> {
+    let after = options.after.unwrap_or(After { seq: 0, head: Hash::ZERO });
+    let mut lines = Lines { export, line: Vec::new() };
+    let mut more = lines.read(after.seq)?;
+    let corridor = corridor_of(more.then_some(&lines.line), after.seq, keys, options)?;
+    let Some(corridor) = corridor else { return verify_empty(lines, more, after) };
+    let mut chain = ChainVerifier::resume(corridor.clone(), after.seq, after.head, keys);
+    chain.expect_end();
+    let checkpoint_size = await_checkpoint(&mut chain, keys, options)?;
+    let (mut totals, mut first_completed_at) = (Totals::default(), None);
+    while more {
+        if let Pushed::Receipt(verified) = chain.push_ndjson_line(&lines.line)? {
+            totals.add(verified.receipt());
+            first_completed_at.get_or_insert(verified.receipt().completed_at);
+        }
+        more = lines.read(chain.seq())?;
+    }
+    let root = chain.root();
+    let end = chain.finish()?;
+    Ok(Report {
+        corridor: Some(corridor),
+        receipts: end.seq - after.seq,
+        first_seq: after.seq.saturating_add(1),
+        last_seq: end.seq,
+        head: end.head,
+        root,
+        first_completed_at,
+        last_completed_at: end.completed_at,
+        checkpoint_size,
+        totals,
+    })
+}
+
+/// Lines of bounded length.
+struct Lines<R> {
+    export: R,
+    line: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Reads the next line, without its line end; false at the end of the file.
+    fn read(&mut self, last_seq: u64) -> Result<bool, FileError> {
+        self.line.clear();
+        let limit = MAX_LINE_BYTES as u64;
+        let read = self.export.by_ref().take(limit).read_until(b'\n', &mut self.line)?;
+        if read == 0 {
+            return Ok(false);
+        }
+        match self.line.pop() {
+            Some(b'\n') => Ok(true),
+            _ => Err(at(last_seq, ChainFault::LineEnd)),
+        }
+    }
+}
+
+fn at(last_seq: u64, fault: ChainFault) -> FileError {
+    ChainError { seq: last_seq.saturating_add(1), fault }.into()
+}
+
+/// The corridor that the file is verified as: what the caller or the first receipt says, which
+/// the receipts then have to bear out.
+fn corridor_of(
+    first: Option<&Vec<u8>>,
+    last_seq: u64,
+    keys: &TrustedKeys,
+    options: &Options,
+) -> Result<Option<Corridor>, FileError> {
+    if options.corridor.is_some() {
+        return Ok(options.corridor.clone());
+    }
+    match first.map(|line| NdjsonLine::parse(line)) {
+        Some(None) => Err(at(last_seq, ChainFault::Line)),
+        Some(Some(NdjsonLine::Item { jws, .. })) => {
+            let parsed = ParsedReceipt::parse(jws).map_err(|fault| at(last_seq, fault.into()))?;
+            Ok(Some(parsed.unverified().corridor.clone()))
+        }
+        None | Some(Some(NdjsonLine::End(_))) => corridor_of_checkpoint(keys, options),
+    }
+}
+
+fn corridor_of_checkpoint(
+    keys: &TrustedKeys,
+    options: &Options,
+) -> Result<Option<Corridor>, FileError> {
+    let Some(note) = &options.checkpoint else { return Ok(None) };
+    let origin = note::parse_note(note)
+        .and_then(|note| note.checkpoint())
+        .map_err(CheckpointError::from)?
+        .origin;
+    let prefix = note::corridor_origin(keys.alliance(), "");
+    let corridor = origin.strip_prefix(&prefix).and_then(|name| name.parse().ok());
+    match corridor {
+        Some(corridor) => Ok(Some(corridor)),
+        None => Err(CheckpointError::ForeignOrigin { found: origin }.into()),
+    }
+}
+
+/// Has the chain compared with the checkpoint of the options, and gives its size.
+fn await_checkpoint(
+    chain: &mut ChainVerifier,
+    keys: &TrustedKeys,
+    options: &Options,
+) -> Result<Option<u64>, FileError> {
+    let Some(note) = &options.checkpoint else { return Ok(None) };
+    let checkpoint = VerifiedCheckpoint::verify(note, chain.corridor(), keys)?;
+    if let Some(now) = options.now {
+        checkpoint.check_fresh(now)?;
+    }
+    let size = checkpoint.size();
+    chain.expect_checkpoint(checkpoint)?;
+    Ok(Some(size))
+}
+
+/// A file without receipts, of a corridor that nothing names.
+fn verify_empty<R: BufRead>(
+    mut lines: Lines<R>,
+    has_line: bool,
+    after: After,
+) -> Result<Report, FileError> {
+    let end = match NdjsonLine::parse(&lines.line) {
+        Some(NdjsonLine::End(end)) if has_line => end,
+        _ => return Err(FileError::Empty),
+    };
+    if (end.seq, end.head) != (after.seq, after.head) {
+        return Err(at(after.seq, ChainFault::EndMismatch(end)));
+    }
+    if lines.read(after.seq)? {
+        return Err(at(after.seq, ChainFault::AfterEnd));
+    }
+    Ok(Report {
+        corridor: None,
+        receipts: 0,
+        first_seq: after.seq.saturating_add(1),
+        last_seq: after.seq,
+        head: after.head,
+        root: None,
+        first_completed_at: None,
+        last_completed_at: None,
+        checkpoint_size: None,
+        totals: Totals::default(),
+    })
+}

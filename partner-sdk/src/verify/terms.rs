@@ -1,0 +1,262 @@
+//! Whether a receipt's postings and amounts follow from its terms (protocol § 4 and § 5).
+//!
+//! The programs' scales do not stand in a receipt, so the amount of points that was not asked for
+//! cannot be recomputed to the digit; everything else can, and what the roundings may leave is
+//! bounded. Reversals move parts of an original that another receipt holds: of them the lines and
+//! the sums are checked.
+
+use alliance_contracts::decimal::{Decimal, MICROS};
+use alliance_contracts::limits::{amount_in_range, fee_rate_in_range, value_in_range};
+use alliance_contracts::names::{Corridor, PartnerId};
+use alliance_contracts::quote::{Settlement, TransactionKind};
+use alliance_contracts::receipt::{Account, Asset, Posting, Receipt};
+
+/// How a receipt contradicts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TermsFault {
+    /// A kind whose terms this version cannot check: refused rather than waved through.
+    #[error("a receipt of kind {}, whose terms this verifier does not know", .0.as_str())]
+    UnknownKind(TransactionKind),
+    /// An exchange reverses nothing and has a quote; a reversal names its original and has none.
+    #[error("quote and reverses do not fit the kind")]
+    References,
+    /// The partners of source and target are not the corridor's two.
+    #[error("source and target are not of the corridor's partners")]
+    Partners,
+    /// Source and target are the same program.
+    #[error("source and target are one program")]
+    OneProgram,
+    /// There is a settlement within one partner, or none between two, or its parties are not the
+    /// two partners in the order that the kind demands.
+    #[error("the settlement's parties do not fit the kind")]
+    SettlementParties,
+    /// An amount, value or fee rate beyond the protocol's limits.
+    #[error("an amount is beyond the protocol's limits")]
+    OutOfRange,
+    /// `gross` is not `net + fee + remainder`.
+    #[error("gross is not net + fee + remainder")]
+    Sum,
+    /// `gross` is not `floor6(source × source_value)`.
+    #[error("gross is not what the source is worth")]
+    Gross,
+    /// `fee` is not `ceil6(gross × fee rate)`; within one partner, the fee rate is not zero.
+    #[error("the fee is not gross × fee rate")]
+    Fee,
+    /// `net` is not `ceil6(target × target_value)`.
+    #[error("net is not what the target is worth")]
+    Net,
+    /// The remainder is below zero, or more than one point's worth: more than a rounding leaves.
+    #[error("the remainder is not what the roundings can leave")]
+    Remainder,
+    /// The postings are not the lines that the protocol names, in its order.
+    #[error("posting {at} is not the line that the terms ask for")]
+    Posting {
+        /// The first wrong, missing or surplus line, from 0.
+        at: usize,
+    },
+}
+
+/// Checks a receipt against itself.
+///
+/// # Errors
+/// The first broken rule.
+pub fn check_terms(receipt: &Receipt) -> Result<(), TermsFault> {
+    check_parties(receipt)?;
+    check_limits(receipt)?;
+    match receipt.kind {
+        TransactionKind::Exchange => check_exchange(receipt)?,
+        TransactionKind::Reversal => check_reversal(receipt)?,
+        other => return Err(TermsFault::UnknownKind(other)),
+    }
+    check_postings(receipt)
+}
+
+fn check_parties(receipt: &Receipt) -> Result<(), TermsFault> {
+    let (source, target) = (&receipt.source, &receipt.target);
+    if !is_between(&receipt.corridor, &source.partner, &target.partner) {
+        return Err(TermsFault::Partners);
+    }
+    if source.program == target.program {
+        return Err(TermsFault::OneProgram);
+    }
+    let reversal = receipt.kind == TransactionKind::Reversal;
+    // A reversal keeps the original's sides and exchanges who owes.
+    let (debtor, creditor) = match reversal {
+        false => (&source.partner, &target.partner),
+        true => (&target.partner, &source.partner),
+    };
+    let parties_fit = match &receipt.settlement {
+        None => debtor == creditor,
+        Some(s) => debtor != creditor && s.debtor == *debtor && s.creditor == *creditor,
+    };
+    if parties_fit { Ok(()) } else { Err(TermsFault::SettlementParties) }
+}
+
+/// Whether the corridor is that of these two, without building its name.
+fn is_between(corridor: &Corridor, one: &PartnerId, other: &PartnerId) -> bool {
+    let (low, high) = if one <= other { (one, other) } else { (other, one) };
+    corridor.parties() == (low.as_str(), high.as_str())
+}
+
+fn check_limits(receipt: &Receipt) -> Result<(), TermsFault> {
+    let rate = &receipt.rate;
+    let rate_fits = value_in_range(rate.source_value)
+        && value_in_range(rate.target_value)
+        && fee_rate_in_range(rate.fee);
+    let amounts_fit = amount_in_range(receipt.source.amount)
+        && amount_in_range(receipt.target.amount)
+        && receipt.settlement.as_ref().is_none_or(settlement_in_range);
+    if rate_fits && amounts_fit { Ok(()) } else { Err(TermsFault::OutOfRange) }
+}
+
+fn settlement_in_range(s: &Settlement) -> bool {
+    [s.gross, s.net, s.fee, s.remainder].into_iter().all(amount_in_range)
+}
+
+fn check_exchange(receipt: &Receipt) -> Result<(), TermsFault> {
+    if receipt.quote.is_none() || receipt.reverses.is_some() {
+        return Err(TermsFault::References);
+    }
+    let rate = &receipt.rate;
+    let gross = floor6(product(receipt.source.amount, rate.source_value));
+    let fee = ceil6(gross * micros(rate.fee));
+    let net = ceil6(product(receipt.target.amount, rate.target_value));
+    match &receipt.settlement {
+        None if !rate.fee.is_zero() => return Err(TermsFault::Fee),
+        None => {}
+        Some(s) => {
+            check_sum(s)?;
+            if micros(s.gross) != gross {
+                return Err(TermsFault::Gross);
+            }
+            if micros(s.fee) != fee {
+                return Err(TermsFault::Fee);
+            }
+            if micros(s.net) != net {
+                return Err(TermsFault::Net);
+            }
+        }
+    }
+    // Asked by source, less than one target point is left over; asked by target, less than one
+    // source point and a millionth: the points that were rounded are the smallest units at most.
+    let most = micros(rate.target_value).max(micros(rate.source_value) + 1);
+    let left = gross - fee - net;
+    if (0..=most).contains(&left) { Ok(()) } else { Err(TermsFault::Remainder) }
+}
+
+fn check_reversal(receipt: &Receipt) -> Result<(), TermsFault> {
+    if receipt.quote.is_some() || receipt.reverses.is_none() {
+        return Err(TermsFault::References);
+    }
+    receipt.settlement.as_ref().map_or(Ok(()), check_sum)
+}
+
+fn check_sum(s: &Settlement) -> Result<(), TermsFault> {
+    let sum = micros(s.net) + micros(s.fee) + micros(s.remainder);
+    if micros(s.gross) == sum { Ok(()) } else { Err(TermsFault::Sum) }
+}
+
+fn micros(amount: Decimal) -> i128 {
+    i128::from(amount.micros())
+}
+
+/// In units of 10⁻¹²; both within 10¹⁸, so far within an `i128`.
+fn product(amount: Decimal, value: Decimal) -> i128 {
+    micros(amount) * micros(value)
+}
+
+const fn floor6(pico: i128) -> i128 {
+    pico / MICROS as i128
+}
+
+const fn ceil6(pico: i128) -> i128 {
+    (pico + (MICROS - 1) as i128) / MICROS as i128
+}
+
+/// What stands on one side of a line.
+#[derive(Clone, Copy)]
+enum Party<'a> {
+    SourceMember,
+    SourceIssued,
+    TargetMember,
+    TargetIssued,
+    Position(&'a PartnerId),
+    Fees,
+    Rounding,
+}
+
+impl Party<'_> {
+    fn is(self, account: &Account, receipt: &Receipt) -> bool {
+        let (source, target) = (&receipt.source, &receipt.target);
+        match (self, account) {
+            (Self::SourceMember, Account::Member(program, member)) => {
+                *program == source.program && *member == source.member
+            }
+            (Self::TargetMember, Account::Member(program, member)) => {
+                *program == target.program && *member == target.member
+            }
+            (Self::SourceIssued, Account::Issued(program)) => *program == source.program,
+            (Self::TargetIssued, Account::Issued(program)) => *program == target.program,
+            (Self::Position(partner), Account::Position(named)) => named == partner,
+            (Self::Fees, Account::Fees) | (Self::Rounding, Account::Rounding) => true,
+            _ => false,
+        }
+    }
+}
+
+/// A line that the terms ask for, told in the direction of the original exchange.
+struct Line<'a> {
+    debit: Party<'a>,
+    credit: Party<'a>,
+    amount: Decimal,
+    money: bool,
+}
+
+fn check_postings(receipt: &Receipt) -> Result<(), TermsFault> {
+    let reversal = receipt.kind == TransactionKind::Reversal;
+    let mut at = 0;
+    for line in expected_lines(receipt).into_iter().flatten().filter(|l| !l.amount.is_zero()) {
+        let (debit, credit) =
+            if reversal { (line.credit, line.debit) } else { (line.debit, line.credit) };
+        let fits = receipt.postings.get(at).is_some_and(|posting| {
+            posting.amount == line.amount
+                && asset_fits(posting, &line, receipt)
+                && debit.is(&posting.debit, receipt)
+                && credit.is(&posting.credit, receipt)
+        });
+        if !fits {
+            return Err(TermsFault::Posting { at });
+        }
+        at += 1;
+    }
+    if at == receipt.postings.len() { Ok(()) } else { Err(TermsFault::Posting { at }) }
+}
+
+fn asset_fits(posting: &Posting, line: &Line<'_>, receipt: &Receipt) -> bool {
+    match (&posting.asset, line.money, line.debit) {
+        (Asset::Currency(currency), true, _) => {
+            receipt.settlement.as_ref().is_some_and(|s| s.currency == *currency)
+        }
+        (Asset::Program(program), false, Party::SourceMember) => *program == receipt.source.program,
+        (Asset::Program(program), false, _) => *program == receipt.target.program,
+        _ => false,
+    }
+}
+
+/// The lines of protocol § 5, in its order.
+fn expected_lines(receipt: &Receipt) -> [Option<Line<'_>>; 5] {
+    let points = |debit, credit, amount| Some(Line { debit, credit, amount, money: false });
+    let money = |creditor, amount: fn(&Settlement) -> Decimal| {
+        let amount = amount(receipt.settlement.as_ref()?);
+        // The original's debtor is always the source's partner.
+        let debit = Party::Position(&receipt.source.partner);
+        Some(Line { debit, credit: creditor, amount, money: true })
+    };
+    [
+        points(Party::SourceMember, Party::SourceIssued, receipt.source.amount),
+        points(Party::TargetIssued, Party::TargetMember, receipt.target.amount),
+        money(Party::Position(&receipt.target.partner), |s| s.net),
+        money(Party::Fees, |s| s.fee),
+        money(Party::Rounding, |s| s.remainder),
+    ]
+}
