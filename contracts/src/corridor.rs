@@ -77,8 +77,7 @@ pub struct EvidenceDetail {
     /// The request's body, base64; its digest is covered by the signature. Not out of a batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Who signed, with which key.
-    #[serde(flatten)]
+    /// The receipt's entry: who signed, with which key.
     pub evidence: Evidence,
     /// Out of a batch: the order's place under `Alliance-Orders`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

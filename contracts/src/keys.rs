@@ -392,6 +392,12 @@ pub enum KeyListError {
     /// Two entries have one `kid`.
     #[error("two entries have one kid")]
     DuplicateKid,
+    /// A partner list is signed by no gateway key of the list at hand, or by a revoked one.
+    #[error("the statement is signed by no gateway key in force")]
+    UnknownSigner,
+    /// An entry of a partner list does not say whose key it is.
+    #[error("an entry does not say whose key it is")]
+    NoPartner,
 }
 
 /// What the root key signs: the whole list, numbered, naming the statement before.
@@ -448,7 +454,8 @@ impl KeyStatement {
 }
 
 /// The document at `/.well-known/jwks.json` and `/v1/partners/keys`: any JOSE library reads
-/// `keys`, ours asks that the root key vouches for them.
+/// `keys`, ours asks who vouches for them: the root key for the gateway's keys, a gateway key for
+/// the partners'.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyList {
@@ -467,6 +474,27 @@ impl KeyList {
         let jws = jws::parse(&self.statement)?;
         jws.verify(JwsType::Keys, root)?;
         self.trust(&jws)
+    }
+
+    /// Checks a list of partner keys, which a gateway key vouches for: the root key is offline, and
+    /// partners' keys come and go.
+    ///
+    /// # Errors
+    /// As [`KeyList::verify`], and where the signer is no gateway key, is revoked, or an entry names
+    /// no partner.
+    pub fn verify_partners(&self, gateway: &TrustedKeys) -> Result<TrustedKeys, KeyListError> {
+        let jws = jws::parse(&self.statement)?;
+        let signer = gateway.find(&jws.kid).ok_or(KeyListError::UnknownSigner)?;
+        if signer.revoked_at.is_some() {
+            return Err(KeyListError::UnknownSigner);
+        }
+        jws.verify(JwsType::Keys, &signer.public)?;
+        let trusted = self.trust(&jws)?;
+        if trusted.iter().all(|key| key.partner.is_some()) {
+            Ok(trusted)
+        } else {
+            Err(KeyListError::NoPartner)
+        }
     }
 
     /// Checks everything but who signed the statement: for tools that are given a key file by
@@ -700,6 +728,27 @@ mod tests {
 
     fn statement(keys: Vec<Jwk>) -> KeyStatement {
         KeyStatement { alliance: "demo".to_owned(), keys, number: 1, previous: Hash::ZERO }
+    }
+
+    #[test]
+    fn a_partner_list_is_vouched_for_by_a_gateway_key_that_is_not_revoked() {
+        let root = key(9);
+        let gateway = |revoked_at| {
+            let entry = Jwk { revoked_at, ..entry(1) };
+            statement(vec![entry]).publish(&root).verify(root.public_key()).unwrap()
+        };
+        let (trusted, revoked) = (gateway(None), gateway(Some(Timestamp::from_millis(1))));
+        let mut partner = entry(2);
+        partner.partner = Some("aurora-air".to_owned());
+        let list = statement(vec![partner]).publish(&key(1));
+        assert_eq!(list.verify_partners(&trusted).unwrap().iter().count(), 1);
+        assert_eq!(list.verify_partners(&revoked), Err(KeyListError::UnknownSigner));
+        let forged = KeyList { keys: list.keys.clone(), ..statement(Vec::new()).publish(&key(1)) };
+        assert_eq!(forged.verify_partners(&trusted), Err(KeyListError::Differs));
+        let by_root = statement(list.keys.clone()).publish(&root);
+        assert_eq!(by_root.verify_partners(&trusted), Err(KeyListError::UnknownSigner));
+        let nobodys = statement(vec![entry(2)]).publish(&key(1));
+        assert_eq!(nobodys.verify_partners(&trusted), Err(KeyListError::NoPartner));
     }
 
     #[test]

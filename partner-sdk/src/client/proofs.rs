@@ -55,15 +55,16 @@ impl Client {
         Ok(keys)
     }
 
-    /// Every key of every partner, verified under the pinned root key: for evidence.
+    /// Every key of every partner, verified under a gateway key that the pinned root key vouches
+    /// for: for evidence.
     ///
     /// # Errors
     /// As [`Client::gateway_keys`].
     pub async fn partner_keys(&self) -> Result<TrustedKeys, Error> {
-        let root = self.root()?;
         let route = "/v1/partners/keys";
         let list = Call::<()>::get(self, route, route).bytes().await?;
-        let keys = keys::verify_key_list(&list, root).map_err(VerificationError::Keys)?;
+        let gateway = self.gateway_keys().await?;
+        let keys = keys::verify_partner_list(&list, &gateway).map_err(VerificationError::Keys)?;
         self.check_alliance(&keys)?;
         Ok(keys)
     }

@@ -66,6 +66,14 @@ pub fn verify_key_list(list: &[u8], root: &PublicKey) -> Result<TrustedKeys, Key
     Ok(read(list)?.verify(root)?)
 }
 
+/// Reads the list of all partners' keys and verifies that a gateway key vouches for it.
+///
+/// # Errors
+/// As [`verify_key_list`].
+pub fn verify_partner_list(list: &[u8], gateway: &TrustedKeys) -> Result<TrustedKeys, KeysError> {
+    Ok(read(list)?.verify_partners(gateway)?)
+}
+
 /// Reads a key list from a source that is trusted as it is, such as a file that the reader was
 /// handed by a person: everything is checked but who signed it.
 ///
