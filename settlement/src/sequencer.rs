@@ -13,6 +13,8 @@
 //! that nothing is known, and the next batch starts afresh.
 
 pub mod queue;
+#[cfg(all(test, feature = "conformance"))]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

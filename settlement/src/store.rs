@@ -5,12 +5,29 @@
 //! sequencer row (lock, fence and order in one), [`Batch::load`] reads what the batch needs,
 //! [`Batch::commit`] writes everything in the same database transaction. Whoever holds a batch is
 //! the only writer; dropping it without a commit leaves no trace. Reading never waits for it.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `memory` | maps, for tests and for trying things out |
+//! | `sqlite`, `postgres` | connections, and how each is given whole tables |
+//! | `statements` | what a commit writes, the same text for both |
+//! | `reads` | what is read, the same text for both, and [`Store`] over it |
+//! | `batch` | [`Batch`] over it: which connection, in which order |
+//! | `rows`, `failure` | values, records and errors out of the databases |
+//! | `schema` | migrations |
+//! | `conformance` | what every store must do, by name |
 
+mod batch;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod failure;
 pub mod memory;
 pub mod postgres;
+mod reads;
 mod rows;
 mod schema;
 pub mod sqlite;
+mod statements;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,6 +44,8 @@ use crate::ledger::working_set::{Loaded, SealedMember};
 use crate::ledger::{AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes};
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
+
+pub use schema::migrate;
 
 /// A future that a trait object can return.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -212,4 +231,39 @@ pub trait Batch: Send {
 
     /// Writes everything and ends the database transaction. When this answers `Ok`, it is durable.
     fn commit<'a>(self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()>;
+}
+
+/// Which engine a URL means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Memory,
+    Sqlite,
+    Postgres,
+}
+
+impl Scheme {
+    fn of(url: &str) -> Result<Self, StoreError> {
+        match url.split_once(':') {
+            Some(("memory", _)) => Ok(Self::Memory),
+            Some(("sqlite", _)) => Ok(Self::Sqlite),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
+            // Never show the URL: it may hold a password.
+            _ => Err(StoreError::Unavailable(
+                "a database is sqlite:FILE, postgres://…, or memory:".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Opens the store of a URL: `sqlite:books.db`, `postgres://user@host/books`, or `memory:`, which
+/// is empty and gone with its last handle. A database must have been migrated: [`Store::ping`].
+///
+/// # Errors
+/// [`StoreError::NotMigrated`] where an SQLite file is missing; [`StoreError::Unavailable`].
+pub async fn open(url: &str, alliance: AllianceId) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match Scheme::of(url)? {
+        Scheme::Memory => Arc::new(memory::MemoryStore::new(alliance)),
+        Scheme::Sqlite => Arc::new(sqlite::SqliteStore::open(url, alliance).await?),
+        Scheme::Postgres => Arc::new(postgres::PostgresStore::connect(url, alliance).await?),
+    })
 }

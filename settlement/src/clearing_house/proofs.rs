@@ -67,6 +67,25 @@ impl ClearingHouse {
         self.sign_checkpoint(corridor, &head).await.map(Some)
     }
 
+    /// The corridor's last checkpoint if it includes receipt `seq`, else one signed now; none where
+    /// the chain is shorter.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub async fn checkpoint_including(
+        &self,
+        corridor: &Corridor,
+        seq: u64,
+    ) -> Result<Option<SignedCheckpoint>, CheckpointError> {
+        let Some(head) = self.head(corridor).await?.filter(|head| head.seq >= seq) else {
+            return Ok(None);
+        };
+        match &head.checkpoint {
+            Some(last) if last.size >= seq => Ok(Some(last.clone())),
+            _ => self.sign_checkpoint(corridor, &head).await.map(Some),
+        }
+    }
+
     async fn head(&self, corridor: &Corridor) -> Result<Option<ChainHead>, StoreError> {
         let corridor = corridor.clone();
         self.read(move |store| async move { store.head(&corridor).await }).await

@@ -29,6 +29,7 @@ use alliance_contracts::receipt::{self, Receipt, ReceiptSide};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 use alliance_contracts::json;
+use sqlx::{ColumnIndex, Decode, Type};
 
 use super::StoreError;
 use crate::alliance::RegistryParts;
@@ -408,6 +409,24 @@ impl Row {
         bytes: Vec<Option<Vec<u8>>>,
     ) -> Self {
         Self { ints: ints.into_iter(), texts: texts.into_iter(), bytes: bytes.into_iter() }
+    }
+
+    /// Takes a database's row apart.
+    pub(super) fn read<R: sqlx::Row>(row: &R, shape: Shape) -> sqlx::Result<Self>
+    where
+        usize: ColumnIndex<R>,
+        for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
+        for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
+        for<'r> Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        let Shape { ints, texts, bytes } = shape;
+        Ok(Self::new(
+            (0..ints).map(|at| row.try_get(at)).collect::<sqlx::Result<_>>()?,
+            (ints..ints + texts).map(|at| row.try_get(at)).collect::<sqlx::Result<_>>()?,
+            (ints + texts..ints + texts + bytes)
+                .map(|at| row.try_get(at))
+                .collect::<sqlx::Result<_>>()?,
+        ))
     }
 
     pub(super) fn maybe_int(&mut self) -> Option<i64> {

@@ -1,0 +1,136 @@
+//! The API: one file per endpoint, each with a handler that verifies, parses, asks and renders.
+//!
+//! | routes | where |
+//! | --- | --- |
+//! | programs and rates | `programs`, `rates` |
+//! | quotes | `quotes`, `quote_batch` |
+//! | orders and reversals | `transactions`, `transaction_batch`, `reversals` |
+//! | links | `links`, `link_proposals`, `link_changes` |
+//! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
+//! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs` |
+//! | members | `members` |
+//! | keys | `partner_keys`, `well_known` |
+//! | health | `health` |
+//! | this document, for people and programs | `docs`, `document` |
+//! | what a caller may see; how it is sent | `render`, `reply` |
+//!
+//! Everything under `/v1` is signed; the rest is for anyone. No handler does arithmetic, SQL or
+//! anything that must be finished: whoever asks may be gone at any await.
+
+mod corridor_checkpoint;
+mod corridor_proofs;
+mod corridor_receipts;
+mod corridors;
+mod docs;
+mod document;
+mod health;
+mod link_changes;
+mod link_proposals;
+mod links;
+mod members;
+mod partner_keys;
+mod programs;
+mod quote_batch;
+mod quotes;
+mod rates;
+mod receipt_evidence;
+mod receipt_proof;
+mod receipts;
+mod render;
+mod reply;
+mod reversals;
+mod transaction_batch;
+mod transactions;
+mod well_known;
+
+pub use document::openapi_json;
+
+use actix_web::dev::HttpServiceFactory;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder};
+
+use crate::server::context::Route;
+use crate::server::refusal::Refusal;
+
+/// The route table.
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(get("/v1/programs", programs::list))
+        .service(get("/v1/rates", rates::show))
+        .service(post("/v1/quotes", quotes::create))
+        .service(post("/v1/quotes/batch", quote_batch::create))
+        .service(post("/v1/transactions", transactions::create))
+        // Before `{id}`, which would take it for one.
+        .service(post("/v1/transactions/batch", transaction_batch::create))
+        .service(get("/v1/transactions/{id}", transactions::show))
+        .service(post("/v1/transactions/{id}/reversals", reversals::create))
+        .service(both("/v1/links", links::list, link_proposals::create))
+        .service(get("/v1/links/{id}", links::show))
+        .service(post("/v1/links/{id}/confirm", link_changes::confirm))
+        .service(post("/v1/links/{id}/revoke", link_changes::revoke))
+        .service(get("/v1/receipts/{id}", receipts::show))
+        .service(get("/v1/receipts/{id}/evidence", receipt_evidence::show))
+        .service(get("/v1/receipts/{id}/proof", receipt_proof::show))
+        .service(get("/v1/corridors", corridors::list))
+        .service(get("/v1/corridors/{corridor}/receipts", corridor_receipts::list))
+        .service(get("/v1/corridors/{corridor}/checkpoint", corridor_checkpoint::show))
+        .service(get("/v1/corridors/{corridor}/proofs/inclusion", corridor_proofs::inclusion))
+        .service(get("/v1/corridors/{corridor}/proofs/consistency", corridor_proofs::consistency))
+        .service(get("/v1/members/{program}/{member}/balance", members::balance))
+        .service(get("/v1/members/{program}/{member}/openings/{corridor}", members::opening))
+        .service(get("/v1/partners/keys", partner_keys::list))
+        .service(get("/.well-known/jwks.json", well_known::jwks))
+        .service(get("/health/live", health::live))
+        .service(get("/health/ready", health::ready))
+        .service(get("/openapi.json", docs::openapi))
+        .service(get("/docs", docs::index))
+        .service(get("/docs/", docs::index))
+        .service(get("/docs/problems", docs::problems))
+        .service(get("/docs/{file}", docs::file))
+        .service(get("/", docs::root))
+        .default_service(web::to(nothing));
+}
+
+fn get<F, Args>(template: &'static str, handler: F) -> impl HttpServiceFactory
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    resource(template, "GET").route(web::get().to(handler))
+}
+
+fn post<F, Args>(template: &'static str, handler: F) -> impl HttpServiceFactory
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    resource(template, "POST").route(web::post().to(handler))
+}
+
+fn both<F, G, A, B>(template: &'static str, gets: F, posts: G) -> impl HttpServiceFactory
+where
+    F: Handler<A>,
+    G: Handler<B>,
+    A: FromRequest + 'static,
+    B: FromRequest + 'static,
+    F::Output: Responder + 'static,
+    G::Output: Responder + 'static,
+{
+    resource(template, "GET, POST").route(web::get().to(gets)).route(web::post().to(posts))
+}
+
+fn resource(template: &'static str, allow: &'static str) -> Resource {
+    web::resource(template)
+        .app_data(Route { template, allow })
+        .default_service(web::to(other_method))
+}
+
+async fn other_method(request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    Err(Refusal::method_not_allowed(request.app_data::<Route>().map_or("GET", |route| route.allow)))
+}
+
+async fn nothing() -> Result<HttpResponse, Refusal> {
+    Err(Refusal::not_found())
+}

@@ -1,0 +1,77 @@
+//! `GET /v1/receipts/{id}/evidence`: what the partner signed when it ordered this. With it and the
+//! partner key list, a receipt proves who ordered exactly this.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use alliance_contracts::corridor::{EvidenceDetail, EvidenceList, OrderInclusion};
+use alliance_contracts::encoding::{Hash, base64_encode};
+use alliance_contracts::ids::ReceiptId;
+use alliance_contracts::transaction::{ReversalRequest, order_bytes, reversal_bytes};
+use alliance_contracts::{json, merkle, receipt};
+use alliance_settlement::command::RequestEvidence;
+use alliance_settlement::ledger::TransactionRecord;
+
+use super::receipts;
+use super::reply::{self, Reply};
+use crate::server::gateway::Gateway;
+use crate::server::refusal::Refusal;
+use crate::server::verify::{Read, VerifiedRequest};
+
+/// The signature base, and the order's bytes with the body or, out of a batch, their inclusion.
+#[utoipa::path(
+    get, path = "/v1/receipts/{id}/evidence", tag = "receipts",
+    params(("id" = ReceiptId, Path, description = "The receipt")),
+    responses((status = 200, description = "One for each of the receipt's evidence", body = EvidenceList))
+)]
+pub async fn show(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Reply {
+    let (record, stored) =
+        receipts::visible(&gateway, &request.partner, request.path_parameter("id")?).await?;
+    let id = record.request;
+    let kept = gateway.house().read(move |store| async move { store.request(id).await }).await?;
+    let kept = kept.ok_or_else(|| Refusal::internal("a transaction without its request"))?;
+    let receipt = receipt::parse(&stored.payload)
+        .map_err(|_| Refusal::internal("a stored payload is no receipt"))?;
+    let order = order_of(&record, &kept)
+        .filter(|bytes| Hash::of(bytes) == receipt.order)
+        .ok_or_else(|| Refusal::internal("an order's bytes are not those of its receipt"))?;
+    let inclusion = inclusion_of(&record, &kept);
+    let evidence = receipt
+        .evidence
+        .into_iter()
+        .filter(|evidence| evidence.base == kept.base_hash)
+        .map(|evidence| EvidenceDetail {
+            base: base64_encode(&kept.base),
+            body: kept.body.as_deref().map(base64_encode),
+            evidence,
+            inclusion: inclusion.clone(),
+            order: base64_encode(&order),
+        })
+        .collect();
+    Ok(reply::json(StatusCode::OK, &EvidenceList { evidence }))
+}
+
+/// The order's bytes, as its digest was made of them (protocol § 3).
+fn order_of(record: &TransactionRecord, request: &RequestEvidence) -> Option<Vec<u8>> {
+    match (record.reverses, record.quote) {
+        (Some(original), _) => {
+            let asked: ReversalRequest = json::read(request.body.as_deref()?).ok()?;
+            Some(reversal_bytes(original, &asked))
+        }
+        (None, Some(quote)) => Some(order_bytes(&quote.to_string(), &record.source_reference)),
+        (None, None) => None,
+    }
+}
+
+/// Where the order stands under `Alliance-Orders`; none of a single order.
+fn inclusion_of(record: &TransactionRecord, request: &RequestEvidence) -> Option<OrderInclusion> {
+    if request.orders.is_empty() {
+        return None;
+    }
+    let index = u64::from(record.request_index);
+    let path = merkle::inclusion_path_of(&request.orders, index);
+    Some(OrderInclusion {
+        hashes: path.iter().map(|hash| base64_encode(hash.as_bytes())).collect(),
+        index,
+        size: u64::try_from(request.orders.len()).ok()?,
+    })
+}

@@ -1,0 +1,232 @@
+//! The command line: what a person types (design § 8).
+//!
+//! Every command ends with 0 (good), 1 (found something wrong), 2 (typed wrongly) or 78 (the
+//! configuration); says what is wrong in one line with what to do about it; shows its result as one
+//! object with `--json`; and writes through [`printer`] and nothing else.
+
+mod audit;
+mod check;
+mod completions;
+mod demo;
+pub mod failure;
+mod import;
+mod init;
+mod keys;
+pub mod layout;
+mod migrate;
+mod openapi;
+mod partner;
+pub mod printer;
+pub mod progress;
+mod receipts;
+mod serve;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::Styles;
+use clap::builder::styling::{AnsiColor, Style};
+use clap::{Args, Parser, Subcommand};
+
+use crate::instance::{Instance, Overrides};
+use failure::{Exit, Failure};
+use printer::Printer;
+
+const STYLES: Styles = Styles::styled()
+    .header(Style::new().bold())
+    .usage(Style::new().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(Style::new().dimmed());
+
+/// The clearing house of a loyalty alliance: brands exchange points, every receipt verifies offline.
+#[derive(Debug, Parser)]
+#[command(
+    name = "alliance",
+    version,
+    styles = STYLES,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Example: see three brands exchange points, with nothing to set up\n  \
+                  alliance demo\n\nExit codes: 0 good, 1 found something wrong, 2 typed wrongly, \
+                  78 the configuration"
+)]
+pub struct Cli {
+    /// Show the result as one JSON object.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show three brands exchanging points, and verify every receipt
+    Demo(demo::DemoArgs),
+    /// Make an empty alliance to fill in, with new keys
+    Init(init::InitArgs),
+    /// Say everything that is wrong with the configuration and what it needs
+    Check(check::CheckArgs),
+    /// Open the gateway
+    Serve(serve::ServeArgs),
+    /// Bring the database's schema up to date
+    Migrate(migrate::MigrateArgs),
+    /// Add, list and suspend partners
+    #[command(subcommand)]
+    Partner(partner::PartnerCommand),
+    /// Import members with their balances
+    #[command(subcommand)]
+    Members(import::MembersCommand),
+    /// Import links between members' accounts
+    #[command(subcommand)]
+    Links(import::LinksCommand),
+    /// List, generate and export keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Export receipts
+    #[command(subcommand)]
+    Receipts(receipts::ReceiptsCommand),
+    /// Verify exported receipts, offline
+    Verify(verify::VerifyArgs),
+    /// Recompute all balances, positions and chains from the receipts
+    Audit(audit::AuditArgs),
+    /// Print the API's description (OpenAPI, JSON)
+    Openapi(openapi::OpenapiArgs),
+    /// Print a script that completes commands in your shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Which instance.
+#[derive(Clone, Debug, Args)]
+pub struct Place {
+    /// The instance's folder [default: this one]
+    #[arg(long, value_name = "DIR", env = "ALLIANCE_DIR", conflicts_with = "config")]
+    pub dir: Option<PathBuf>,
+    /// The configuration file, where it is not DIR/alliance.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The database, over the configuration's: sqlite:FILE or postgres://…
+    #[arg(long, value_name = "URL", env = "ALLIANCE_DATABASE", hide_env_values = true)]
+    pub database: Option<String>,
+}
+
+impl Place {
+    /// The folder or file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        let chosen = self.config.as_deref().or(self.dir.as_deref());
+        chosen.unwrap_or_else(|| Path::new("."))
+    }
+
+    /// What is set here over the configuration.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        Overrides { database: self.database.clone(), ..Overrides::default() }
+    }
+
+    /// Reads the instance.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn load(&self) -> Result<Instance, Failure> {
+        Instance::load(self.path(), &self.overrides()).map_err(|f| Failure::of_faults(&f))
+    }
+}
+
+/// Reads the command line, does what it says, and gives the process's exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap knows which is which, and where each goes.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
+        }
+    };
+    let printer = Printer::new(cli.json);
+    match carry_out(cli.command, printer) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
+    match command {
+        Command::Demo(args) => demo::run(args, printer),
+        Command::Init(args) => init::run(&args, printer),
+        Command::Check(args) => check::run(&args, printer),
+        Command::Serve(args) => serve::run(&args, printer),
+        Command::Migrate(args) => migrate::run(&args, printer),
+        Command::Partner(command) => partner::run(command, printer),
+        Command::Members(command) => import::members(command, printer),
+        Command::Links(command) => import::links(command, printer),
+        Command::Keys(command) => keys::run(command, printer),
+        Command::Receipts(command) => receipts::run(command, printer),
+        Command::Verify(args) => verify::run(&args, printer),
+        Command::Audit(args) => audit::run(&args, printer),
+        Command::Openapi(args) => openapi::run(&args, printer),
+        Command::Completions(args) => completions::run(&args, printer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+        for sub in command.get_subcommands() {
+            let path = format!("{path} {}", sub.get_name());
+            if sub.has_subcommands() {
+                leaves(sub, &path, found);
+            } else {
+                found.push((path, sub.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_parses() {
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "alliance", &mut found);
+        assert!(found.len() >= 18, "{}", found.len());
+        for (path, command) in found {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Example"), "{path} has no example");
+            let examples: Vec<&str> =
+                help.lines().map(str::trim).filter(|line| line.starts_with("alliance ")).collect();
+            assert!(examples.iter().any(|e| e.starts_with(&path)), "{path}: {examples:?}");
+            for example in examples {
+                let (typed, _) = example.split_once(" > ").unwrap_or((example, ""));
+                let words = typed.split_whitespace().map(|word| word.trim_matches('"'));
+                let parsed = Cli::try_parse_from(words);
+                assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+
+    #[test]
+    fn help_fits_a_narrow_terminal_and_says_no_word_twice() {
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "alliance", &mut found);
+        for (path, mut command) in found {
+            let help = command.render_help().to_string();
+            let widest = help.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+            assert!(widest <= 100, "{path}: {widest} columns\n{help}");
+        }
+    }
+}

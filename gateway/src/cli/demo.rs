@@ -1,0 +1,40 @@
+//! `alliance demo`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::printer::Printer;
+use crate::demo::{self, Options};
+
+/// Show three brands exchanging points, and verify every receipt.
+///
+/// Makes a folder with a whole alliance in it, opens its gateway on this machine, sends orders
+/// through the SDK over HTTP as the three brands would, downloads every receipt as each brand, and
+/// verifies them offline. Stays open until Ctrl-C unless --once is given. On a folder of an earlier
+/// demo it goes on with the same alliance.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alliance demo\n  \
+    alliance demo --dir ./try-out --orders 20000 --once")]
+pub struct DemoArgs {
+    /// The folder to make, or to go on with
+    #[arg(long, value_name = "DIR", default_value = "./alliance-demo")]
+    dir: PathBuf,
+    /// Where to listen [default: 127.0.0.1:8787, or a free port where that is taken]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// How many orders to send
+    #[arg(long, value_name = "N", default_value_t = 5_000,
+          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    orders: u32,
+    /// End when the orders are done and verified
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) fn run(args: DemoArgs, printer: Printer) -> Result<Exit, Failure> {
+    let DemoArgs { dir, listen, orders, once } = args;
+    demo::run(Options { dir, listen, orders, once }, printer)
+}

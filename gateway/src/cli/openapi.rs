@@ -1,0 +1,19 @@
+//! `alliance openapi`.
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::printer::Printer;
+use crate::server;
+
+/// Print the API's description (OpenAPI, JSON).
+///
+/// The same document as the running gateway's /openapi.json.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  alliance openapi > openapi.json")]
+pub struct OpenapiArgs {}
+
+pub(super) fn run(_args: &OpenapiArgs, printer: Printer) -> Result<Exit, Failure> {
+    printer.document(&server::openapi_json());
+    Ok(Exit::Good)
+}

@@ -1,0 +1,316 @@
+//! The demo: a whole alliance in a folder, its gateway open on this machine, thousands of orders
+//! sent as the brands would send them, and every receipt verified by those it concerns.
+//!
+//! Nothing here is a shortcut: the gateway is the one that `serve` opens, members and links come in
+//! through the importer, orders through the SDK over HTTP, receipts through the API, and what they
+//! say is held against the books.
+
+mod books;
+mod cast;
+mod drive;
+mod folder;
+mod offline;
+mod plan;
+mod random;
+mod render;
+mod service;
+mod summary;
+
+use std::future::Future;
+use std::io::Cursor;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use alliance_partner_sdk::Client;
+use alliance_partner_sdk::verify::file::Totals;
+use alliance_settlement::clearing_house::ClearingHouse;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use crate::cli::failure::{Exit, Failure, whole};
+use crate::cli::layout::{counted, seconds};
+use crate::cli::printer::{GOOD, LIVE, Printer, paint};
+use crate::cli::progress::Progress;
+use crate::instance::config::DEFAULT_LISTEN;
+use crate::instance::import::{read_links, read_members, write_links, write_members};
+use crate::instance::{Instance, authority};
+use crate::server::ServerSettings;
+use crate::telemetry::{self, LogFormat, TelemetrySettings};
+use cast::{BRANDS, Cast, PEOPLE};
+use folder::Folder;
+use offline::Findings;
+use service::Service;
+use summary::{Audit, Files, Orders, Partner, Positions, Summary, Verification};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Where to listen; none: the usual address, or a free one.
+    pub listen: Option<SocketAddr>,
+    /// How many orders.
+    pub orders: u32,
+    /// Whether to end when they are done.
+    pub once: bool,
+}
+
+/// Runs the demo.
+///
+/// # Errors
+/// [`Failure`] where it could not be set up.
+pub fn run(options: Options, printer: Printer) -> Result<Exit, Failure> {
+    let _telemetry = telemetry::init(TelemetrySettings {
+        log_format: LogFormat::Text,
+        // A demo full of refusals would be a log full of refusals.
+        log_filter: Some(std::env::var("ALLIANCE_LOG").unwrap_or_else(|_| "error".to_owned())),
+        ..TelemetrySettings::default()
+    });
+    let cast = Cast::new();
+    let listen = service::choose(options.listen, DEFAULT_LISTEN)?;
+    // `./alliance-demo` is shown, and typed again, as `alliance-demo`.
+    let dir: PathBuf = options.dir.components().collect();
+    let dir = dir.strip_prefix(".").map_or(dir.clone(), PathBuf::from);
+    let mut folder = Folder::take(&dir, &cast, listen)?;
+    let instance = folder.instance(listen)?;
+    instance.migrate().map_err(Failure::config)?;
+    let house = instance.start().map_err(Failure::config)?;
+    let runtime = runtime()?;
+    let opened = runtime.block_on(fill(&mut folder, &instance, &house, &cast, printer));
+    if let Err(failure) = opened {
+        runtime.block_on(house.shutdown());
+        return Err(failure);
+    }
+    let service = serve(&instance, &house, &runtime)?;
+    let outcome = runtime.block_on(until_signal(async {
+        let play = Play { folder: &mut folder, instance: &instance, house: &house, cast: &cast };
+        let summary = play.run(service.address, options.orders, printer).await?;
+        printer.show(&summary);
+        Ok(if summary.ok { Exit::Good } else { Exit::Wrong })
+    }));
+    let outcome = match outcome {
+        Some(Ok(exit)) => {
+            if !options.once {
+                let url = paint(LIVE, &authority::url_of(service.address));
+                printer.note(&format!("\nThe gateway stays open at {url} — Ctrl-C ends it."));
+                runtime.block_on(until_signal(std::future::pending::<()>()));
+            }
+            Ok(exit)
+        }
+        Some(Err(failure)) => Err(failure),
+        None => Err(Failure::wrong("ended before the orders were done; the folder can be gone on with")),
+    };
+    service.stop()?;
+    outcome
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("brands")
+        .enable_all()
+        .build()
+        .map_err(Failure::wrong)
+}
+
+fn serve(
+    instance: &Instance,
+    house: &ClearingHouse,
+    runtime: &Runtime,
+) -> Result<Service, Failure> {
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let settings = ServerSettings {
+        listen: instance.gateway.listen,
+        authorities: Vec::new(),
+        metrics_listen: instance.gateway.metrics_listen,
+        gateway_keys: instance.key_list.clone(),
+        workers,
+    };
+    Service::start(house.clone(), settings).map_err(|error| {
+        runtime.block_on(house.shutdown());
+        Failure::config(format!("{} cannot be served on: {error}", instance.gateway.listen))
+    })
+}
+
+/// What comes of it; nothing where a signal came first.
+async fn until_signal<T>(work: impl Future<Output = T>) -> Option<T> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            // Without handlers a signal ends the process at once, which the books survive.
+            _ => return Some(work.await),
+        };
+    tokio::select! {
+        done = work => Some(done),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    }
+}
+
+/// Applies the definition and, in a new folder, imports members and links from their files.
+async fn fill(
+    folder: &mut Folder,
+    instance: &Instance,
+    house: &ClearingHouse,
+    cast: &Cast,
+    printer: Printer,
+) -> Result<(), Failure> {
+    instance.apply(house).await.map_err(Failure::config)?;
+    let dir = folder.path.display().to_string();
+    if !folder.new {
+        printer.note(&format!("Going on with the alliance in {dir}."));
+        return Ok(());
+    }
+    let started = Instant::now();
+    let definition = &instance.definition;
+    let bar = Progress::spinner(printer, "importing members and links");
+    let members = read_members(Cursor::new(cast.members_csv()), definition, || {});
+    let members = write_members(house, members, false, || {}).await.map_err(Failure::wrong)?;
+    let links = read_links(Cursor::new(cast.links_csv()), definition, || {});
+    let links = write_links(house, links, false, || {}).await.map_err(Failure::wrong)?;
+    bar.done();
+    folder.ready()?;
+    printer.note(&format!(
+        "{} An alliance in {dir}: {}, {} and {} in {}",
+        paint(GOOD, "✓"),
+        counted(BRANDS.len(), "brand"),
+        counted(members, "member"),
+        counted(links, "link"),
+        seconds(started.elapsed()),
+    ));
+    Ok(())
+}
+
+/// One run on an open alliance.
+struct Play<'a> {
+    folder: &'a mut Folder,
+    instance: &'a Instance,
+    house: &'a ClearingHouse,
+    cast: &'a Cast,
+}
+
+impl Play<'_> {
+    async fn run(
+        self,
+        address: SocketAddr,
+        orders: u32,
+        printer: Printer,
+    ) -> Result<Summary, Failure> {
+        let clients = self.clients()?;
+        let before = self.receipts().await?;
+        let run = self.folder.begin_run()?;
+        let tasks = plan::plan(self.cast, run, usize::try_from(orders).unwrap_or(usize::MAX));
+        let bar = Progress::bar(printer, "orders", u64::from(orders));
+        let started = Instant::now();
+        let tally = drive::drive(Arc::clone(&clients), tasks, &bar).await;
+        let took = started.elapsed();
+        bar.done();
+        let started = Instant::now();
+        let totals = Arc::new(Mutex::new(Totals::default()));
+        let findings = self.verify(&clients, &totals, 2 * (before + tally.accepted()), printer).await;
+        let verified_in = started.elapsed();
+        let totals = totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let money = books::money(self.house, &totals).await.map_err(Failure::wrong)?;
+        let corridors = summary::corridors(&findings);
+        let verification =
+            Verification::of(&findings, &corridors, before, tally.accepted(), verified_in);
+        let positions = Positions::of(&money);
+        let audit = self.audit(printer).await;
+        let ok = tally.failed == 0
+            && verification.ok
+            && positions.sum_is_zero
+            && positions.as_receipts_say
+            && audit.ok;
+        Ok(Summary {
+            ok,
+            alliance: self.instance.definition.alliance.to_string(),
+            currency: self.instance.definition.currency.to_string(),
+            run,
+            gateway: authority::url_of(address),
+            partners: partners(),
+            orders: Orders::of(&tally, took),
+            corridors,
+            verification,
+            positions,
+            audit,
+            files: Files::of(self.folder, &findings),
+            program: program(),
+        })
+    }
+
+    /// The brands' clients, as their own files describe them.
+    fn clients(&self) -> Result<Arc<[Client; 3]>, Failure> {
+        let client = |brand: usize| {
+            let file = self.folder.partner(brand).join("client.toml");
+            Client::from_config(file).map_err(|error| Failure::config(whole(&error)))
+        };
+        Ok(Arc::new([client(0)?, client(1)?, client(2)?]))
+    }
+
+    /// How many receipts there are.
+    async fn receipts(&self) -> Result<u64, Failure> {
+        let heads = self.house.read(|store| async move { store.heads().await }).await;
+        Ok(heads.map_err(Failure::wrong)?.iter().map(|(_, head)| head.seq).sum())
+    }
+
+    async fn verify(
+        &self,
+        clients: &[Client; 3],
+        totals: &offline::SharedTotals,
+        expected: u64,
+        printer: Printer,
+    ) -> Vec<Findings> {
+        let bar = Progress::bar(printer, "verifying as each brand", expected);
+        let mut brands = JoinSet::new();
+        for (brand, client) in clients.iter().enumerate() {
+            let folder = self.folder.partner(brand).join("receipts");
+            brands.spawn(offline::verify(
+                client.clone(),
+                folder,
+                Arc::clone(totals),
+                bar.clone(),
+            ));
+        }
+        let mut findings = Vec::new();
+        while let Some(found) = brands.join_next().await {
+            findings.push(found.unwrap_or_else(|error| Findings {
+                partner: "a brand".to_owned(),
+                corridors: Vec::new(),
+                fault: Some(error.to_string()),
+            }));
+        }
+        findings.sort_by(|one, other| one.partner.cmp(&other.partner));
+        bar.done();
+        findings
+    }
+
+    async fn audit(&self, printer: Printer) -> Audit {
+        let bar = Progress::spinner(printer, "recomputing the books");
+        let report = books::audited(self.house, self.instance.trusted_keys.clone()).await;
+        bar.done();
+        match report {
+            Ok(report) => {
+                Audit { ok: report.findings.is_empty(), report: Some(report), fault: None }
+            }
+            Err(error) => Audit { ok: false, report: None, fault: Some(error.to_string()) },
+        }
+    }
+}
+
+/// How this program was called: what to type to call it again.
+fn program() -> String {
+    std::env::args().next().filter(|name| name.contains('/')).unwrap_or_else(|| "alliance".into())
+}
+
+fn partners() -> Vec<Partner> {
+    let partner = |brand: &cast::Brand| Partner {
+        partner: brand.partner.to_owned(),
+        program: brand.program.to_owned(),
+        value: brand.value.to_owned(),
+        members: PEOPLE,
+    };
+    BRANDS.iter().map(partner).collect()
+}

@@ -1,0 +1,261 @@
+//! `alliance.toml`: the alliance's definition, and the table `[gateway]`, which is this gateway's
+//! own and is taken off before the rest is read.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use alliance_settlement::alliance::Definition;
+use serde::Deserialize;
+use toml::de::DeTable;
+
+use super::{CONFIG_FILE, Fault, Overrides, authority, folder_of, keyfile};
+use crate::telemetry::LogFormat;
+
+/// Where a gateway listens unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
+/// The database unless told otherwise: beside the configuration.
+pub const DEFAULT_DATABASE: &str = "sqlite:alliance.db";
+
+/// The whole file, read and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What the alliance has agreed on.
+    pub definition: Definition,
+    /// How this gateway runs.
+    pub gateway: Gateway,
+}
+
+/// How this gateway runs.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What partners call it; none: its address.
+    pub public_url: Option<String>,
+    /// `sqlite:PATH`, with the path as seen from here, or `postgres://…`.
+    pub database: String,
+    /// Where metrics are served; none: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where traces and metrics are sent; none: nowhere.
+    pub otlp_endpoint: Option<String>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// `[gateway]` as it stands in the file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GatewayTable {
+    listen: Option<String>,
+    public_url: Option<String>,
+    database: Option<String>,
+    metrics_listen: Option<String>,
+    otlp_endpoint: Option<String>,
+    log_format: Option<String>,
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Every fault there is; of a text that is no TOML, or no definition, the first.
+    pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, Vec<Fault>> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let mut fault = keyfile::unreadable(&error);
+            if error.kind() == std::io::ErrorKind::NotFound {
+                fault.push_str(": name the folder with --dir, or make one with `alliance init DIR`");
+            }
+            vec![Fault::new(path.display(), fault)]
+        })?;
+        Self::parse(&text, &folder_of(path), overrides)
+    }
+
+    /// Reads a configuration whose relative paths begin in `folder`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, folder: &Path, overrides: &Overrides) -> Result<Self, Vec<Fault>> {
+        let (definition, table) = take_apart(text)?;
+        let mut faults: Vec<Fault> = match definition.check() {
+            Ok(()) => Vec::new(),
+            Err(faults) => faults.iter().map(|f| Fault::new(CONFIG_FILE, f)).collect(),
+        };
+        let gateway = table.resolve(folder, overrides, &mut faults);
+        if faults.is_empty() { Ok(Self { definition, gateway }) } else { Err(faults) }
+    }
+}
+
+/// The definition and `[gateway]`, each read by itself.
+fn take_apart(text: &str) -> Result<(Definition, GatewayTable), Vec<Fault>> {
+    let fault = |mut error: toml::de::Error| {
+        error.set_input(Some(text));
+        vec![Fault::new(CONFIG_FILE, in_one_line(&error.to_string()))]
+    };
+    let mut document = DeTable::parse(text).map_err(fault)?;
+    let gateway = match document.get_mut().remove("gateway") {
+        Some(value) => GatewayTable::deserialize(toml::de::ValueDeserializer::from(value)),
+        None => Ok(GatewayTable::default()),
+    };
+    let definition = Definition::deserialize(toml::de::Deserializer::from(document));
+    match (definition, gateway) {
+        (Ok(definition), Ok(gateway)) => Ok((definition, gateway)),
+        (definition, gateway) => {
+            let mut faults = definition.err().map(fault).unwrap_or_default();
+            faults.extend(gateway.err().map(fault).unwrap_or_default());
+            Err(faults)
+        }
+    }
+}
+
+/// toml draws the place with several lines; here the line's number is enough.
+fn in_one_line(message: &str) -> String {
+    let place = message.lines().next().and_then(|l| l.strip_prefix("TOML parse error at "));
+    let last = message.lines().last().unwrap_or_default();
+    match place {
+        Some(place) => format!("{place}: {last}"),
+        None => message.replace('\n', " "),
+    }
+}
+
+impl GatewayTable {
+    fn resolve(self, folder: &Path, over: &Overrides, faults: &mut Vec<Fault>) -> Gateway {
+        let mut address = |name: &str, set: Option<SocketAddr>, text: Option<String>| {
+            set.or_else(|| match text?.parse() {
+                Ok(address) => Some(address),
+                Err(_) => {
+                    let fault = format!("{name} must be an address such as \"127.0.0.1:8787\"");
+                    faults.push(Fault::new(CONFIG_FILE, fault));
+                    None
+                }
+            })
+        };
+        let listen = address("listen", over.listen, self.listen).unwrap_or(DEFAULT_LISTEN);
+        let metrics_listen = address("metrics_listen", over.metrics_listen, self.metrics_listen);
+        let public_url = over.public_url.clone().or(self.public_url);
+        if let Some(Err(fault)) = public_url.as_deref().map(authority::authority_of) {
+            faults.push(Fault::new("public_url", fault));
+        }
+        let log_format = match self.log_format.as_deref() {
+            None | Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            Some(_) => {
+                faults.push(Fault::new(CONFIG_FILE, "log_format must be \"text\" or \"json\""));
+                LogFormat::Text
+            }
+        };
+        let database = match (&over.database, self.database) {
+            // As typed, so beginning where it was typed.
+            (Some(typed), _) => database_url(typed, Path::new("")),
+            (None, Some(set)) => database_url(&set, folder),
+            (None, None) => database_url(DEFAULT_DATABASE, folder),
+        };
+        let database = database.unwrap_or_else(|fault| {
+            faults.push(Fault::new("database", fault));
+            String::new()
+        });
+        let otlp_endpoint = self.otlp_endpoint;
+        Gateway { listen, public_url, database, metrics_listen, otlp_endpoint, log_format }
+    }
+}
+
+/// A database's URL; the path of SQLite's file begins in `folder`.
+fn database_url(text: &str, folder: &Path) -> Result<String, String> {
+    if let Some(path) = text.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() {
+            return Err("sqlite: wants a file, as in \"sqlite:alliance.db\"".to_owned());
+        }
+        if Path::new(path).is_absolute() {
+            return Ok(format!("sqlite:{path}"));
+        }
+        // In the URL these would mean something else; what was typed is a URL already.
+        let folder = folder.display().to_string().replace('%', "%25").replace('?', "%3f");
+        let between = if folder.is_empty() || folder.ends_with('/') { "" } else { "/" };
+        return Ok(format!("sqlite:{folder}{between}{path}"));
+    }
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") || text == "memory:" {
+        return Ok(text.to_owned());
+    }
+    // The text may hold a password: it is not repeated.
+    Err("must begin with sqlite: or postgres://".to_owned())
+}
+
+/// A database's URL with its password, if any, taken out.
+#[must_use]
+pub fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((user, host)) = rest.rsplit_once('@') else { return url.to_owned() };
+    let user = user.split_once(':').map_or(user, |(name, _)| name);
+    // Settings behind the `?` may name a password, too.
+    let host = host.split_once('?').map_or(host, |(host, _)| host);
+    format!("{scheme}://{user}@{host}")
+}
+
+/// The file of an SQLite database.
+#[must_use]
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    Some(PathBuf::from(path.replace("%3f", "?").replace("%25", "%")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = "alliance = \"demo\"\ncurrency = \"CNY\"\n";
+
+    fn parse(text: &str) -> Result<Config, Vec<Fault>> {
+        Config::parse(text, Path::new("here"), &Overrides::default())
+    }
+
+    #[test]
+    fn the_gateway_table_is_taken_off_and_has_defaults() {
+        let config = parse(SMALL).unwrap();
+        assert_eq!(config.gateway.listen, DEFAULT_LISTEN);
+        assert_eq!(config.gateway.database, "sqlite:here/alliance.db");
+        let text = format!("{SMALL}[gateway]\nlisten = \"127.0.0.1:1\"\ndatabase = \"sqlite:/x\"");
+        let config = parse(&text).unwrap();
+        assert_eq!(config.gateway.listen.port(), 1);
+        assert_eq!(config.gateway.database, "sqlite:/x");
+        let over = Overrides { database: Some("sqlite:y.db".to_owned()), ..Overrides::default() };
+        let config = Config::parse(&text, Path::new("here"), &over).unwrap();
+        assert_eq!(config.gateway.database, "sqlite:y.db");
+        let odd = Config::parse(SMALL, Path::new("a?b%/c"), &Overrides::default()).unwrap();
+        assert_eq!(odd.gateway.database, "sqlite:a%3fb%25/c/alliance.db");
+        let file = sqlite_file(&odd.gateway.database).unwrap();
+        assert_eq!(file, Path::new("a?b%/c/alliance.db"));
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_and_where() {
+        let text = format!(
+            "{SMALL}[gateway]\nlisten = \"here\"\nlog_format = \"xml\"\ndatabase = \"mysql:x\"\n\
+             public_url = \"gateway\"\n[[agreements]]\na = \"a1\"\nb = \"b1\"\nfee = \"1\""
+        );
+        let faults = parse(&text).unwrap_err();
+        let text: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        for word in ["listen", "log_format", "database", "public_url", "a1", "b1", "fee"] {
+            assert!(text.iter().any(|fault| fault.contains(word)), "{word}: {text:#?}");
+        }
+    }
+
+    #[test]
+    fn a_misspelled_setting_and_a_bare_number_are_named_with_their_line() {
+        let faults = parse(&format!("{SMALL}[gateway]\nlistn = \"x\"")).unwrap_err();
+        assert!(faults[0].fault.contains("line 4") && faults[0].fault.contains("listn"));
+        let program = "[[programs]]\nprogram = \"a1\"\npartner = \"a1\"\nname = \"A\"\n\
+                       scale = 0\nvalue = 0.05\n";
+        let faults = parse(&format!("{SMALL}{program}")).unwrap_err();
+        assert!(faults[0].fault.starts_with("line 8"), "{faults:?}");
+        assert!(faults[0].fault.contains("decimal in a string"), "{faults:?}");
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let url = "postgres://user:se:c@ret@host/name?password=x";
+        assert_eq!(without_password(url), "postgres://user@host/name");
+        assert_eq!(without_password("sqlite:a.db"), "sqlite:a.db");
+    }
+}

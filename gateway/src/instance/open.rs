@@ -1,0 +1,149 @@
+//! Opening an instance's books: migrations, the clearing house, and the definition applied to it.
+
+use std::io;
+
+use alliance_settlement::clearing_house::{ClearingHouse, Settings, StartError};
+use alliance_settlement::inspection::{AuditReport, audit};
+use alliance_settlement::sequencer::Unavailable;
+use alliance_settlement::store::{self, Store, StoreError};
+use tokio::runtime::Runtime;
+
+use super::config::without_password;
+use super::{CHECKPOINTS_DIR, Fault, Instance};
+use crate::draw;
+
+/// A runtime for a command that waits for a few answers.
+///
+/// # Errors
+/// Where no thread can be started.
+pub fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// A clearing house that a command has opened, and closes when it is done.
+pub struct Books {
+    house: ClearingHouse,
+    runtime: Runtime,
+}
+
+impl Books {
+    /// The clearing house.
+    #[must_use]
+    pub const fn house(&self) -> &ClearingHouse {
+        &self.house
+    }
+
+    /// Waits for an answer.
+    pub fn wait<F: Future>(&self, answer: F) -> F::Output {
+        self.runtime.block_on(answer)
+    }
+}
+
+impl Drop for Books {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.house.shutdown());
+    }
+}
+
+impl Instance {
+    /// Brings the database's schema up to date; makes an SQLite file that is missing.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn migrate(&self) -> Result<(), Fault> {
+        let runtime = runtime().map_err(|error| self.database_fault(error))?;
+        let migrated = runtime.block_on(store::migrate(&self.gateway.database));
+        migrated.map_err(|error| self.database_fault(error))
+    }
+
+    /// Whether the database answers and has this version's schema; nothing is written.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn ping(&self) -> Result<(), Fault> {
+        self.with_store(async |store| store.ping().await)
+    }
+
+    /// Recomputes the books from their receipts; nothing is written.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn audit(&self) -> Result<AuditReport, Fault> {
+        self.with_store(async |store| {
+            store.ping().await?;
+            audit(store, &self.trusted_keys).await
+        })
+    }
+
+    /// Looks at the store without a writer beside it.
+    fn with_store<T>(
+        &self,
+        look: impl AsyncFnOnce(&dyn Store) -> Result<T, StoreError>,
+    ) -> Result<T, Fault> {
+        let runtime = runtime().map_err(|error| self.database_fault(error))?;
+        let looked = runtime.block_on(async {
+            let alliance = self.definition.alliance.clone();
+            let store = store::open(&self.gateway.database, alliance).await?;
+            let looked = look(store.as_ref()).await;
+            store.close().await;
+            looked
+        });
+        looked.map_err(|error| self.database_fault(error))
+    }
+
+    /// Starts the clearing house on the database as it is. Blocking: outside async code only.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn start(&self) -> Result<ClearingHouse, Fault> {
+        let mut settings = Settings::new(
+            self.definition.alliance.clone(),
+            self.definition.currency.clone(),
+            self.gateway.database.clone(),
+            *self.master_key,
+            self.signing_key.clone(),
+            self.trusted_keys.clone(),
+        );
+        settings.checkpoints_dir = Some(self.folder.join(CHECKPOINTS_DIR));
+        ClearingHouse::start(settings).map_err(|error| self.start_fault(&error))
+    }
+
+    /// Applies what the configuration says to the books; the number of changes.
+    ///
+    /// # Errors
+    /// Where the books do not answer.
+    pub async fn apply(&self, house: &ClearingHouse) -> Result<usize, Unavailable> {
+        house.define(self.definition.clone(), draw::id()).await
+    }
+
+    /// The books as they are, for a command that reads.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn read_books(&self) -> Result<Books, Fault> {
+        let runtime = runtime().map_err(|error| self.database_fault(error))?;
+        Ok(Books { house: self.start()?, runtime })
+    }
+
+    /// The books with the configuration applied, for a command that writes.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn write_books(&self) -> Result<Books, Fault> {
+        let books = self.read_books()?;
+        books.wait(self.apply(books.house())).map_err(|error| self.database_fault(error))?;
+        Ok(books)
+    }
+
+    fn start_fault(&self, error: &StartError) -> Fault {
+        match error {
+            StartError::Store(error) => self.database_fault(error),
+            other => self.database_fault(other),
+        }
+    }
+
+    fn database_fault(&self, error: impl std::fmt::Display) -> Fault {
+        Fault::new(without_password(&self.gateway.database), error)
+    }
+}
+

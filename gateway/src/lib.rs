@@ -1,0 +1,12 @@
+//! The door of the alliance: authenticates, turns HTTP into commands, serves the API and the
+//! command line.
+//!
+//! Deliberately absent: SQL, arithmetic on points or money, building a receipt.
+
+pub mod api;
+pub mod cli;
+pub mod demo;
+pub mod draw;
+pub mod instance;
+pub mod server;
+pub mod telemetry;

@@ -1,0 +1,11 @@
+//! The server's own tests: every route and every refusal, against a clearing house in memory, with
+//! requests signed as a partner signs them.
+
+mod bounds;
+mod documents;
+mod lifecycle;
+mod links;
+mod orders;
+mod receipts;
+mod signatures;
+mod world;

@@ -1,0 +1,294 @@
+//! The sequencer against a store that fails on purpose: before the commit, after it, or with an
+//! answer that is lost. Each row of the table at the head of the module.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use super::*;
+use crate::command::Outcome;
+use crate::ledger::Writes;
+use crate::ledger::working_set::Loaded;
+use crate::store::conformance::world::World;
+use crate::store::memory::MemoryStore;
+use crate::store::{
+    LinkDetail, MemberBooks, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
+};
+
+/// What a commit does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Nothing is written, and it says so.
+    Unavailable,
+    /// Nothing is written, and nobody knows.
+    LostBefore,
+    /// Everything is written, and nobody knows.
+    LostAfter,
+    /// Every batch of more than one command contradicts the database.
+    ContradictsMany,
+}
+
+struct Faulty {
+    inner: Arc<dyn Store>,
+    plan: Arc<Mutex<VecDeque<Fault>>>,
+}
+
+struct FaultyBatch {
+    inner: Box<dyn Batch>,
+    plan: Arc<Mutex<VecDeque<Fault>>>,
+}
+
+impl Batch for FaultyBatch {
+    fn number(&self) -> i64 {
+        self.inner.number()
+    }
+    fn registry_version(&self) -> i64 {
+        self.inner.registry_version()
+    }
+    fn registry(&mut self) -> StoreFuture<'_, Option<VersionedRegistry>> {
+        self.inner.registry()
+    }
+    fn load<'a>(&'a mut self, wanted: &'a Wanted) -> StoreFuture<'a, Loaded> {
+        self.inner.load(wanted)
+    }
+    fn commit<'a>(self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()> {
+        let fault = {
+            let mut plan = self.plan.lock().unwrap();
+            match plan.front() {
+                Some(Fault::ContradictsMany) => Some(Fault::ContradictsMany),
+                _ => plan.pop_front(),
+            }
+        };
+        Box::pin(async move {
+            let lost = || StoreError::UnknownCommit("planned".to_owned());
+            match fault {
+                None => self.inner.commit(writes).await,
+                Some(Fault::Unavailable) => Err(StoreError::Unavailable("planned".to_owned())),
+                Some(Fault::LostBefore) => Err(lost()),
+                Some(Fault::LostAfter) => {
+                    self.inner.commit(writes).await?;
+                    Err(lost())
+                }
+                Some(Fault::ContradictsMany) if writes.keys.len() > 1 => {
+                    Err(StoreError::Contradiction("planned".to_owned()))
+                }
+                Some(Fault::ContradictsMany) => self.inner.commit(writes).await,
+            }
+        })
+    }
+}
+
+macro_rules! delegate {
+    ($($name:ident ( $($argument:ident : $type:ty),* ) -> $output:ty;)*) => {$(
+        fn $name<'a>(&'a self, $($argument: $type),*) -> StoreFuture<'a, $output> {
+            self.inner.$name($($argument),*)
+        }
+    )*};
+}
+
+impl Store for Faulty {
+    fn alliance(&self) -> &alliance_contracts::names::AllianceId {
+        self.inner.alliance()
+    }
+    fn begin(&self) -> StoreFuture<'_, Box<dyn Batch>> {
+        Box::pin(async move {
+            let inner = self.inner.begin().await?;
+            Ok(Box::new(FaultyBatch { inner, plan: self.plan.clone() }) as Box<dyn Batch>)
+        })
+    }
+    delegate! {
+        registry() -> Option<VersionedRegistry>;
+        ping() -> ();
+        transaction(id: TransactionId) -> Option<TransactionDetail>;
+        key(partner: &'a alliance_contracts::names::PartnerId, key: &'a alliance_contracts::names::IdempotencyKey) -> Option<crate::ledger::KeyRecord>;
+        receipts(corridor: &'a alliance_contracts::names::Corridor, after: u64, limit: u32) -> Vec<StoredReceipt>;
+        head(corridor: &'a alliance_contracts::names::Corridor) -> Option<crate::ledger::ChainHead>;
+        heads() -> Vec<(alliance_contracts::names::Corridor, crate::ledger::ChainHead)>;
+        nodes(corridor: &'a alliance_contracts::names::Corridor, level: u32, from: u64, to: u64) -> Vec<alliance_contracts::encoding::Hash>;
+        link(id: alliance_contracts::ids::LinkId) -> Option<LinkDetail>;
+        links(partner: &'a alliance_contracts::names::PartnerId, state: Option<alliance_contracts::link::LinkState>, after: Option<alliance_contracts::ids::LinkId>, limit: u32) -> Vec<LinkDetail>;
+        member(lookup: crate::vault::Lookup) -> Option<crate::ledger::working_set::SealedMember>;
+        request(id: alliance_contracts::ids::RequestId) -> Option<Arc<crate::command::RequestEvidence>>;
+        quote_keys() -> Vec<(i64, Vec<u8>)>;
+        suspensions() -> Vec<(alliance_contracts::names::PartnerId, Timestamp)>;
+        accounts() -> Vec<crate::ledger::AccountBalance>;
+        member_books(after: crate::command::MemberNo, limit: u32) -> Vec<MemberBooks>;
+        transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
+    }
+    fn close(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.inner.close()
+    }
+}
+
+/// A world whose sequencer works on a store with a plan.
+struct Stage {
+    world: World,
+    plan: Arc<Mutex<VecDeque<Fault>>>,
+    queue: Arc<Queue>,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let inner: Arc<dyn Store> = Arc::new(MemoryStore::new("demo".parse().unwrap()));
+        let world = World::new(inner.clone()).await;
+        let plan = Arc::default();
+        let store = Arc::new(Faulty { inner, plan: Arc::clone(&plan) });
+        let empty = Registry::empty("demo".parse().unwrap(), "CNY".parse().unwrap());
+        let now = world.now;
+        let sequencer = Arc::new(Sequencer {
+            store,
+            vault: world.vault.clone(),
+            key: Arc::new(SigningKey::from_seed(&[8; 32])),
+            registry: watch::channel(Arc::new(empty)).0,
+            clock: Arc::new(move || now),
+            queue: Arc::default(),
+        });
+        let queue = sequencer.queue.clone();
+        let running = tokio::spawn(sequencer.run());
+        Self { world, plan, queue, running }
+    }
+
+    fn plan(&self, faults: &[Fault]) {
+        *self.plan.lock().unwrap() = faults.iter().copied().collect();
+    }
+
+    async fn orders(&mut self, count: usize) -> Vec<Command> {
+        let mut orders = Vec::new();
+        for person in 0..count {
+            orders.push(self.world.exchange(0, 1, person, 1_000).await);
+        }
+        orders
+    }
+
+    async fn submit(&self, commands: &[Command]) -> Vec<Result<Answer, Unavailable>> {
+        let waiting: Vec<_> =
+            commands.iter().map(|command| self.queue.push(command.clone()).unwrap()).collect();
+        let mut answers = Vec::new();
+        for receiver in waiting {
+            answers.push(receiver.await.map_err(|_| Unavailable::Lost).flatten());
+        }
+        answers
+    }
+
+    async fn receipts(&self) -> usize {
+        let corridor = "aurora-air~borealis-coffee".parse().unwrap();
+        self.world.store.receipts(&corridor, 0, 10_000).await.unwrap().len()
+    }
+}
+
+fn performed(answer: &Result<Answer, Unavailable>) -> bool {
+    matches!(answer, Ok(answer) if matches!(answer.decided.outcome, Outcome::Transaction(_)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_becomes_of_a_commit_each_order_is_performed_once_and_answered_as_the_first() {
+    for faults in [
+        &[][..],
+        &[Fault::Unavailable],
+        &[Fault::LostBefore],
+        &[Fault::LostAfter],
+        &[Fault::LostBefore, Fault::LostAfter],
+        &[Fault::LostAfter, Fault::LostBefore, Fault::Unavailable],
+    ] {
+        let mut stage = Stage::new().await;
+        let orders = stage.orders(4).await;
+        stage.plan(faults);
+        let answers = stage.submit(&orders).await;
+        assert!(answers.iter().all(performed), "{faults:?}: {answers:?}");
+        let fresh = answers.iter().flatten().all(|answer| !answer.decided.replayed);
+        assert!(fresh, "{faults:?}: nobody had an answer before");
+        assert_eq!(stage.receipts().await, 4, "{faults:?}");
+        // Repeated by the caller: the first answer again, and no effect.
+        let again = stage.submit(&orders).await;
+        for (first, again) in answers.iter().flatten().zip(again.iter().flatten()) {
+            assert!(again.decided.replayed, "{faults:?}");
+            assert_eq!(again.decided.outcome, first.decided.outcome, "{faults:?}");
+        }
+        assert_eq!(stage.receipts().await, 4, "{faults:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_is_told_as_unknown_and_the_key_settles_it() {
+    for (faults, there) in [([Fault::LostBefore; 4], 0), ([Fault::Unavailable; 4], 0)] {
+        let mut stage = Stage::new().await;
+        let orders = stage.orders(2).await;
+        stage.plan(&faults);
+        let answers = stage.submit(&orders).await;
+        assert!(answers.iter().all(Result::is_err), "{answers:?}");
+        assert_eq!(stage.receipts().await, there);
+        let again = stage.submit(&orders).await;
+        assert!(again.iter().all(performed), "{again:?}");
+        assert_eq!(stage.receipts().await, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_contradicts_is_replayed_one_by_one_and_the_others_live() {
+    let mut stage = Stage::new().await;
+    let orders = stage.orders(5).await;
+    stage.plan(&[Fault::ContradictsMany]);
+    let answers = stage.submit(&orders).await;
+    assert!(answers.iter().all(performed), "{answers:?}");
+    assert_eq!(stage.receipts().await, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_when_the_queue_closes_is_still_answered_and_nothing_more_comes_in() {
+    let mut stage = Stage::new().await;
+    let orders = stage.orders(3).await;
+    let waiting: Vec<_> = orders.iter().map(|o| stage.queue.push(o.clone()).unwrap()).collect();
+    stage.queue.close();
+    assert_eq!(stage.queue.push(orders[0].clone()).err(), Some(Unavailable::Closing));
+    for receiver in waiting {
+        assert!(performed(&receiver.await.unwrap()));
+    }
+    stage.running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_says_so_and_a_batch_is_shared_out_among_partners() {
+    let mut stage = Stage::new().await;
+    let queue = Queue::new(6);
+    let mut one = Vec::new();
+    for person in 0..4 {
+        one.push(stage.world.exchange(0, 1, person, 1_000).await);
+    }
+    let other = stage.world.exchange(1, 0, 0, 1_000).await;
+    let mut waiting = Vec::new();
+    for command in one {
+        waiting.push(queue.push(command).unwrap());
+    }
+    waiting.push(queue.push(other.clone()).unwrap());
+    waiting.push(queue.push(other.clone()).unwrap());
+    assert_eq!(queue.push(other).err(), Some(Unavailable::QueueFull));
+    let partners: Vec<String> = queue
+        .take()
+        .await
+        .unwrap()
+        .iter()
+        .map(|job| job.command.keyed().unwrap().partner.to_string())
+        .collect();
+    let (a, b) = ("aurora-air", "borealis-coffee");
+    assert_eq!(partners, [a, b, a, b, a, a], "round-robin");
+    assert_eq!(queue.waiting(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_one_batch_request_only_so_many_are_taken_at_once() {
+    let mut stage = Stage::new().await;
+    let registry = stage.world.registry().await;
+    let request = stage.world.request("aurora-air");
+    let queue = Queue::default();
+    let mut waiting = Vec::new();
+    for index in 0..300 {
+        let keyed = stage.world.keyed_by(&request, index);
+        let order = stage.world.order(&registry, 0, 1, 0, 1_000);
+        waiting.push(queue.push(Command::Exchange(keyed, order)).unwrap());
+    }
+    let mut sizes = Vec::new();
+    while queue.waiting() > 0 {
+        sizes.push(queue.take().await.unwrap().len());
+    }
+    assert_eq!(sizes, [MAX_OF_ONE_REQUEST, MAX_OF_ONE_REQUEST, 300 - 2 * MAX_OF_ONE_REQUEST]);
+}

@@ -1,0 +1,114 @@
+//! What every store must do, by name. One list of behaviours, run against memory, SQLite and
+//! PostgreSQL; some more for databases only.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `place` | where a store is: made for one test, opened as often as it wants |
+//! | `world` | an alliance in it, worked on by the real ledger |
+//! | `behaviours` | what every store must do |
+//! | `databases` | what every database must do besides |
+//! | `postgres_only` | what only a server can be asked |
+//! | `schemas` | that both schemas are the same |
+//!
+//! A test says which behaviours it runs by [`store_behaviours`](crate::store_behaviours),
+//! [`database_behaviours`](crate::database_behaviours) and
+//! [`postgres_behaviours`](crate::postgres_behaviours).
+// These are tests: what should not be ends the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+pub mod behaviours;
+pub mod databases;
+pub mod place;
+pub mod postgres_only;
+pub mod schemas;
+pub mod world;
+
+pub use place::Place;
+
+/// Hands the names of all behaviours of every store to a macro.
+#[macro_export]
+macro_rules! store_behaviours {
+    ($each:ident) => {
+        $each! {
+            behaviours:
+            only_one_batch_at_a_time,
+            a_batch_that_waits_may_be_given_up,
+            batch_numbers_grow,
+            a_batch_that_is_dropped_leaves_no_trace,
+            a_commit_of_nothing_is_harmless,
+            a_commit_is_seen_by_reads_and_by_the_next_batch,
+            everything_is_there_after_opening_again,
+            two_stores_of_one_alliance_take_turns,
+            a_quote_is_used_once,
+            a_source_reference_is_used_once_unless_it_failed,
+            an_idempotency_key_is_used_once,
+            a_key_says_what_it_was_used_for,
+            a_transaction_id_is_used_once,
+            a_member_is_found_in_one_place,
+            members_are_numbered_without_gaps,
+            two_members_have_one_active_link,
+            a_newer_link_takes_the_place_of_an_older_one,
+            a_stale_head_is_refused,
+            a_chain_that_is_there_is_not_begun_again,
+            a_receipt_is_never_replaced,
+            a_balance_is_never_below_zero,
+            a_balance_of_nobody_is_refused,
+            totals_pass_64_bits,
+            receipts_come_back_byte_for_byte,
+            receipts_come_in_pages,
+            nodes_are_kept_and_read_by_range,
+            heads_carry_the_edge_of_their_tree,
+            a_link_may_name_a_member_that_nobody_knows,
+            links_come_in_pages_by_partner_and_state,
+            links_between_wanted_members_come_along,
+            other_links_of_a_wanted_links_members_come_along,
+            a_request_is_kept_once_with_its_body_or_its_orders,
+            the_registry_grows_by_versions,
+            a_board_without_its_signature_is_refused,
+            partners_are_suspended_and_let_go,
+            checkpoints_never_go_back,
+            the_first_quote_key_of_a_period_stays_and_old_ones_are_destroyed,
+            a_reversal_changes_its_original,
+            a_transaction_comes_with_its_members_and_its_receipt,
+            audits_read_everything_in_pages,
+            twenty_thousand_members_are_imported_and_found,
+            what_is_not_there_is_not_found,
+        }
+    };
+}
+
+/// Hands the names of what databases must do besides to a macro.
+#[macro_export]
+macro_rules! database_behaviours {
+    ($each:ident) => {
+        $each! {
+            databases:
+            a_begin_that_is_cancelled_leaves_no_open_transaction,
+            a_load_that_is_cancelled_leaves_no_open_transaction,
+            a_commit_that_is_cancelled_is_whole_or_nothing,
+            after_an_error_nothing_is_kept_and_the_next_batch_works,
+            an_alliance_sees_only_its_own,
+            a_database_that_was_not_migrated_says_so,
+            a_database_of_a_later_version_says_so,
+            migrating_again_and_at_once_does_no_harm,
+            what_was_tampered_with_is_corrupt,
+            finance_teams_read_views,
+            a_closed_store_answers_no_more,
+        }
+    };
+}
+
+/// Hands the names of what only a server can be asked to a macro.
+#[macro_export]
+macro_rules! postgres_behaviours {
+    ($each:ident) => {
+        $each! {
+            postgres_only:
+            a_commit_whose_answer_is_lost_is_unknown_and_can_be_read_back,
+            a_lost_connection_before_the_commit_is_unavailable,
+            an_idle_connection_that_died_is_replaced,
+            a_gateway_that_hangs_loses_the_row,
+            a_statement_that_failed_is_never_a_commit,
+        }
+    };
+}

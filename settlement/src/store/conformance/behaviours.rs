@@ -1,0 +1,1027 @@
+//! What every store must do. Each function is one behaviour, its name the sentence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alliance_contracts::arithmetic::Reversed;
+use alliance_contracts::encoding::Hash;
+use alliance_contracts::ids::{LinkId, TransactionId};
+use alliance_contracts::link::LinkState;
+use alliance_contracts::merkle;
+use alliance_contracts::names::{Corridor, PartnerId};
+use alliance_contracts::problem::ProblemCode;
+use alliance_contracts::quote::TransactionKind;
+use alliance_contracts::receipt::{Account, Asset};
+use alliance_contracts::transaction::TransactionState;
+use tokio::time::timeout;
+
+use super::place::Place;
+use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
+use crate::command::{
+    Command, Define, MemberNo, Outcome, RequestEvidence, SignedCheckpoint,
+};
+use crate::ledger::working_set::MemberRow;
+use crate::ledger::{LinkRecord, Wanted, Writes};
+use crate::receipts::{StoredReceipt, TreeNode};
+
+const SOON: Duration = Duration::from_millis(150);
+const LONG: Duration = Duration::from_secs(9);
+
+pub async fn only_one_batch_at_a_time(place: &Place) {
+    let store = place.open().await;
+    let first = store.begin().await.unwrap();
+    let second = {
+        let store = store.clone();
+        tokio::spawn(async move { store.begin().await.map(|batch| batch.number()) })
+    };
+    tokio::time::sleep(SOON).await;
+    assert!(!second.is_finished(), "a second batch while the first is held");
+    // Reading never waits.
+    timeout(LONG, store.heads()).await.unwrap().unwrap();
+    drop(first);
+    timeout(LONG, second).await.unwrap().unwrap().unwrap();
+}
+
+pub async fn a_batch_that_waits_may_be_given_up(place: &Place) {
+    let store = place.open().await;
+    let first = store.begin().await.unwrap();
+    for _ in 0..3 {
+        assert!(timeout(Duration::from_millis(30), store.begin()).await.is_err());
+    }
+    drop(first);
+    drop(timeout(LONG, store.begin()).await.unwrap().unwrap());
+}
+
+pub async fn batch_numbers_grow(place: &Place) {
+    let store = place.open().await;
+    let mut last = 0;
+    for round in 0..6 {
+        let batch = timeout(LONG, store.begin()).await.unwrap().unwrap();
+        // What is dropped may give its number to the next; what is committed never.
+        assert!(batch.number() > last, "{round}");
+        if round % 2 == 0 {
+            last = batch.number();
+            batch.commit(&Writes::default()).await.unwrap();
+        }
+    }
+}
+
+pub async fn a_batch_that_is_dropped_leaves_no_trace(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let before = world.picture().await;
+    let order = world.exchange(0, 1, 0, 500).await;
+    let prepared = world.prepare(vec![order.clone()]).await;
+    assert!(matches!(prepared.outcomes[..], [Outcome::Transaction(_)]));
+    drop(prepared);
+    assert_eq!(world.picture().await, before);
+    // The same again is done as if for the first time.
+    assert!(matches!(world.decide(vec![order]).await[..], [Outcome::Transaction(_)]));
+    assert_ne!(world.picture().await, before);
+}
+
+pub async fn a_commit_of_nothing_is_harmless(place: &Place) {
+    let world = World::new(place.open().await).await;
+    let before = world.picture().await;
+    let batch = world.store.begin().await.unwrap();
+    batch.commit(&Writes::default()).await.unwrap();
+    assert_eq!(world.picture().await, before);
+}
+
+pub async fn a_commit_is_seen_by_reads_and_by_the_next_batch(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let orders = vec![
+        world.exchange(0, 1, 0, 1_000).await,
+        world.exchange(1, 0, 1, 2_000).await,
+        world.exchange(2, 1, 2, 3_000).await,
+        world.exchange(0, 1, 3, OPENING + 1).await,
+    ];
+    let prepared = world.prepare(orders.clone()).await;
+    let writes = prepared.writes.clone();
+    let outcomes = prepared.outcomes.clone();
+    assert_eq!(outcomes[3], Outcome::Refused(ProblemCode::InsufficientPoints));
+    prepared.commit().await.unwrap();
+
+    // Reads.
+    let store = world.store.clone();
+    for record in &writes.transactions {
+        let detail = store.transaction(record.id).await.unwrap().unwrap();
+        assert_eq!(detail.record, *record);
+        let receipt = writes.receipts.iter().find(|r| r.transaction == record.id);
+        assert_eq!(detail.receipt.as_ref(), receipt);
+        let evidence = store.request(record.request).await.unwrap().unwrap();
+        assert_eq!(evidence, writes.requests[&record.request]);
+    }
+    for key in &writes.keys {
+        assert_eq!(store.key(&key.partner, &key.key).await.unwrap().as_ref(), Some(key));
+    }
+    for (corridor, (_, head)) in &writes.heads {
+        let kept = store.head(corridor).await.unwrap().unwrap();
+        assert_eq!(format!("{kept:?}"), format!("{head:?}"));
+    }
+    let accounts = store.accounts().await.unwrap();
+    for ((account, asset), balance) in &writes.accounts {
+        let kept = accounts.iter().find(|a| a.account == *account && a.asset == *asset);
+        assert_eq!(kept.unwrap().balance, *balance, "{account}");
+    }
+
+    // The next batch.
+    let registry = world.registry().await;
+    let mut wanted = Wanted::default();
+    orders.iter().for_each(|order| wanted.add(&registry, order));
+    wanted.transactions.extend(writes.transactions.iter().map(|record| record.id));
+    let mut batch = store.begin().await.unwrap();
+    let mut loaded = batch.load(&wanted).await.unwrap();
+    let again = batch.load(&wanted).await.unwrap();
+    assert_eq!(loaded.keys.len(), again.keys.len());
+    loaded.keys.sort_by(|one, other| one.request.cmp(&other.request));
+    assert_eq!(loaded.keys, writes.keys);
+    loaded.transactions.sort_by_key(|record| record.id);
+    assert_eq!(loaded.transactions, writes.transactions);
+    assert_eq!(loaded.quotes.len(), 3);
+    assert_eq!(loaded.references.len(), 3);
+    assert_eq!(loaded.heads.len(), writes.heads.len());
+    assert_eq!(loaded.next_member, i64::try_from(PEOPLE * 3).unwrap() + 1);
+    for member in &loaded.members {
+        let written = writes.balances.get(&member.member);
+        assert_eq!(member.balance, written.copied().unwrap_or(OPENING));
+        let open = member.clone().open(&world.vault);
+        assert!(open.reference.is_some() && !open.frozen);
+    }
+    assert_eq!(loaded.members.len(), 8);
+    for balance in &loaded.accounts {
+        let place = (balance.account.clone(), balance.asset.clone());
+        assert_eq!(writes.accounts.get(&place).copied().unwrap_or(balance.balance), balance.balance);
+    }
+}
+
+pub async fn everything_is_there_after_opening_again(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    world.perform(0, 1, 0).await;
+    let before = world.picture().await;
+    let again = World::on(place.open().await);
+    assert_eq!(again.picture().await, before);
+    world.store.ping().await.unwrap();
+    again.store.ping().await.unwrap();
+}
+
+pub async fn two_stores_of_one_alliance_take_turns(place: &Place) {
+    World::new(place.open().await).await;
+    let mut tasks = Vec::new();
+    for gateway in 0..2_u64 {
+        let mut world = World::on(place.open().await);
+        world.skip_ids(1_000_000 * (gateway + 1));
+        tasks.push(tokio::spawn(async move {
+            for order in 0..15 {
+                world.perform(0, 1, order % PEOPLE).await;
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let store = place.open().await;
+    let receipts = store.receipts(&corridor(), 0, 100).await.unwrap();
+    let places: Vec<u64> = receipts.iter().map(|receipt| receipt.seq).collect();
+    assert_eq!(places, (1..=30).collect::<Vec<_>>());
+    let head = store.head(&corridor()).await.unwrap().unwrap();
+    let leaves: Vec<Hash> = receipts.iter().map(|r| merkle::leaf_hash(&r.payload)).collect();
+    assert_eq!(head.frontier.root(), merkle::root_of(&leaves));
+}
+
+/// Two batches' worth of writes, decided on one state: the second cannot know of the first.
+async fn twice(world: &mut World) -> (Prepared, Writes) {
+    let order = world.exchange(0, 1, 0, 1_000).await;
+    let other = world.exchange(1, 2, 1, 1_000).await;
+    let first = world.prepare(vec![order.clone(), other]).await.writes;
+    let second = world.prepare(vec![order]).await;
+    (second, first)
+}
+
+pub async fn a_quote_is_used_once(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let first = world.perform(0, 1, 0).await;
+    let quote = world.store.transaction(first).await.unwrap().unwrap().record.quote;
+    let order = world.exchange(0, 1, 1, 1_000).await;
+    let other = world.exchange(0, 2, 1, 1_000).await;
+    let mut prepared = world.prepare(vec![other, order]).await;
+    prepared.writes.transactions[1].quote = quote;
+    world.contradicts(prepared).await;
+    // Twice in one batch.
+    let order = world.exchange(0, 1, 1, 1_000).await;
+    let other = world.exchange(0, 2, 1, 1_000).await;
+    let mut prepared = world.prepare(vec![other, order]).await;
+    prepared.writes.transactions[1].quote = prepared.writes.transactions[0].quote;
+    world.contradicts(prepared).await;
+}
+
+pub async fn a_source_reference_is_used_once_unless_it_failed(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let order = world.exchange(0, 1, 0, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    // One that failed: it has neither receipt nor head.
+    prepared.writes.receipts.clear();
+    prepared.writes.heads.clear();
+    prepared.writes.transactions[0].state = TransactionState::Failed;
+    prepared.writes.transactions[0].seq = None;
+    let failed = prepared.writes.transactions[0].clone();
+    prepared.commit().await.unwrap();
+    let mut wanted = Wanted::default();
+    wanted.references.insert((failed.caller.clone(), failed.source_reference.clone()));
+    let mut batch = world.store.begin().await.unwrap();
+    assert!(batch.load(&wanted).await.unwrap().references.is_empty());
+    drop(batch);
+    // Its reference is free again, once.
+    let order = world.exchange(0, 1, 0, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    prepared.writes.transactions[0].source_reference = failed.source_reference.clone();
+    prepared.commit().await.unwrap();
+    let mut batch = world.store.begin().await.unwrap();
+    let used = batch.load(&wanted).await.unwrap().references;
+    assert_eq!(used, [(failed.caller, failed.source_reference.clone())]);
+    drop(batch);
+    let order = world.exchange(0, 1, 0, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    prepared.writes.transactions[0].source_reference = failed.source_reference.clone();
+    world.contradicts(prepared).await;
+    // Another partner's is another one.
+    let order = world.exchange(1, 0, 0, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    prepared.writes.transactions[0].source_reference = failed.source_reference;
+    prepared.commit().await.unwrap();
+}
+
+pub async fn an_idempotency_key_is_used_once(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let order = world.exchange(0, 1, 0, 1_000).await;
+    let prepared = world.prepare(vec![order]).await;
+    let key = prepared.writes.keys[0].clone();
+    prepared.commit().await.unwrap();
+    let order = world.exchange(0, 1, 1, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    prepared.writes.keys[0].key = key.key.clone();
+    world.contradicts(prepared).await;
+    // Another partner's is another one.
+    let order = world.exchange(1, 0, 1, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    prepared.writes.keys[0].key = key.key;
+    prepared.commit().await.unwrap();
+}
+
+pub async fn a_key_says_what_it_was_used_for(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let proposal = world.proposal((0, 0), (1, 99));
+    let commands = vec![
+        world.exchange(0, 1, 0, 1_000).await,
+        Command::ProposeLink(world.keyed("aurora-air"), proposal),
+        world.exchange(0, 1, 1, OPENING + 1).await,
+    ];
+    let outcomes = world.decide(commands.clone()).await;
+    assert!(matches!(outcomes[0], Outcome::Transaction(_)));
+    assert!(matches!(outcomes[1], Outcome::Link(_)));
+    assert_eq!(outcomes[2], Outcome::Refused(ProblemCode::InsufficientPoints));
+    for (command, outcome) in commands.iter().zip(&outcomes) {
+        let keyed = command.keyed().unwrap();
+        let record = world.store.key(&keyed.partner, &keyed.key).await.unwrap().unwrap();
+        assert_eq!((&record.outcome, record.digest), (outcome, keyed.digest));
+        assert_eq!(record.request, keyed.request.id);
+    }
+    // Again: the same answers, and nothing written.
+    let prepared = world.prepare(commands).await;
+    assert_eq!(prepared.outcomes, outcomes);
+    assert!(prepared.writes.is_empty());
+}
+
+pub async fn a_transaction_id_is_used_once(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let first = world.perform(0, 1, 0).await;
+    let order = world.exchange(0, 1, 1, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    prepared.writes.transactions[0].id = first;
+    world.contradicts(prepared).await;
+}
+
+pub async fn a_member_is_found_in_one_place(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let member = world.new_member("aurora", 500, 1);
+    let import = Command::ImportMembers(Arc::new(vec![member.clone()]));
+    world.decide(vec![import.clone()]).await;
+    let again = world.decide(vec![import.clone()]).await;
+    assert!(matches!(&again[..], [Outcome::BadRows(_)]), "{again:?}");
+    // Behind the ledger's back.
+    let mut prepared = world.prepare(vec![]).await;
+    let number = MemberNo(prepared.batch.load(&Wanted::default()).await.unwrap().next_member);
+    prepared.writes.members.push(MemberRow { member: number, new: member });
+    world.contradicts(prepared).await;
+}
+
+pub async fn members_are_numbered_without_gaps(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let member = world.new_member("aurora", 500, 1);
+    for wrong in [-1, 1] {
+        let import = Command::ImportMembers(Arc::new(vec![member.clone()]));
+        let mut prepared = world.prepare(vec![import]).await;
+        prepared.writes.members[0].member.0 += wrong;
+        world.contradicts(prepared).await;
+    }
+    world.decide(vec![Command::ImportMembers(Arc::new(vec![member]))]).await;
+    let mut batch = world.store.begin().await.unwrap();
+    let next = batch.load(&Wanted::default()).await.unwrap().next_member;
+    assert_eq!(next, i64::try_from(PEOPLE * 3).unwrap() + 2);
+}
+
+async fn link_between(world: &World, a: usize, b: usize, person: usize) -> LinkRecord {
+    let mut wanted = Wanted::default();
+    wanted.lookups.extend([world.lookup(a, person), world.lookup(b, person)]);
+    let mut batch = world.store.begin().await.unwrap();
+    let links = batch.load(&wanted).await.unwrap().links;
+    assert_eq!(links.len(), 1);
+    links[0].clone()
+}
+
+pub async fn two_members_have_one_active_link(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let link = link_between(&world, 0, 1, 0).await;
+    let mut prepared = world.prepare(vec![]).await;
+    let id: LinkId = world.id();
+    prepared.writes.links.insert(id, LinkRecord { id, ..link.clone() });
+    world.contradicts(prepared).await;
+    // Not active, there may be any number.
+    for state in [LinkState::Proposed, LinkState::Revoked] {
+        let mut prepared = world.prepare(vec![]).await;
+        let id: LinkId = world.id();
+        prepared.writes.links.insert(id, LinkRecord { id, state, ..link.clone() });
+        prepared.commit().await.unwrap();
+    }
+}
+
+pub async fn a_newer_link_takes_the_place_of_an_older_one(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let old = link_between(&world, 0, 1, 0).await;
+    // Older ids and newer ones: the order within the batch is not the order of ids.
+    let newer: LinkId = world.id();
+    for id in [LinkId::from_u128(old.id.as_u128() - (1 << 90)), newer] {
+        let now = link_between(&world, 0, 1, 0).await;
+        let mut prepared = world.prepare(vec![]).await;
+        let revoked = LinkRecord { state: LinkState::Revoked, ..now.clone() };
+        prepared.writes.links.insert(now.id, revoked);
+        prepared.writes.links.insert(id, LinkRecord { id, ..now.clone() });
+        prepared.commit().await.unwrap();
+        assert_eq!(link_between(&world, 0, 1, 0).await.id, id);
+        let kept = world.store.link(now.id).await.unwrap().unwrap().record;
+        assert_eq!(kept.state, LinkState::Revoked);
+    }
+}
+
+pub async fn a_stale_head_is_refused(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    world.perform(0, 1, 0).await;
+    let order = world.exchange(0, 1, 1, 1_000).await;
+    let stale = world.prepare(vec![order]).await.writes;
+    world.perform(0, 1, 2).await;
+    let batch = world.store.begin().await.unwrap();
+    let outcomes = Vec::new();
+    world.contradicts(Prepared { batch, writes: stale.clone(), outcomes: outcomes.clone() }).await;
+    // The head alone, without the receipt that would be there twice.
+    let writes = Writes { heads: stale.heads, ..Writes::default() };
+    let batch = world.store.begin().await.unwrap();
+    world.contradicts(Prepared { batch, writes, outcomes }).await;
+}
+
+pub async fn a_chain_that_is_there_is_not_begun_again(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let (second, first) = twice(&mut world).await;
+    second.commit().await.unwrap();
+    for receipts in [first.receipts.clone(), Vec::new()] {
+        let batch = world.store.begin().await.unwrap();
+        let heads = first.heads.clone();
+        let writes = Writes { heads, receipts, ..Writes::default() };
+        world.contradicts(Prepared { batch, writes, outcomes: Vec::new() }).await;
+    }
+    // One that does not grow.
+    let mut prepared = world.prepare(vec![]).await;
+    let head = world.store.head(&corridor()).await.unwrap().unwrap();
+    prepared.writes.heads.insert(corridor(), (head.seq, head));
+    world.contradicts(prepared).await;
+}
+
+pub async fn a_receipt_is_never_replaced(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    world.perform(0, 1, 0).await;
+    let mut receipt = world.store.receipts(&corridor(), 0, 1).await.unwrap().remove(0);
+    receipt.payload.push(b' ');
+    let mut prepared = world.prepare(vec![]).await;
+    prepared.writes.receipts.push(receipt);
+    world.contradicts(prepared).await;
+}
+
+pub async fn a_balance_is_never_below_zero(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let order = world.exchange(0, 1, 0, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    let member = *prepared.writes.balances.keys().next().unwrap();
+    prepared.writes.balances.insert(member, -1);
+    world.contradicts(prepared).await;
+    let member = world.new_member("aurora", 500, -1);
+    let mut prepared = world.prepare(vec![]).await;
+    let number = MemberNo(prepared.batch.load(&Wanted::default()).await.unwrap().next_member);
+    prepared.writes.members.push(MemberRow { member: number, new: member });
+    world.contradicts(prepared).await;
+}
+
+pub async fn a_balance_of_nobody_is_refused(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let order = world.exchange(0, 1, 0, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    prepared.writes.balances.insert(MemberNo(4_711), 5);
+    world.contradicts(prepared).await;
+    let mut prepared = world.prepare(vec![]).await;
+    let nobody = world.id::<alliance_contracts::ids::Transaction>();
+    let reversed = (TransactionState::Reversed, Reversed { source: 1, target: 1 });
+    prepared.writes.reversed.insert(nobody, reversed);
+    world.contradicts(prepared).await;
+}
+
+pub async fn totals_pass_64_bits(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let place_of = |partner: &str| {
+        (Account::Position(name(partner)), Asset::Currency(name("CNY")))
+    };
+    let totals = [
+        (place_of("aurora-air"), i128::MAX),
+        (place_of("borealis-coffee"), i128::MIN),
+        (place_of("cumulus-stay"), i128::from(i64::MAX) + 1),
+    ];
+    for round in 0..2 {
+        let mut prepared = world.prepare(vec![]).await;
+        for (place, total) in &totals {
+            prepared.writes.accounts.insert(place.clone(), total - total.signum() * round);
+        }
+        prepared.commit().await.unwrap();
+    }
+    let mut wanted = Wanted::default();
+    wanted.accounts.extend(totals.iter().map(|(place, _)| place.clone()));
+    let mut batch = world.store.begin().await.unwrap();
+    let loaded = batch.load(&wanted).await.unwrap().accounts;
+    let read = world.store.accounts().await.unwrap();
+    for ((account, asset), total) in totals {
+        for kept in [&loaded, &read] {
+            let kept = kept.iter().find(|a| (&a.account, &a.asset) == (&account, &asset));
+            assert_eq!(kept.unwrap().balance, total - total.signum());
+        }
+    }
+}
+
+pub async fn receipts_come_back_byte_for_byte(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let corridor: Corridor = name("alliance~aurora-air");
+    let mut all: Vec<u8> = (0..=255).collect();
+    all.extend("Ærøskøbing 日本 \u{0}\u{feff} 'quoted' \"\\\" \r\n".as_bytes());
+    let payloads = [all.clone(), Vec::new(), vec![0], all.repeat(900), "{}".into()];
+    let mut prepared = world.prepare(vec![]).await;
+    for (at, payload) in payloads.into_iter().enumerate() {
+        prepared.writes.receipts.push(StoredReceipt {
+            corridor: corridor.clone(),
+            seq: at as u64 + 1,
+            transaction: world.id(),
+            payload,
+            signature: std::array::from_fn(|byte| u8::try_from(byte + at * 48).unwrap()),
+            kid: world.key.kid().clone(),
+        });
+    }
+    let written = prepared.writes.receipts.clone();
+    prepared.commit().await.unwrap();
+    assert_eq!(world.store.receipts(&corridor, 0, 100).await.unwrap(), written);
+}
+
+pub async fn receipts_come_in_pages(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    for _ in 0..7 {
+        world.perform(0, 1, 0).await;
+    }
+    world.perform(2, 1, 0).await;
+    let (mut after, mut sizes, mut places) = (0, Vec::new(), Vec::new());
+    loop {
+        let page = world.store.receipts(&corridor(), after, 3).await.unwrap();
+        sizes.push(page.len());
+        places.extend(page.iter().map(|receipt| receipt.seq));
+        match page.last() {
+            Some(last) => after = last.seq,
+            None => break,
+        }
+    }
+    assert_eq!((sizes, places), (vec![3, 3, 1, 0], (1..=7).collect()));
+    assert!(world.store.receipts(&corridor(), 0, 0).await.unwrap().is_empty());
+    assert!(world.store.receipts(&corridor(), u64::MAX, 10).await.unwrap().is_empty());
+    assert!(world.store.receipts(&name("a1~b1"), 0, 10).await.unwrap().is_empty());
+}
+
+pub async fn nodes_are_kept_and_read_by_range(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    // 300 receipts complete one subtree of 256.
+    let registry = world.registry().await;
+    let request = world.request("aurora-air");
+    for _ in 0..3 {
+        let orders = (0..100).map(|index| {
+            let keyed = world.keyed_by(&request, index);
+            Command::Exchange(keyed, world.order(&registry, 0, 1, 0, 100))
+        });
+        let orders: Vec<Command> = orders.collect();
+        let outcomes = world.decide(orders).await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Transaction(_))));
+    }
+    let receipts = world.store.receipts(&corridor(), 0, 1_000).await.unwrap();
+    let leaves: Vec<Hash> = receipts.iter().map(|r| merkle::leaf_hash(&r.payload)).collect();
+    let nodes = world.store.nodes(&corridor(), 8, 0, 10).await.unwrap();
+    assert_eq!(nodes, [merkle::root_of(&leaves[..256])]);
+
+    let other: Corridor = name("a1~b1");
+    let node = |level, position, byte| TreeNode {
+        corridor: other.clone(),
+        level,
+        position,
+        hash: Hash::from([byte; 32]),
+    };
+    let mut prepared = world.prepare(vec![]).await;
+    for position in (0..10).rev() {
+        prepared.writes.nodes.push(node(8, position, u8::try_from(position).unwrap()));
+    }
+    prepared.writes.nodes.push(node(16, 0, 99));
+    prepared.commit().await.unwrap();
+    let bytes = |nodes: Vec<Hash>| nodes.iter().map(|n| n.as_bytes()[0]).collect::<Vec<_>>();
+    let store = &world.store;
+    assert_eq!(bytes(store.nodes(&other, 8, 3, 6).await.unwrap()), [3, 4, 5]);
+    assert_eq!(bytes(store.nodes(&other, 8, 9, 400).await.unwrap()), [9]);
+    assert_eq!(bytes(store.nodes(&other, 16, 0, u64::MAX).await.unwrap()), [99]);
+    assert!(store.nodes(&other, 8, 6, 3).await.unwrap().is_empty());
+    assert!(store.nodes(&other, 24, 0, 3).await.unwrap().is_empty());
+    let mut prepared = world.prepare(vec![]).await;
+    prepared.writes.nodes.push(node(8, 3, 1));
+    world.contradicts(prepared).await;
+}
+
+pub async fn heads_carry_the_edge_of_their_tree(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let mut leaves = Vec::new();
+    for round in 1..=9 {
+        world.perform(0, 1, 0).await;
+        let head = world.store.head(&corridor()).await.unwrap().unwrap();
+        let last = world.store.receipts(&corridor(), round - 1, 1).await.unwrap().remove(0);
+        leaves.push(merkle::leaf_hash(&last.payload));
+        assert_eq!((head.seq, head.frontier.size()), (round, round));
+        assert_eq!(head.frontier.root(), merkle::root_of(&leaves));
+        assert_eq!(head.head, Hash::of(&last.payload));
+        assert_eq!(head.completed_at, world.now);
+        world.now = world.now.plus_seconds(1);
+    }
+    world.perform(0, 2, 0).await;
+    let heads = world.store.heads().await.unwrap();
+    let names: Vec<&str> = heads.iter().map(|(corridor, _)| corridor.as_str()).collect();
+    assert_eq!(names, ["aurora-air~borealis-coffee", "aurora-air~cumulus-stay"]);
+}
+
+pub async fn a_link_may_name_a_member_that_nobody_knows(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let stranger = 900;
+    let proposal = world.proposal((0, 0), (1, stranger));
+    let link = proposal.link;
+    let keyed = world.keyed("aurora-air");
+    let proposed = world.decide(vec![Command::ProposeLink(keyed, proposal)]).await;
+    assert_eq!(proposed, [Outcome::Link(link)]);
+    let detail = world.store.link(link).await.unwrap().unwrap();
+    assert_eq!(detail.record.state, LinkState::Proposed);
+    assert_eq!(detail.record.b.member, None);
+    assert_eq!(detail.record.b.lookup, Some(world.lookup(1, stranger)));
+    assert!(detail.record.b.supplied.is_some() && detail.b_member.is_none());
+    assert_eq!(detail.a_member.unwrap().lookup, Some(world.lookup(0, 0)));
+    // Confirming finds nobody; once the member is there, it comes along with the link.
+    let confirm = Command::ConfirmLink(world.keyed("borealis-coffee"), link);
+    let refused = world.decide(vec![confirm]).await;
+    assert_eq!(refused, [Outcome::Refused(ProblemCode::MemberUnknown)]);
+    let member = world.new_member("borealis", stranger, 5);
+    world.decide(vec![Command::ImportMembers(Arc::new(vec![member]))]).await;
+    let confirm = Command::ConfirmLink(world.keyed("borealis-coffee"), link);
+    assert_eq!(world.decide(vec![confirm]).await, [Outcome::Link(link)]);
+    let detail = world.store.link(link).await.unwrap().unwrap();
+    assert_eq!(detail.record.state, LinkState::Active);
+    assert_eq!(detail.record.b.lookup, None);
+    assert_eq!(detail.b_member.unwrap().lookup, Some(world.lookup(1, stranger)));
+    let revoke = Command::RevokeLink(world.keyed("aurora-air"), link);
+    assert_eq!(world.decide(vec![revoke]).await, [Outcome::Link(link)]);
+    let detail = world.store.link(link).await.unwrap().unwrap();
+    assert_eq!(detail.record.state, LinkState::Revoked);
+}
+
+pub async fn links_come_in_pages_by_partner_and_state(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let mut proposed = Vec::new();
+    for stranger in 900..905 {
+        let proposal = world.proposal((1, 0), (0, stranger));
+        proposed.push(proposal.link);
+        let keyed = world.keyed("borealis-coffee");
+        world.decide(vec![Command::ProposeLink(keyed, proposal)]).await;
+    }
+    let partner: PartnerId = name("aurora-air");
+    for state in [None, Some(LinkState::Active), Some(LinkState::Proposed), Some(LinkState::Revoked)] {
+        let (mut after, mut ids) = (None, Vec::new());
+        loop {
+            let page = world.store.links(&partner, state, after, 4).await.unwrap();
+            assert!(page.len() <= 4);
+            for detail in &page {
+                assert!(detail.record.includes(&partner));
+                assert!(state.is_none_or(|state| detail.record.state == state));
+                let member = detail.a_member.as_ref().map(|sealed| sealed.member);
+                assert_eq!(member, detail.record.a.member);
+                let member = detail.b_member.as_ref().map(|sealed| sealed.member);
+                assert_eq!(member, detail.record.b.member);
+            }
+            ids.extend(page.iter().map(|detail| detail.record.id));
+            match page.last() {
+                Some(last) => after = Some(last.record.id),
+                None => break,
+            }
+        }
+        assert!(ids.is_sorted() && ids.windows(2).all(|pair| pair[0] != pair[1]));
+        // Aurora is in two links of each person, and the other side of the proposals.
+        let expected = match state {
+            None => PEOPLE * 2 + 5,
+            Some(LinkState::Active) => PEOPLE * 2,
+            Some(LinkState::Proposed) => 5,
+            Some(LinkState::Revoked) => 0,
+        };
+        assert_eq!(ids.len(), expected, "{state:?}");
+        if state == Some(LinkState::Proposed) {
+            assert_eq!(ids, proposed);
+        }
+    }
+}
+
+pub async fn links_between_wanted_members_come_along(place: &Place) {
+    let world = World::new(place.open().await).await;
+    let mut wanted = Wanted::default();
+    // Borealis is side b of its links with both others, whichever is wanted first.
+    wanted.lookups.extend([world.lookup(1, 0), world.lookup(2, 0), world.lookup(0, 1)]);
+    let mut batch = world.store.begin().await.unwrap();
+    let loaded = batch.load(&wanted).await.unwrap();
+    let member = |brand: usize, person: usize| {
+        let lookup = Some(world.lookup(brand, person));
+        loaded.members.iter().find(|sealed| sealed.lookup == lookup).unwrap().member
+    };
+    assert_eq!(loaded.members.len(), 3);
+    assert_eq!(loaded.links.len(), 1);
+    assert_eq!(loaded.links[0].a.member, Some(member(2, 0)));
+    assert_eq!(loaded.links[0].b.member, Some(member(1, 0)));
+    // By number as by lookup.
+    let wanted = Wanted {
+        members: [member(1, 0)].into(),
+        lookups: [world.lookup(2, 0)].into(),
+        ..Wanted::default()
+    };
+    let loaded = batch.load(&wanted).await.unwrap();
+    assert_eq!((loaded.members.len(), loaded.links.len()), (2, 1));
+    // All of everybody.
+    let mut wanted = Wanted::default();
+    for person in 0..PEOPLE {
+        wanted.lookups.extend((0..BRANDS.len()).map(|brand| world.lookup(brand, person)));
+    }
+    let loaded = batch.load(&wanted).await.unwrap();
+    assert_eq!((loaded.members.len(), loaded.links.len()), (PEOPLE * 3, PEOPLE * 3));
+}
+
+pub async fn other_links_of_a_wanted_links_members_come_along(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let old = link_between(&world, 0, 1, 0).await;
+    // Proposed the other way round by the other brand.
+    let proposal = world.proposal((1, 0), (0, 0));
+    let newer = proposal.link;
+    let keyed = world.keyed("borealis-coffee");
+    world.decide(vec![Command::ProposeLink(keyed, proposal)]).await;
+    let wanted = Wanted { links: [newer].into(), ..Wanted::default() };
+    let mut batch = world.store.begin().await.unwrap();
+    let mut loaded = batch.load(&wanted).await.unwrap();
+    loaded.links.sort_by_key(|link| link.id);
+    let ids: Vec<LinkId> = loaded.links.iter().map(|link| link.id).collect();
+    assert_eq!(ids, [old.id, newer]);
+    assert_eq!(loaded.members.len(), 2);
+    drop(batch);
+    let confirm = Command::ConfirmLink(world.keyed("aurora-air"), newer);
+    assert_eq!(world.decide(vec![confirm]).await, [Outcome::Link(newer)]);
+    assert_eq!(link_between(&world, 0, 1, 0).await.id, newer);
+}
+
+pub async fn a_request_is_kept_once_with_its_body_or_its_orders(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let registry = world.registry().await;
+    let single = world.request("aurora-air");
+    let mut batch = RequestEvidence::clone(&world.request("aurora-air"));
+    batch.body = None;
+    batch.orders = (0..3).map(|byte| Hash::from([byte; 32])).collect();
+    let batch = Arc::new(batch);
+    let mut bare = RequestEvidence::clone(&world.request("aurora-air"));
+    bare.body = Some(Vec::new());
+    let bare = Arc::new(bare);
+    for (request, index) in [(&single, 0), (&batch, 0), (&batch, 1), (&bare, 0)] {
+        let keyed = world.keyed_by(request, index);
+        let order = world.order(&registry, 0, 1, 0, 1_000);
+        let id = order.transaction;
+        world.decide(vec![Command::Exchange(keyed, order)]).await;
+        let record = world.store.transaction(id).await.unwrap().unwrap().record;
+        assert_eq!((record.request, record.request_index), (request.id, index));
+        let kept = world.store.request(request.id).await.unwrap().unwrap();
+        assert_eq!(kept, *request);
+    }
+}
+
+pub async fn the_registry_grows_by_versions(place: &Place) {
+    let mut world = World::on(place.open().await);
+    assert!(world.store.registry().await.unwrap().is_none());
+    let mut batch = world.store.begin().await.unwrap();
+    assert!(batch.registry().await.unwrap().is_none());
+    assert_eq!(batch.registry_version(), 0);
+    drop(batch);
+    world.define().await;
+    let (first, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!((first, parts.version, parts.board.board), (1, 1, 1));
+    let expected = world.definition().with_key_times(None, world.now);
+    assert_eq!(parts.definition, expected);
+    assert_eq!(parts.board, expected.board(1, world.now));
+    let window = parts.window;
+    // The same again changes nothing.
+    let define = Define { definition: world.definition(), window: world.id() };
+    let done = world.decide(vec![Command::Define(Box::new(define))]).await;
+    assert_eq!(done, [Outcome::Done(0)]);
+    assert_eq!(world.store.registry().await.unwrap().unwrap().0, 1);
+    // Another fee: a new version on the same board, in the same window.
+    let mut definition = world.definition();
+    definition.agreements[0].fee = name("0.03");
+    let define = Define { definition: definition.clone(), window: world.id() };
+    world.decide(vec![Command::Define(Box::new(define))]).await;
+    let (second, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!((second, parts.version, parts.board.board), (2, 2, 1));
+    assert_eq!(parts.definition.agreements[0].fee, name("0.03"));
+    assert_eq!(parts.window, window);
+    // Another value and another key: a new board, a new key list.
+    let keys = parts.partner_keys_jws;
+    definition.programs[0].value = name("0.11");
+    definition.partners[0].keys.clear();
+    let define = Define { definition, window: world.id() };
+    world.decide(vec![Command::Define(Box::new(define))]).await;
+    let mut batch = world.store.begin().await.unwrap();
+    assert_eq!(batch.registry_version(), 3);
+    let (third, parts) = batch.registry().await.unwrap().unwrap();
+    assert_eq!((third, parts.version, parts.board.board), (3, 3, 2));
+    assert_ne!(parts.partner_keys_jws, keys);
+    assert_eq!(parts.window, window);
+    drop(batch);
+    // A version is there once.
+    let mut definition = world.definition();
+    definition.agreements[0].fee = name("0.04");
+    let define = Define { definition, window: world.id() };
+    let mut prepared = world.prepare(vec![Command::Define(Box::new(define))]).await;
+    prepared.writes.definition.as_mut().unwrap().version = 3;
+    world.contradicts(prepared).await;
+}
+
+pub async fn a_board_without_its_signature_is_refused(place: &Place) {
+    let mut world = World::on(place.open().await);
+    for list in [true, false] {
+        let define = Define { definition: world.definition(), window: world.id() };
+        let mut prepared = world.prepare(vec![Command::Define(Box::new(define))]).await;
+        if list {
+            prepared.writes.partner_keys_jws = None;
+        } else {
+            prepared.writes.board_jws = None;
+        }
+        world.contradicts(prepared).await;
+        assert!(world.store.registry().await.unwrap().is_none());
+    }
+}
+
+pub async fn partners_are_suspended_and_let_go(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let partner: PartnerId = name("cumulus-stay");
+    let (version, parts) = world.store.registry().await.unwrap().unwrap();
+    assert!(parts.suspended.is_empty());
+    world.decide(vec![Command::Suspend(partner.clone(), true)]).await;
+    world.decide(vec![Command::Suspend(name("aurora-air"), true)]).await;
+    let (grown, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!(grown, version + 2);
+    assert_eq!(parts.suspended, [name("aurora-air"), partner.clone()]);
+    let expected = [(name("aurora-air"), world.now), (partner.clone(), world.now)];
+    assert_eq!(world.store.suspensions().await.unwrap(), expected);
+    world.decide(vec![Command::Suspend(name("aurora-air"), false)]).await;
+    let (grown, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!((grown, parts.suspended), (version + 3, vec![partner]));
+}
+
+fn checkpoint(world: &World, size: u64, root: Hash) -> SignedCheckpoint {
+    SignedCheckpoint {
+        corridor: corridor(),
+        size,
+        root,
+        note: format!("alliance/demo\n{size}\nÆ\n\n— alliance/demo AAAA\n"),
+        signed_at: world.now,
+    }
+}
+
+pub async fn checkpoints_never_go_back(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    // Of no chain.
+    let mut prepared = world.prepare(vec![]).await;
+    let nothing = checkpoint(&world, 1, Hash::ZERO);
+    prepared.writes.checkpoints.insert(corridor(), nothing);
+    world.contradicts(prepared).await;
+    for _ in 0..3 {
+        world.perform(0, 1, 0).await;
+        world.now = world.now.plus_seconds(1);
+        let head = world.store.head(&corridor()).await.unwrap().unwrap();
+        let signed = checkpoint(&world, head.seq, head.frontier.root());
+        let done = world.decide(vec![Command::StoreCheckpoint(signed.clone())]).await;
+        assert_eq!(done, [Outcome::Done(1)]);
+        let head = world.store.head(&corridor()).await.unwrap().unwrap();
+        assert_eq!(head.checkpoint, Some(signed));
+    }
+    // A head that moves keeps it.
+    world.perform(0, 1, 0).await;
+    let heads = world.store.heads().await.unwrap();
+    assert_eq!(heads[0].1.checkpoint.as_ref().map(|checkpoint| checkpoint.size), Some(3));
+    for size in [2, 5] {
+        let mut prepared = world.prepare(vec![]).await;
+        prepared.writes.checkpoints.insert(corridor(), checkpoint(&world, size, Hash::ZERO));
+        world.contradicts(prepared).await;
+    }
+    // Both in one batch.
+    let order = world.exchange(0, 1, 0, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    prepared.writes.checkpoints.insert(corridor(), checkpoint(&world, 5, Hash::ZERO));
+    prepared.commit().await.unwrap();
+    let head = world.store.head(&corridor()).await.unwrap().unwrap();
+    assert_eq!((head.seq, head.checkpoint.unwrap().size), (5, 5));
+}
+
+pub async fn the_first_quote_key_of_a_period_stays_and_old_ones_are_destroyed(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let store = |period, byte: u8, destroy_before| Command::StoreQuoteKey {
+        period,
+        wrapped: vec![byte; 60],
+        destroy_before,
+    };
+    for (command, expected) in [
+        (store(7, 1, 6), vec![(7, vec![1; 60])]),
+        (store(8, 2, 7), vec![(7, vec![1; 60]), (8, vec![2; 60])]),
+        (store(8, 3, 7), vec![(7, vec![1; 60]), (8, vec![2; 60])]),
+        (store(9, 4, 8), vec![(8, vec![2; 60]), (9, vec![4; 60])]),
+        (store(10, 5, 10), vec![(10, vec![5; 60])]),
+    ] {
+        world.decide(vec![command]).await;
+        assert_eq!(world.store.quote_keys().await.unwrap(), expected);
+    }
+}
+
+pub async fn a_reversal_changes_its_original(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let original = world.perform(0, 1, 0).await;
+    let whole = world.store.transaction(original).await.unwrap().unwrap().record;
+    let part = world.reversal(original, Some("100")).await;
+    let outcomes = world.decide(vec![part]).await;
+    let [Outcome::Transaction(reversal)] = outcomes[..] else { panic!("{outcomes:?}") };
+    let record = world.store.transaction(original).await.unwrap().unwrap().record;
+    assert_eq!(record.state, TransactionState::PartiallyReversed);
+    assert_eq!(record.reversed.target, 1_000);
+    let reversal = world.store.transaction(reversal).await.unwrap().unwrap().record;
+    assert_eq!(reversal.kind, TransactionKind::Reversal);
+    assert_eq!(reversal.reverses, Some(original));
+    assert_eq!((reversal.quote, reversal.reason), (None, Some(name("mistake"))));
+    let rest = world.reversal(original, None).await;
+    world.decide(vec![rest]).await;
+    let record = world.store.transaction(original).await.unwrap().unwrap().record;
+    assert_eq!(record.state, TransactionState::Reversed);
+    assert_eq!(Some(record.reversed.target), whole.target.amount.to_minor(1));
+    assert_eq!(Some(record.reversed.source), whole.source.amount.to_minor(0));
+    let places = world.store.transaction_places(None, 10).await.unwrap();
+    assert_eq!(places.len(), 3);
+    assert_eq!((places[0].id, places[0].reversed), (original, record.reversed));
+    // Made and turned round by one batch: written once, as it is in the end.
+    let order = world.exchange(0, 1, 1, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    let id = prepared.writes.transactions[0].id;
+    let reversed = Reversed { source: 1, target: 1 };
+    prepared.writes.reversed.insert(id, (TransactionState::PartiallyReversed, reversed));
+    prepared.commit().await.unwrap();
+    let record = world.store.transaction(id).await.unwrap().unwrap().record;
+    assert_eq!((record.state, record.reversed), (TransactionState::PartiallyReversed, reversed));
+}
+
+pub async fn a_transaction_comes_with_its_members_and_its_receipt(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    world.perform(0, 1, 3).await;
+    let id = world.perform(1, 2, 4).await;
+    let detail = world.store.transaction(id).await.unwrap().unwrap();
+    let source = detail.source_member.unwrap();
+    let target = detail.target_member.unwrap();
+    assert_eq!(Some(source.member), detail.record.source.member);
+    assert_eq!(Some(target.member), detail.record.target.member);
+    assert_eq!(source.balance, OPENING - 1_000);
+    assert_eq!(world.store.member(world.lookup(1, 4)).await.unwrap(), Some(source.clone()));
+    let opened = source.open(&world.vault);
+    assert_eq!(opened.reference, Some(world.person(4)));
+    let receipt = detail.receipt.unwrap();
+    assert_eq!((receipt.transaction, Some(receipt.seq)), (id, detail.record.seq));
+    let page = world.store.receipts(&receipt.corridor, 0, 10).await.unwrap();
+    assert_eq!(page, [receipt]);
+}
+
+pub async fn audits_read_everything_in_pages(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let mut performed = Vec::new();
+    for person in 0..5 {
+        performed.push(world.perform(0, 1, person).await);
+    }
+    let (mut after, mut books) = (MemberNo(0), Vec::new());
+    loop {
+        let page = world.store.member_books(after, 7).await.unwrap();
+        match page.last() {
+            Some(last) => after = last.member,
+            None => break,
+        }
+        books.extend(page);
+    }
+    let numbers: Vec<i64> = books.iter().map(|book| book.member.0).collect();
+    assert_eq!(numbers, (1..=i64::try_from(PEOPLE * 3).unwrap()).collect::<Vec<_>>());
+    assert!(books.iter().all(|book| book.opening == OPENING));
+    let aurora = books.iter().filter(|book| book.program == name("aurora"));
+    assert_eq!(aurora.filter(|book| book.balance == OPENING - 1_000).count(), 5);
+    let (mut after, mut places) = (None, Vec::new());
+    loop {
+        let page = world.store.transaction_places(after, 2).await.unwrap();
+        match page.last() {
+            Some(last) => after = Some(last.id),
+            None => break,
+        }
+        places.extend(page);
+    }
+    let ids: Vec<TransactionId> = places.iter().map(|place| place.id).collect();
+    assert_eq!(ids, performed);
+    for (at, place) in places.iter().enumerate() {
+        assert_eq!((&place.corridor, place.seq), (&corridor(), Some(at as u64 + 1)));
+        assert!(place.members.iter().all(Option::is_some));
+    }
+}
+
+pub async fn twenty_thousand_members_are_imported_and_found(place: &Place) {
+    const COUNT: usize = 20_000;
+    let mut world = World::new(place.open().await).await;
+    // Wrapped and sealed once: the store reads neither.
+    let pattern = world.new_member("aurora", 1_000, 3);
+    let mut members = Vec::with_capacity(COUNT);
+    for person in 0..COUNT {
+        let lookup = world.lookup(person % 2, 1_000 + person / 2);
+        let program = name(BRANDS[person % 2].1);
+        members.push(crate::command::NewMember { lookup, program, ..pattern.clone() });
+    }
+    let lookups: Vec<_> = members.iter().map(|member| member.lookup).collect();
+    let import = Command::ImportMembers(Arc::new(members));
+    assert_eq!(world.decide(vec![import]).await, [Outcome::Done(COUNT)]);
+    let mut links = Vec::with_capacity(COUNT / 2);
+    for person in 0..COUNT / 2 {
+        links.push(world.new_link((0, 1_000 + person), (1, 1_000 + person)));
+    }
+    let import = Command::ImportLinks(Arc::new(links));
+    assert_eq!(world.decide(vec![import]).await, [Outcome::Done(COUNT / 2)]);
+    let mut batch = world.store.begin().await.unwrap();
+    let wanted = Wanted { lookups: lookups.iter().copied().collect(), ..Wanted::default() };
+    let loaded = batch.load(&wanted).await.unwrap();
+    assert_eq!((loaded.members.len(), loaded.links.len()), (COUNT, COUNT / 2));
+    assert!(loaded.members.iter().all(|member| member.balance == 3));
+    assert_eq!(loaded.next_member, i64::try_from(COUNT + PEOPLE * 3).unwrap() + 1);
+    let wanted = Wanted { lookups: [lookups[17]].into(), ..Wanted::default() };
+    let loaded = batch.load(&wanted).await.unwrap();
+    assert_eq!(loaded.members.len(), 1);
+    assert_eq!(loaded.members[0].lookup, Some(lookups[17]));
+}
+
+pub async fn what_is_not_there_is_not_found(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let store = world.store.clone();
+    assert!(store.transaction(world.id()).await.unwrap().is_none());
+    assert!(store.link(world.id()).await.unwrap().is_none());
+    assert!(store.request(world.id()).await.unwrap().is_none());
+    assert!(store.key(&name("aurora-air"), &name("nothing")).await.unwrap().is_none());
+    assert!(store.member(world.lookup(0, 4_711)).await.unwrap().is_none());
+    assert!(store.head(&corridor()).await.unwrap().is_none());
+    assert!(store.heads().await.unwrap().is_empty());
+    assert!(store.quote_keys().await.unwrap().is_empty());
+    let mut wanted = Wanted::default();
+    let order = world.exchange(0, 1, 4_711, 100).await;
+    wanted.add(&world.registry().await, &order);
+    wanted.links.insert(world.id());
+    wanted.transactions.insert(world.id());
+    wanted.members.insert(MemberNo(4_711));
+    let mut batch = store.begin().await.unwrap();
+    let loaded = batch.load(&wanted).await.unwrap();
+    assert!(loaded.keys.is_empty() && loaded.quotes.is_empty() && loaded.references.is_empty());
+    assert!(loaded.members.is_empty() && loaded.links.is_empty());
+    assert!(loaded.transactions.is_empty() && loaded.heads.is_empty());
+    // Issuance alone is there: members were imported.
+    assert_eq!(loaded.accounts.len(), 2);
+    drop(batch);
+}

@@ -1,0 +1,412 @@
+//! An alliance in a store, worked on by the real ledger: three brands, their members and links.
+
+use std::sync::Arc;
+
+use alliance_contracts::encoding::{Hash, base64url_encode};
+use alliance_contracts::ids::{Id, Kind, LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::json;
+use alliance_contracts::jws::{self, JwsType};
+use alliance_contracts::keys::{KeyStatement, SigningKey};
+use alliance_contracts::link::Consent;
+use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
+use alliance_contracts::program::Board;
+use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
+use alliance_contracts::time::Timestamp;
+
+use crate::alliance::{Definition, Registry, RegistryParts};
+use crate::command::{
+    Command, Define, Exchange, Keyed, LinkEnd, NewLink, NewMember, OrderSide, Outcome,
+    ProposeLink, Quoted, QuotedTerms, RequestEvidence, Reverse,
+};
+use crate::ledger::{self, Wanted, WorkingSet, Writes};
+use crate::store::{Batch, Store, StoreError};
+use crate::vault::{Lookup, Vault};
+use crate::{pricing, receipts};
+
+/// Members of each program: `M-0`, `M-1`, … Those of one number are the same person's.
+pub const PEOPLE: usize = 8;
+/// What each is imported with, in minor units.
+pub const OPENING: i64 = 1_000_000;
+/// Each brand and its program.
+pub const BRANDS: [(&str, &str); 3] =
+    [("aurora-air", "aurora"), ("borealis-coffee", "borealis"), ("cumulus-stay", "cumulus")];
+
+/// An alliance at work in a store.
+pub struct World {
+    pub store: Arc<dyn Store>,
+    pub vault: Arc<Vault>,
+    pub key: SigningKey,
+    pub now: Timestamp,
+    drawn: u64,
+}
+
+/// Everything of a batch but the commit.
+pub struct Prepared {
+    pub batch: Box<dyn Batch>,
+    pub writes: Writes,
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Prepared {
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.batch.commit(&self.writes).await
+    }
+}
+
+/// Parses a name.
+pub fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+/// The chain of the first two brands.
+pub fn corridor() -> Corridor {
+    name("aurora-air~borealis-coffee")
+}
+
+impl World {
+    /// A world on a store that may hold one already; nothing is written.
+    pub fn on(store: Arc<dyn Store>) -> Self {
+        let vault = Arc::new(Vault::new(store.alliance().clone(), &[7; 32]));
+        let key = SigningKey::from_seed(&[8; 32]);
+        Self { store, vault, key, now: Timestamp::from_millis(1_790_000_000_000), drawn: 0 }
+    }
+
+    /// A world with its definition, its members, and all links of each person.
+    pub async fn new(store: Arc<dyn Store>) -> Self {
+        let mut world = Self::on(store);
+        world.define().await;
+        let mut members = Vec::new();
+        for (_, program) in BRANDS {
+            members.extend((0..PEOPLE).map(|person| world.new_member(program, person, OPENING)));
+        }
+        let imported = world.decide(vec![Command::ImportMembers(Arc::new(members))]).await;
+        assert_eq!(imported, [Outcome::Done(PEOPLE * BRANDS.len())]);
+        let mut links = Vec::new();
+        for person in 0..PEOPLE {
+            for (a, b) in [(0, 1), (2, 1), (0, 2)] {
+                links.push(world.new_link((a, person), (b, person)));
+            }
+        }
+        let count = links.len();
+        let imported = world.decide(vec![Command::ImportLinks(Arc::new(links))]).await;
+        assert_eq!(imported, [Outcome::Done(count)]);
+        world
+    }
+
+    /// Applies the definition.
+    pub async fn define(&mut self) {
+        let window = self.id();
+        let definition = self.definition();
+        let define = Define { definition, window };
+        let defined = self.decide(vec![Command::Define(Box::new(define))]).await;
+        assert_eq!(defined, [Outcome::Done(1)]);
+    }
+
+    pub fn definition(&self) -> Definition {
+        let key = base64url_encode(self.key.public_key().as_bytes());
+        let partner = |(at, (partner, _)): (usize, &(&str, &str))| {
+            let keys = if at == 0 { serde_json::json!([{ "x": key }]) } else { "[]".parse().unwrap() };
+            serde_json::json!({ "partner": partner, "name": "Ærøskøbing Ærlines", "keys": keys })
+        };
+        let program = |(at, (partner, program)): (usize, &(&str, &str))| {
+            let value = ["0.1", "0.05", "0.2"][at];
+            serde_json::json!({
+                "partner": partner, "program": program, "name": program, "scale": at, "value": value
+            })
+        };
+        let agreement = |(a, b): (usize, usize)| {
+            serde_json::json!({ "a": BRANDS[a].0, "b": BRANDS[b].0, "fee": "0.02" })
+        };
+        let agreements = [(0, 1), (1, 2), (0, 2)].map(agreement);
+        let document = serde_json::json!({
+            "alliance": self.store.alliance(),
+            "currency": "CNY",
+            "partners": BRANDS.iter().enumerate().map(partner).collect::<Vec<_>>(),
+            "programs": BRANDS.iter().enumerate().map(program).collect::<Vec<_>>(),
+            "agreements": agreements,
+        });
+        let definition: Definition = serde_json::from_value(document).unwrap();
+        definition.check().unwrap();
+        definition
+    }
+
+    /// Another id, later than all before.
+    pub fn id<K: Kind>(&mut self) -> Id<K> {
+        self.drawn += 1;
+        let millis = u128::from(u64::try_from(self.now.as_millis()).unwrap());
+        Id::from_u128((millis << 80) | (7 << 76) | (0b10 << 62) | u128::from(self.drawn))
+    }
+
+    /// Leaves a gap in the ids, so that two worlds on one database draw different ones.
+    pub fn skip_ids(&mut self, count: u64) {
+        self.drawn += count;
+    }
+
+    pub fn person(&self, person: usize) -> MemberRef {
+        name(&format!("M-{person}"))
+    }
+
+    pub fn lookup(&self, brand: usize, person: usize) -> Lookup {
+        self.vault.lookup(&name(BRANDS[brand].1), &self.person(person))
+    }
+
+    pub fn new_member(&mut self, program: &str, person: usize, opening: i64) -> NewMember {
+        self.drawn += 1;
+        let mut nonce = [0; 12];
+        nonce[..8].copy_from_slice(&self.drawn.to_be_bytes());
+        let mut key = [1; 32];
+        key[..8].copy_from_slice(&self.drawn.to_be_bytes());
+        let (program, member): (ProgramId, MemberRef) = (name(program), self.person(person));
+        let wrapped_key = self.vault.wrap(&key, nonce);
+        let sealed_reference = self.vault.unwrap(&wrapped_key).unwrap().seal(&member, nonce);
+        let lookup = self.vault.lookup(&program, &member);
+        NewMember { program, lookup, wrapped_key, sealed_reference, opening }
+    }
+
+    pub fn new_link(&mut self, a: (usize, usize), b: (usize, usize)) -> NewLink {
+        let end = |(brand, person): (usize, usize)| {
+            let (partner, program) = BRANDS[brand];
+            (name(partner), name(program), self.lookup(brand, person))
+        };
+        let (a, b) = (end(a), end(b));
+        NewLink { link: self.id(), a, b, consent: consent() }
+    }
+
+    pub fn proposal(&mut self, a: (usize, usize), b: (usize, usize)) -> ProposeLink {
+        let end = |(brand, person): (usize, usize)| LinkEnd {
+            partner: name(BRANDS[brand].0),
+            program: name(BRANDS[brand].1),
+            member: self.person(person),
+            lookup: self.lookup(brand, person),
+        };
+        let (a, b) = (end(a), end(b));
+        let link: LinkId = self.id();
+        let mut nonce = [9; 12];
+        nonce[..8].copy_from_slice(&self.drawn.to_be_bytes());
+        ProposeLink { link, a, b, consent: consent(), nonce }
+    }
+
+    /// A request that somebody signed. Its base is not ASCII.
+    pub fn request(&mut self, partner: &str) -> Arc<RequestEvidence> {
+        let id: RequestId = self.id();
+        let base = format!("\"@method\": POST\n\"é\": {id}\u{0}").into_bytes();
+        Arc::new(RequestEvidence {
+            id,
+            partner: name(partner),
+            kid: self.key.kid().clone(),
+            base_hash: Hash::of(&base),
+            signature: self.key.sign(&base),
+            base,
+            body: Some(br#"{"quote":"..."}"#.to_vec()),
+            orders: Vec::new(),
+            received_at: self.now,
+        })
+    }
+
+    pub fn keyed(&mut self, partner: &str) -> Keyed {
+        let request = self.request(partner);
+        self.keyed_by(&request, 0)
+    }
+
+    pub fn keyed_by(&mut self, request: &Arc<RequestEvidence>, index: u32) -> Keyed {
+        self.drawn += 1;
+        let key = name(&format!("key \"{}\" \\ {}", self.drawn, request.id));
+        let digest = Hash::of(&self.drawn.to_be_bytes());
+        Keyed { partner: request.partner.clone(), key, digest, request: request.clone(), index }
+    }
+
+    pub async fn registry(&self) -> Registry {
+        let (version, parts) = self.store.registry().await.unwrap().unwrap();
+        Registry::new(version, parts)
+    }
+
+    /// An order of a brand's member for points of another brand.
+    pub async fn exchange(&mut self, source: usize, target: usize, person: usize, amount: i64) -> Command {
+        let registry = self.registry().await;
+        let keyed = self.keyed(BRANDS[source].0);
+        let order = self.order(&registry, source, target, person, amount);
+        Command::Exchange(keyed, order)
+    }
+
+    pub fn order(
+        &mut self,
+        registry: &Registry,
+        source: usize,
+        target: usize,
+        person: usize,
+        amount: i64,
+    ) -> Exchange {
+        let account = |brand: usize| MemberAccount {
+            member: self.person(person),
+            program: name(BRANDS[brand].1),
+        };
+        let scale = |brand: usize| u32::try_from(brand).unwrap();
+        let value = alliance_contracts::decimal::Decimal::from_minor(amount, scale(source)).unwrap();
+        let request = QuoteRequest {
+            amount: SideAmount { side: Side::Source, value },
+            kind: TransactionKind::Exchange,
+            source: account(source),
+            target: account(target),
+        };
+        let caller: PartnerId = name(BRANDS[source].0);
+        let priced = pricing::price(registry, &caller, &request).unwrap();
+        let side = |brand: usize, (partner, amount): (PartnerId, _)| OrderSide {
+            partner,
+            program: name(BRANDS[brand].1),
+            scale: scale(brand),
+            member: self.person(person),
+            lookup: self.lookup(brand, person),
+            amount: alliance_contracts::decimal::Decimal::to_minor(amount, scale(brand)).unwrap(),
+        };
+        let (source, target) = (side(source, priced.source), side(target, priced.target));
+        let id: QuoteId = self.id();
+        let expires_at = self.now.plus_seconds(priced.lifetime_seconds);
+        let (rate, settlement) = (priced.rate, priced.settlement);
+        let terms = QuotedTerms { id, expires_at, rate, settlement, source, target };
+        let transaction: TransactionId = self.id();
+        Exchange {
+            transaction,
+            source_reference: name(&format!("order {}", self.drawn)),
+            quote: Quoted::Open(Box::new(terms)),
+        }
+    }
+
+    /// Turns a transaction round, all or so many points of its target.
+    pub async fn reversal(&mut self, original: TransactionId, target: Option<&str>) -> Command {
+        let detail = self.store.transaction(original).await.unwrap().unwrap();
+        let record = detail.record;
+        let keyed = self.keyed(record.target.partner.as_str());
+        let members = [record.source.member.unwrap(), record.target.member.unwrap()];
+        let transaction = self.id();
+        let amount =
+            target.map(|value| SideAmount { side: Side::Target, value: name(value) });
+        Command::Reverse(
+            keyed,
+            Reverse {
+                transaction,
+                original,
+                corridor: record.corridor,
+                members,
+                amount,
+                reason: name("mistake"),
+                source_reference: name(&format!("reversal {}", self.drawn)),
+            },
+        )
+    }
+
+    /// Decides commands in a batch, and signs; everything but the commit.
+    pub async fn prepare(&mut self, commands: Vec<Command>) -> Prepared {
+        let mut batch = self.store.begin().await.unwrap();
+        let known = batch.registry().await.unwrap();
+        let registry = Arc::new(match known {
+            Some((version, parts)) => Registry::new(version, parts),
+            None => self.no_registry(),
+        });
+        let mut wanted = Wanted::default();
+        commands.iter().for_each(|command| wanted.add(&registry, command));
+        let loaded = batch.load(&wanted).await.unwrap();
+        let mut set = WorkingSet::new(registry, self.vault.clone(), loaded);
+        let decided = commands.iter().map(|command| ledger::decide(&mut set, command, self.now));
+        let outcomes = decided.map(|decided| decided.outcome).collect();
+        let mut receipts = receipts::chain(&mut set, self.now, self.key.kid());
+        receipts::sign(&mut receipts, &self.key);
+        let mut writes = set.writes;
+        writes.receipts = receipts;
+        self.sign_documents(&mut writes);
+        Prepared { batch, writes, outcomes }
+    }
+
+    fn sign_documents(&self, writes: &mut Writes) {
+        let Some(row) = &writes.definition else { return };
+        let sign = |board: &Board| jws::sign(JwsType::Board, &json::canonical(board), &self.key);
+        writes.board_jws = row.board.as_ref().map(sign);
+        writes.partner_keys_jws = row.keys_changed.then(|| {
+            let statement = KeyStatement {
+                alliance: self.store.alliance().to_string(),
+                keys: row.definition.jwks(),
+                number: u64::try_from(row.version).unwrap(),
+                previous: Hash::ZERO,
+            };
+            statement.sign(&self.key)
+        });
+    }
+
+    fn no_registry(&self) -> Registry {
+        let definition = Definition {
+            alliance: self.store.alliance().clone(),
+            currency: name("XXX"),
+            partners: Vec::new(),
+            programs: Vec::new(),
+            agreements: Vec::new(),
+        };
+        let parts = RegistryParts {
+            board: definition.board(0, self.now),
+            definition,
+            version: 0,
+            board_jws: String::new(),
+            partner_keys_jws: String::new(),
+            window: WindowId::from_u128(0),
+            suspended: Vec::new(),
+        };
+        Registry::new(0, parts)
+    }
+
+    /// Decides commands and commits.
+    pub async fn decide(&mut self, commands: Vec<Command>) -> Vec<Outcome> {
+        let Prepared { batch, writes, outcomes } = self.prepare(commands).await;
+        batch.commit(&writes).await.unwrap();
+        outcomes
+    }
+
+    /// Performs one exchange.
+    pub async fn perform(&mut self, source: usize, target: usize, person: usize) -> TransactionId {
+        let order = self.exchange(source, target, person, 1_000).await;
+        match self.decide(vec![order]).await.as_slice() {
+            [Outcome::Transaction(id)] => *id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Everything that reads show, as text: equal before and after where nothing was written.
+    pub async fn picture(&self) -> String {
+        let store = &self.store;
+        let first = crate::command::MemberNo(0);
+        let heads = store.heads().await.unwrap();
+        let mut receipts = Vec::new();
+        let mut nodes = Vec::new();
+        for (corridor, _) in &heads {
+            receipts.push(store.receipts(corridor, 0, 10_000).await.unwrap());
+            nodes.push(store.nodes(corridor, 8, 0, 1_000).await.unwrap());
+        }
+        let mut links = Vec::new();
+        for (partner, _) in BRANDS {
+            links.push(store.links(&name(partner), None, None, 10_000).await.unwrap());
+        }
+        format!(
+            "{:?}",
+            (
+                store.registry().await.unwrap().map(|(version, _)| version),
+                (heads, receipts, nodes, links),
+                store.accounts().await.unwrap(),
+                store.member_books(first, 100_000).await.unwrap(),
+                store.transaction_places(None, 100_000).await.unwrap(),
+                store.quote_keys().await.unwrap(),
+                store.suspensions().await.unwrap(),
+            )
+        )
+    }
+
+    /// Commits what must contradict, and sees that nothing of it is there.
+    pub async fn contradicts(&self, prepared: Prepared) {
+        let before = self.picture().await;
+        let refused = prepared.commit().await;
+        assert!(matches!(refused, Err(StoreError::Contradiction(_))), "{refused:?}");
+        assert_eq!(self.picture().await, before);
+        let batch = self.store.begin().await.unwrap();
+        drop(batch);
+    }
+}
+
+pub fn consent() -> Consent {
+    Consent { scope: vec![TransactionKind::Exchange], until: None }
+}

@@ -1,0 +1,623 @@
+//! Memory: maps behind one lock. Keeps nothing over a restart; for tests and for trying things out.
+//!
+//! It refuses what the databases refuse: a commit is checked whole against the maps, and only then
+//! applied, so that it is never applied in part.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use alliance_contracts::encoding::Hash;
+use alliance_contracts::ids::{LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::link::LinkState;
+use alliance_contracts::names::{
+    AllianceId, Corridor, IdempotencyKey, PartnerId, SourceReference,
+};
+use alliance_contracts::receipt::{Account, Asset};
+use alliance_contracts::time::Timestamp;
+use alliance_contracts::transaction::TransactionState;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{
+    Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
+    TransactionPlace, VersionedRegistry, rows, statements,
+};
+use crate::alliance::{Definition, RegistryParts};
+use crate::command::{MemberNo, RequestEvidence};
+use crate::ledger::working_set::{Loaded, SealedMember};
+use crate::ledger::{
+    AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes,
+};
+use crate::receipts::StoredReceipt;
+use crate::vault::Lookup;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// A store in memory.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    alliance: AllianceId,
+    maps: Arc<RwLock<Maps>>,
+    /// The sequencer row.
+    row: Arc<Mutex<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Maps {
+    batch: i64,
+    next_member: i64,
+    registry_version: i64,
+    definitions: BTreeMap<i64, Definition>,
+    boards: BTreeMap<u32, String>,
+    partner_keys: Vec<String>,
+    window: Option<WindowId>,
+    suspensions: BTreeMap<PartnerId, Timestamp>,
+    quote_keys: BTreeMap<i64, Vec<u8>>,
+    members: BTreeMap<MemberNo, (SealedMember, i64)>,
+    lookups: BTreeMap<Lookup, MemberNo>,
+    accounts: BTreeMap<(Account, Asset), i128>,
+    links: BTreeMap<LinkId, LinkRecord>,
+    /// Active links by their ends, in the order that they are kept in.
+    active: BTreeMap<(MemberNo, MemberNo), LinkId>,
+    keys: BTreeMap<(PartnerId, IdempotencyKey), KeyRecord>,
+    requests: BTreeMap<RequestId, Arc<RequestEvidence>>,
+    transactions: BTreeMap<TransactionId, TransactionRecord>,
+    quotes: BTreeSet<QuoteId>,
+    /// Of transactions that did not fail.
+    references: BTreeSet<(PartnerId, SourceReference)>,
+    receipts: BTreeMap<(Corridor, u64), StoredReceipt>,
+    heads: BTreeMap<Corridor, ChainHead>,
+    nodes: BTreeMap<(Corridor, u32, u64), Hash>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(alliance: AllianceId) -> Self {
+        let maps = Maps { next_member: 1, ..Maps::default() };
+        Self { alliance, maps: Arc::new(RwLock::new(maps)), row: Arc::default() }
+    }
+
+    /// The maps. Nothing panics while it holds them, so that a poisoned lock is whole all the same.
+    fn read(&self) -> RwLockReadGuard<'_, Maps> {
+        self.maps.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn contradiction<T>(what: impl std::fmt::Display) -> Result<T> {
+    Err(StoreError::Contradiction(what.to_string()))
+}
+
+/// Adds to a set; what is there already is a contradiction.
+fn once<T: Eq + std::hash::Hash>(seen: &mut HashSet<T>, value: T, there: bool, what: &str) -> Result<()> {
+    if there || !seen.insert(value) {
+        return contradiction(format_args!("{what} is there already"));
+    }
+    Ok(())
+}
+
+// ---------------------------------------------------------------------------------------------
+// Commit
+// ---------------------------------------------------------------------------------------------
+
+impl Maps {
+    /// Everything that the databases would refuse.
+    fn check(&self, writes: &Writes) -> Result<()> {
+        statements::check(writes, self.next_member)?;
+        self.check_registry(writes)?;
+        self.check_members(writes)?;
+        self.check_links(writes)?;
+        self.check_transactions(writes)?;
+        self.check_chains(writes)
+    }
+
+    fn check_registry(&self, writes: &Writes) -> Result<()> {
+        let Some(row) = &writes.definition else { return Ok(()) };
+        if self.definitions.contains_key(&row.version) {
+            return contradiction("a definition of this version is there already");
+        }
+        if row.board.as_ref().is_some_and(|board| self.boards.contains_key(&board.board)) {
+            return contradiction("a board of this number is there already");
+        }
+        if row.window.is_some() && self.window.is_some() {
+            return contradiction("a window is open already");
+        }
+        Ok(())
+    }
+
+    fn check_members(&self, writes: &Writes) -> Result<()> {
+        let mut seen = HashSet::new();
+        for row in &writes.members {
+            let lookup = row.new.lookup;
+            once(&mut seen, lookup, self.lookups.contains_key(&lookup), "a member's lookup")?;
+            if row.new.opening < 0 {
+                return contradiction("an opening balance is below zero");
+            }
+        }
+        let new: HashSet<MemberNo> = writes.members.iter().map(|row| row.member).collect();
+        for (member, balance) in &writes.balances {
+            if !self.members.contains_key(member) && !new.contains(member) {
+                return contradiction("a balance of no member");
+            }
+            if *balance < 0 {
+                return contradiction("a balance is below zero");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_links(&self, writes: &Writes) -> Result<()> {
+        let mut active = HashSet::new();
+        for link in writes.links.values() {
+            let Some(ends) = active_ends(link) else { continue };
+            let other = self.active.get(&ends).filter(|id| !writes.links.contains_key(id));
+            once(&mut active, ends, other.is_some(), "an active link of two members")?;
+        }
+        Ok(())
+    }
+
+    fn check_transactions(&self, writes: &Writes) -> Result<()> {
+        let mut seen = HashSet::new();
+        for key in &writes.keys {
+            rows::stored_outcome(&key.outcome)?;
+            let place = (&key.partner, &key.key);
+            let there = self.keys.contains_key(&(key.partner.clone(), key.key.clone()));
+            once(&mut seen, place, there, "an idempotency key")?;
+        }
+        let (mut ids, mut quotes, mut references) =
+            (HashSet::new(), HashSet::new(), HashSet::new());
+        for record in &writes.transactions {
+            once(&mut ids, record.id, self.transactions.contains_key(&record.id), "a transaction")?;
+            if let Some(quote) = record.quote {
+                once(&mut quotes, quote, self.quotes.contains(&quote), "a quote's transaction")?;
+            }
+            if record.state != TransactionState::Failed {
+                let place = (record.caller.clone(), record.source_reference.clone());
+                let there = self.references.contains(&place);
+                once(&mut references, place, there, "a source reference")?;
+            }
+        }
+        for (id, (_, reversed)) in &writes.reversed {
+            if !self.transactions.contains_key(id) && !ids.contains(id) {
+                return contradiction("a reversal of no transaction");
+            }
+            if reversed.source < 0 || reversed.target < 0 {
+                return contradiction("less than nothing is reversed");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_chains(&self, writes: &Writes) -> Result<()> {
+        for (corridor, (before, _)) in &writes.heads {
+            let now = self.heads.get(corridor).map_or(0, |head| head.seq);
+            if now != *before {
+                return contradiction(format_args!("{corridor} stands at {now}, not at {before}"));
+            }
+        }
+        let mut seen = HashSet::new();
+        for receipt in &writes.receipts {
+            let place = (receipt.corridor.clone(), receipt.seq);
+            let there = self.receipts.contains_key(&place);
+            once(&mut seen, place, there, "a receipt")?;
+        }
+        let mut seen = HashSet::new();
+        for node in &writes.nodes {
+            let place = (node.corridor.clone(), node.level, node.position);
+            let there = self.nodes.contains_key(&place);
+            once(&mut seen, place, there, "a node")?;
+        }
+        for (corridor, checkpoint) in &writes.checkpoints {
+            let old = self.heads.get(corridor);
+            let new = writes.heads.get(corridor).map(|(_, head)| head);
+            let Some(seq) = new.or(old).map(|head| head.seq) else {
+                return contradiction("a checkpoint of no chain");
+            };
+            let last = old.and_then(|head| head.checkpoint.as_ref()).map_or(0, |last| last.size);
+            if !(last..=seq).contains(&checkpoint.size) {
+                return contradiction("a checkpoint goes back, or ahead of its chain");
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies what has been checked.
+    fn apply(&mut self, writes: &Writes) {
+        if writes.definition.is_some() || !writes.suspensions.is_empty() {
+            self.registry_version += 1;
+        }
+        if let Some(row) = &writes.definition {
+            self.definitions.insert(row.version, row.definition.clone());
+            if let Some((board, jws)) = row.board.as_ref().zip(writes.board_jws.clone()) {
+                self.boards.insert(board.board, jws);
+            }
+            self.partner_keys.extend(writes.partner_keys_jws.clone());
+            self.window = row.window.or(self.window);
+        }
+        for (partner, since) in &writes.suspensions {
+            match since {
+                Some(since) => self.suspensions.insert(partner.clone(), *since),
+                None => self.suspensions.remove(partner),
+            };
+        }
+        if let Some((period, wrapped, destroy_before)) = &writes.quote_key {
+            self.quote_keys.entry(*period).or_insert_with(|| wrapped.clone());
+            self.quote_keys.retain(|period, _| period >= destroy_before);
+        }
+        self.apply_members(writes);
+        self.apply_transactions(writes);
+        self.apply_chains(writes);
+    }
+
+    fn apply_members(&mut self, writes: &Writes) {
+        for row in &writes.members {
+            let new = &row.new;
+            let sealed = SealedMember {
+                member: row.member,
+                program: new.program.clone(),
+                lookup: Some(new.lookup),
+                wrapped_key: Some(new.wrapped_key.clone()),
+                sealed_reference: Some(new.sealed_reference.clone()),
+                balance: new.opening,
+                frozen: false,
+            };
+            self.members.insert(row.member, (sealed, new.opening));
+            self.lookups.insert(new.lookup, row.member);
+            self.next_member = row.member.0 + 1;
+        }
+        for (member, balance) in &writes.balances {
+            if let Some((sealed, _)) = self.members.get_mut(member) {
+                sealed.balance = *balance;
+            }
+        }
+        for (place, balance) in &writes.accounts {
+            self.accounts.insert(place.clone(), *balance);
+        }
+        for (id, link) in &writes.links {
+            if let Some(ends) = self.links.get(id).and_then(active_ends) {
+                self.active.remove(&ends);
+            }
+            self.links.insert(*id, link.clone());
+        }
+        for (id, link) in &writes.links {
+            if let Some(ends) = active_ends(link) {
+                self.active.insert(ends, *id);
+            }
+        }
+    }
+
+    fn apply_transactions(&mut self, writes: &Writes) {
+        for key in &writes.keys {
+            self.keys.insert((key.partner.clone(), key.key.clone()), key.clone());
+        }
+        for (id, request) in &writes.requests {
+            self.requests.entry(*id).or_insert_with(|| request.clone());
+        }
+        for record in &writes.transactions {
+            self.quotes.extend(record.quote);
+            if record.state != TransactionState::Failed {
+                self.references.insert((record.caller.clone(), record.source_reference.clone()));
+            }
+            self.transactions.insert(record.id, record.clone());
+        }
+        for (id, (state, reversed)) in &writes.reversed {
+            if let Some(record) = self.transactions.get_mut(id) {
+                record.state = *state;
+                record.reversed = *reversed;
+            }
+        }
+    }
+
+    fn apply_chains(&mut self, writes: &Writes) {
+        for receipt in &writes.receipts {
+            self.receipts.insert((receipt.corridor.clone(), receipt.seq), receipt.clone());
+        }
+        for (corridor, (_, head)) in &writes.heads {
+            let checkpoint = self.heads.remove(corridor).and_then(|old| old.checkpoint);
+            self.heads.insert(corridor.clone(), ChainHead { checkpoint, ..head.clone() });
+        }
+        for node in &writes.nodes {
+            self.nodes.insert((node.corridor.clone(), node.level, node.position), node.hash);
+        }
+        for (corridor, checkpoint) in &writes.checkpoints {
+            if let Some(head) = self.heads.get_mut(corridor) {
+                head.checkpoint = Some(checkpoint.clone());
+            }
+        }
+    }
+}
+
+fn active_ends(link: &LinkRecord) -> Option<(MemberNo, MemberNo)> {
+    if link.state == LinkState::Active { link.a.member.zip(link.b.member) } else { None }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Reading
+// ---------------------------------------------------------------------------------------------
+
+impl Maps {
+    fn registry(&self) -> Result<Option<VersionedRegistry>> {
+        let Some((version, definition)) = self.definitions.last_key_value() else {
+            return Ok(None);
+        };
+        let missing = |what: &str| StoreError::Corrupt(format!("there is no {what}"));
+        let (_, board_jws) = self.boards.last_key_value().ok_or_else(|| missing("board"))?;
+        let parts = RegistryParts {
+            definition: definition.clone(),
+            version: *version,
+            board: rows::board(board_jws)?,
+            board_jws: board_jws.clone(),
+            partner_keys_jws: self.partner_keys.last().ok_or_else(|| missing("key list"))?.clone(),
+            window: self.window.ok_or_else(|| missing("open window"))?,
+            suspended: self.suspensions.keys().cloned().collect(),
+        };
+        Ok(Some((self.registry_version, parts)))
+    }
+
+    fn sealed(&self, member: Option<MemberNo>) -> Option<SealedMember> {
+        self.members.get(&member?).map(|(sealed, _)| sealed.clone())
+    }
+
+    fn detail(&self, record: &LinkRecord) -> LinkDetail {
+        LinkDetail {
+            a_member: self.sealed(record.a.member),
+            b_member: self.sealed(record.b.member),
+            record: record.clone(),
+        }
+    }
+
+    fn load(&self, wanted: &Wanted) -> Loaded {
+        let wanted_links: Vec<&LinkRecord> =
+            wanted.links.iter().filter_map(|id| self.links.get(id)).collect();
+        let mut members: BTreeSet<MemberNo> = wanted.members.clone();
+        members.extend(wanted.lookups.iter().filter_map(|lookup| self.lookups.get(lookup)));
+        for side in wanted_links.iter().flat_map(|link| [&link.a, &link.b]) {
+            members.extend(side.member);
+            members.extend(side.lookup.and_then(|lookup| self.lookups.get(&lookup)));
+        }
+        let between = members.iter().flat_map(|a| {
+            let theirs = self.active.range((*a, MemberNo(i64::MIN))..=(*a, MemberNo(i64::MAX)));
+            theirs.filter(|((_, b), _)| members.contains(b)).map(|(_, id)| id)
+        });
+        let links: BTreeSet<LinkId> =
+            between.copied().chain(wanted_links.iter().map(|link| link.id)).collect();
+        let accounts = wanted.accounts.iter().filter_map(|(account, asset)| {
+            let balance = *self.accounts.get(&(account.clone(), asset.clone()))?;
+            Some(AccountBalance { account: account.clone(), asset: asset.clone(), balance })
+        });
+        let heads = wanted.corridors.iter().filter_map(|corridor| {
+            Some((corridor.clone(), self.heads.get(corridor)?.clone()))
+        });
+        Loaded {
+            next_member: self.next_member,
+            keys: wanted.keys.iter().filter_map(|key| self.keys.get(key)).cloned().collect(),
+            quotes: wanted.quotes.intersection(&self.quotes).copied().collect(),
+            references: wanted.references.intersection(&self.references).cloned().collect(),
+            links: links.iter().filter_map(|id| self.links.get(id)).cloned().collect(),
+            transactions: wanted
+                .transactions
+                .iter()
+                .filter_map(|id| self.transactions.get(id))
+                .cloned()
+                .collect(),
+            accounts: accounts.collect(),
+            heads: heads.collect(),
+            members: members.iter().filter_map(|member| self.sealed(Some(*member))).collect(),
+        }
+    }
+}
+
+fn page(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// What is read at once, as a future.
+fn ready<'a, T: Send + 'a>(answer: Result<T>) -> StoreFuture<'a, T> {
+    Box::pin(std::future::ready(answer))
+}
+
+impl Store for MemoryStore {
+    fn alliance(&self) -> &AllianceId {
+        &self.alliance
+    }
+
+    fn begin(&self) -> StoreFuture<'_, Box<dyn Batch>> {
+        Box::pin(async move {
+            let row = self.row.clone().lock_owned().await;
+            let (number, registry_version) = {
+                let maps = self.read();
+                (maps.batch + 1, maps.registry_version)
+            };
+            let store = self.clone();
+            Ok(Box::new(MemoryBatch { store, number, registry_version, _row: row })
+                as Box<dyn Batch>)
+        })
+    }
+
+    fn registry(&self) -> StoreFuture<'_, Option<VersionedRegistry>> {
+        ready(self.read().registry())
+    }
+
+    fn ping(&self) -> StoreFuture<'_, ()> {
+        ready(Ok(()))
+    }
+
+    fn transaction(&self, id: TransactionId) -> StoreFuture<'_, Option<TransactionDetail>> {
+        let maps = self.read();
+        let detail = maps.transactions.get(&id).map(|record| TransactionDetail {
+            receipt: record
+                .seq
+                .and_then(|seq| maps.receipts.get(&(record.corridor.clone(), seq)).cloned()),
+            source_member: maps.sealed(record.source.member),
+            target_member: maps.sealed(record.target.member),
+            record: record.clone(),
+        });
+        ready(Ok(detail))
+    }
+
+    fn key<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        key: &'a IdempotencyKey,
+    ) -> StoreFuture<'a, Option<KeyRecord>> {
+        ready(Ok(self.read().keys.get(&(partner.clone(), key.clone())).cloned()))
+    }
+
+    fn receipts<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<StoredReceipt>> {
+        let from = (corridor.clone(), after.saturating_add(1));
+        let to = (corridor.clone(), u64::MAX);
+        let maps = self.read();
+        let receipts = maps.receipts.range(from..=to).map(|(_, receipt)| receipt.clone());
+        ready(Ok(receipts.take(page(limit)).collect()))
+    }
+
+    fn head<'a>(&'a self, corridor: &'a Corridor) -> StoreFuture<'a, Option<ChainHead>> {
+        ready(Ok(self.read().heads.get(corridor).cloned()))
+    }
+
+    fn heads(&self) -> StoreFuture<'_, Vec<(Corridor, ChainHead)>> {
+        let maps = self.read();
+        ready(Ok(maps.heads.iter().map(|(c, head)| (c.clone(), head.clone())).collect()))
+    }
+
+    fn nodes<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        level: u32,
+        from: u64,
+        to: u64,
+    ) -> StoreFuture<'a, Vec<Hash>> {
+        if from >= to {
+            return ready(Ok(Vec::new()));
+        }
+        let range = (corridor.clone(), level, from)..(corridor.clone(), level, to);
+        ready(Ok(self.read().nodes.range(range).map(|(_, hash)| *hash).collect()))
+    }
+
+    fn link(&self, id: LinkId) -> StoreFuture<'_, Option<LinkDetail>> {
+        let maps = self.read();
+        ready(Ok(maps.links.get(&id).map(|record| maps.detail(record))))
+    }
+
+    fn links<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        state: Option<LinkState>,
+        after: Option<LinkId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<LinkDetail>> {
+        let maps = self.read();
+        let theirs = maps
+            .links
+            .values()
+            .filter(|link| after.is_none_or(|after| link.id > after) && link.includes(partner))
+            .filter(|link| state.is_none_or(|state| link.state == state));
+        ready(Ok(theirs.take(page(limit)).map(|link| maps.detail(link)).collect()))
+    }
+
+    fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>> {
+        let maps = self.read();
+        ready(Ok(maps.sealed(maps.lookups.get(&lookup).copied())))
+    }
+
+    fn request(&self, id: RequestId) -> StoreFuture<'_, Option<Arc<RequestEvidence>>> {
+        ready(Ok(self.read().requests.get(&id).cloned()))
+    }
+
+    fn quote_keys(&self) -> StoreFuture<'_, Vec<(i64, Vec<u8>)>> {
+        let maps = self.read();
+        ready(Ok(maps.quote_keys.iter().map(|(period, key)| (*period, key.clone())).collect()))
+    }
+
+    fn suspensions(&self) -> StoreFuture<'_, Vec<(PartnerId, Timestamp)>> {
+        let maps = self.read();
+        ready(Ok(maps.suspensions.iter().map(|(p, since)| (p.clone(), *since)).collect()))
+    }
+
+    fn accounts(&self) -> StoreFuture<'_, Vec<AccountBalance>> {
+        let maps = self.read();
+        let accounts = maps.accounts.iter().map(|((account, asset), balance)| {
+            let (account, asset) = (account.clone(), asset.clone());
+            AccountBalance { account, asset, balance: *balance }
+        });
+        ready(Ok(accounts.collect()))
+    }
+
+    fn member_books(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<MemberBooks>> {
+        let maps = self.read();
+        let from = MemberNo(after.0.saturating_add(1));
+        let books = maps.members.range(from..).map(|(member, (sealed, opening))| MemberBooks {
+            member: *member,
+            program: sealed.program.clone(),
+            opening: *opening,
+            balance: sealed.balance,
+        });
+        ready(Ok(books.take(page(limit)).collect()))
+    }
+
+    fn transaction_places(
+        &self,
+        after: Option<TransactionId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<TransactionPlace>> {
+        let maps = self.read();
+        let places = maps
+            .transactions
+            .values()
+            .filter(|record| after.is_none_or(|after| record.id > after))
+            .map(|record| TransactionPlace {
+                id: record.id,
+                corridor: record.corridor.clone(),
+                seq: record.seq,
+                members: [record.source.member, record.target.member],
+                reversed: record.reversed,
+            });
+        ready(Ok(places.take(page(limit)).collect()))
+    }
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            drop(self.row.lock().await);
+        })
+    }
+}
+
+struct MemoryBatch {
+    store: MemoryStore,
+    number: i64,
+    registry_version: i64,
+    _row: OwnedMutexGuard<()>,
+}
+
+impl Batch for MemoryBatch {
+    fn number(&self) -> i64 {
+        self.number
+    }
+
+    fn registry_version(&self) -> i64 {
+        self.registry_version
+    }
+
+    fn registry(&mut self) -> StoreFuture<'_, Option<VersionedRegistry>> {
+        ready(self.store.read().registry())
+    }
+
+    fn load<'a>(&'a mut self, wanted: &'a Wanted) -> StoreFuture<'a, Loaded> {
+        ready(Ok(self.store.read().load(wanted)))
+    }
+
+    fn commit<'a>(self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()> {
+        let mut maps = self.store.maps.write().unwrap_or_else(PoisonError::into_inner);
+        let checked = maps.check(writes);
+        if checked.is_ok() {
+            maps.apply(writes);
+            maps.batch = self.number;
+        }
+        ready(checked)
+    }
+}

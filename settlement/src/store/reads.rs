@@ -1,0 +1,652 @@
+//! What is read: the same text for both engines, and [`Store`] over it, written once.
+//!
+//! What belongs together comes in one statement, so that it is of one moment: a union of rows wide
+//! enough for any record, each with a number that says which record it is.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+
+use alliance_contracts::arithmetic::Reversed;
+use alliance_contracts::encoding::Hash;
+use alliance_contracts::ids::{LinkId, RequestId, TransactionId};
+use alliance_contracts::link::LinkState;
+use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId};
+use alliance_contracts::time::Timestamp;
+use sqlx::pool::Pool;
+
+use super::batch::{self, Session, Slot};
+use super::failure::failure;
+use super::rows::Kind::{Bytes, Int, Text};
+use super::rows::{self, Columns, Dialect, List, Row, Rows, Sql, StoredRegistry, Value, WIDE, corrupt, shape};
+use super::schema;
+use super::{
+    Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
+    TransactionPlace, VersionedRegistry,
+};
+use crate::command::{MemberNo, RequestEvidence};
+use crate::ledger::working_set::{Loaded, SealedMember};
+use crate::ledger::{
+    AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted,
+};
+use crate::receipts::StoredReceipt;
+use crate::vault::Lookup;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+// ---------------------------------------------------------------------------------------------
+// Loading a batch
+// ---------------------------------------------------------------------------------------------
+
+static WANT_KEY: List =
+    List { name: "want_key", columns: &[("partner", Text), ("key", Text)] };
+static WANT_QUOTE: List = List { name: "want_quote", columns: &[("id", Bytes)] };
+static WANT_REFERENCE: List =
+    List { name: "want_reference", columns: &[("partner", Text), ("reference", Text)] };
+static WANT_LOOKUP: List = List { name: "want_lookup", columns: &[("lookup", Bytes)] };
+static WANT_MEMBER: List = List { name: "want_member", columns: &[("member", Int)] };
+static WANT_LINK: List = List { name: "want_link", columns: &[("id", Bytes)] };
+static WANT_TRANSACTION: List = List { name: "want_transaction", columns: &[("id", Bytes)] };
+static WANT_CORRIDOR: List = List { name: "want_corridor", columns: &[("corridor", Text)] };
+static WANT_ACCOUNT: List =
+    List { name: "want_account", columns: &[("account", Text), ("asset", Text)] };
+
+const NOTHING: i64 = 0;
+const A_KEY: i64 = 1;
+const A_QUOTE: i64 = 2;
+const A_REFERENCE: i64 = 3;
+const A_MEMBER: i64 = 4;
+const A_LINK: i64 = 5;
+const A_TRANSACTION: i64 = 6;
+const AN_ACCOUNT: i64 = 7;
+const A_HEAD: i64 = 8;
+
+const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] };
+const REFERENCE: Columns =
+    Columns { ints: &[], texts: &["t.caller", "t.source_reference"], bytes: &[] };
+
+/// `FROM` of members with their balances, after whatever names them.
+const WITH_BALANCES: &str = "CROSS JOIN members m \
+     LEFT JOIN balances b ON b.alliance = m.alliance AND b.member = m.member";
+
+/// Everything that a batch needs. `CROSS JOIN` says to SQLite which side leads; the plus sign keeps
+/// it from trying every pair of members.
+pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
+    let text = format!(
+        "WITH wanted_links AS (SELECT l.* FROM {{want_link}} CROSS JOIN links l \
+         WHERE l.alliance = $1 AND l.link_id = want_link.id), \
+         found AS (SELECT m.member FROM {{want_lookup}} CROSS JOIN members m \
+         WHERE m.alliance = $1 AND m.lookup = want_lookup.lookup \
+         UNION SELECT want_member.member FROM {{want_member}} \
+         UNION SELECT l.a_member FROM wanted_links l WHERE l.a_member IS NOT NULL \
+         UNION SELECT l.b_member FROM wanted_links l WHERE l.b_member IS NOT NULL \
+         UNION SELECT m.member FROM wanted_links l CROSS JOIN members m \
+         WHERE m.alliance = $1 AND m.lookup = l.a_lookup \
+         UNION SELECT m.member FROM wanted_links l CROSS JOIN members m \
+         WHERE m.alliance = $1 AND m.lookup = l.b_lookup) \
+         SELECT {nothing} WHERE 1 = 0 \
+         UNION ALL SELECT {key} FROM {{want_key}} CROSS JOIN idempotency_keys k \
+         WHERE k.alliance = $1 AND k.partner = want_key.partner AND k.key = want_key.key \
+         UNION ALL SELECT {quote} FROM {{want_quote}} CROSS JOIN transactions t \
+         WHERE t.alliance = $1 AND t.quote_id = want_quote.id \
+         UNION ALL SELECT {reference} FROM {{want_reference}} CROSS JOIN transactions t \
+         WHERE t.alliance = $1 AND t.caller = want_reference.partner \
+         AND t.source_reference = want_reference.reference AND t.state <> 'failed' \
+         UNION ALL SELECT {member} FROM found f {WITH_BALANCES} \
+         WHERE m.alliance = $1 AND m.member = f.member \
+         UNION ALL SELECT {link} FROM wanted_links l \
+         UNION ALL SELECT {link} FROM found f CROSS JOIN links l \
+         WHERE l.alliance = $1 AND l.state = 'active' AND l.a_member = f.member \
+         AND + l.b_member IN (SELECT member FROM found) \
+         AND l.link_id NOT IN (SELECT want_link.id FROM {{want_link}}) \
+         UNION ALL SELECT {transaction} FROM {{want_transaction}} CROSS JOIN transactions t \
+         LEFT JOIN receipts r \
+         ON r.alliance = t.alliance AND r.corridor = t.corridor AND r.seq = t.seq \
+         WHERE t.alliance = $1 AND t.transaction_id = want_transaction.id \
+         UNION ALL SELECT {account} FROM {{want_account}} CROSS JOIN accounts a \
+         WHERE a.alliance = $1 AND a.account = want_account.account \
+         AND a.asset = want_account.asset \
+         UNION ALL SELECT {head} FROM {{want_corridor}} CROSS JOIN corridors c \
+         WHERE c.alliance = $1 AND c.corridor = want_corridor.corridor",
+        nothing = Columns::first(NOTHING, "0"),
+        key = rows::KEY.wide(A_KEY),
+        quote = QUOTE.wide(A_QUOTE),
+        reference = REFERENCE.wide(A_REFERENCE),
+        member = rows::MEMBER.wide(A_MEMBER),
+        link = rows::LINK.wide(A_LINK),
+        transaction = rows::TRANSACTION.wide(A_TRANSACTION),
+        account = rows::ACCOUNT.wide(AN_ACCOUNT),
+        head = rows::HEAD.wide(A_HEAD),
+    );
+    const LISTS: &[&List] = &[
+        &WANT_KEY,
+        &WANT_QUOTE,
+        &WANT_REFERENCE,
+        &WANT_LOOKUP,
+        &WANT_MEMBER,
+        &WANT_LINK,
+        &WANT_TRANSACTION,
+        &WANT_CORRIDOR,
+        &WANT_ACCOUNT,
+    ];
+    Sql::of(text.into(), 1, LISTS, WIDE)
+});
+
+/// The lists of [`LOAD`].
+pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 9] {
+    let mut keys = Rows::new(&WANT_KEY);
+    for (partner, key) in &wanted.keys {
+        keys.push([partner.as_str().into(), key.as_str().into()]);
+    }
+    let mut quotes = Rows::new(&WANT_QUOTE);
+    wanted.quotes.iter().for_each(|id| quotes.push([Value::id(*id)]));
+    let mut references = Rows::new(&WANT_REFERENCE);
+    for (partner, reference) in &wanted.references {
+        references.push([partner.as_str().into(), reference.as_str().into()]);
+    }
+    let mut lookups = Rows::new(&WANT_LOOKUP);
+    wanted.lookups.iter().for_each(|lookup| lookups.push([lookup.0[..].into()]));
+    let mut members = Rows::new(&WANT_MEMBER);
+    wanted.members.iter().for_each(|member| members.push([(*member).into()]));
+    let mut links = Rows::new(&WANT_LINK);
+    wanted.links.iter().for_each(|id| links.push([Value::id(*id)]));
+    let mut transactions = Rows::new(&WANT_TRANSACTION);
+    wanted.transactions.iter().for_each(|id| transactions.push([Value::id(*id)]));
+    let mut corridors = Rows::new(&WANT_CORRIDOR);
+    wanted.corridors.iter().for_each(|corridor| corridors.push([corridor.as_str().into()]));
+    let mut accounts = Rows::new(&WANT_ACCOUNT);
+    for (account, asset) in &wanted.accounts {
+        accounts.push([account.to_string().into(), asset.to_string().into()]);
+    }
+    [keys, quotes, references, lookups, members, links, transactions, corridors, accounts]
+}
+
+/// Wide rows, sorted by what they are.
+#[derive(Default)]
+pub(super) struct Fetched {
+    loaded: Loaded,
+    receipts: HashMap<TransactionId, StoredReceipt>,
+}
+
+impl Fetched {
+    /// Takes a wide row.
+    pub(super) fn keep(&mut self, mut row: Row) -> Result<()> {
+        let loaded = &mut self.loaded;
+        match row.int("the kind of a row")? {
+            A_KEY => loaded.keys.push(rows::key(&mut row)?),
+            A_QUOTE => loaded.quotes.push(row.id("a quote")?),
+            A_REFERENCE => {
+                let partner = row.name("a reference's partner")?;
+                loaded.references.push((partner, row.name("a reference")?));
+            }
+            A_MEMBER => loaded.members.push(rows::member(&mut row)?),
+            A_LINK => loaded.links.push(rows::link(&mut row)?),
+            A_TRANSACTION => {
+                let (record, receipt) = rows::transaction(&mut row)?;
+                self.receipts.insert(record.id, receipt);
+                loaded.transactions.push(record);
+            }
+            AN_ACCOUNT => loaded.accounts.push(rows::account(&mut row)?),
+            A_HEAD => loaded.heads.push(rows::head(&mut row)?),
+            other => return Err(corrupt(format_args!("a row of kind {other}"))),
+        }
+        Ok(())
+    }
+
+    fn of(rows: Vec<Row>) -> Result<Self> {
+        let mut fetched = Self::default();
+        rows.into_iter().try_for_each(|row| fetched.keep(row))?;
+        Ok(fetched)
+    }
+
+    /// Everything that was loaded.
+    pub(super) fn loaded(self) -> Loaded {
+        self.loaded
+    }
+
+    fn member(&self, member: Option<MemberNo>) -> Option<SealedMember> {
+        self.loaded.members.iter().find(|sealed| Some(sealed.member) == member).cloned()
+    }
+
+    fn transaction(mut self) -> Option<TransactionDetail> {
+        let record: TransactionRecord = self.loaded.transactions.pop()?;
+        Some(TransactionDetail {
+            receipt: self.receipts.remove(&record.id),
+            source_member: self.member(record.source.member),
+            target_member: self.member(record.target.member),
+            record,
+        })
+    }
+
+    fn links(mut self) -> Vec<LinkDetail> {
+        let mut links: Vec<LinkRecord> = std::mem::take(&mut self.loaded.links);
+        links.sort_by_key(|link| link.id);
+        let members: HashMap<MemberNo, SealedMember> =
+            self.loaded.members.into_iter().map(|sealed| (sealed.member, sealed)).collect();
+        let detail = |record: LinkRecord| {
+            let of = |member: Option<MemberNo>| members.get(&member?).cloned();
+            LinkDetail { a_member: of(record.a.member), b_member: of(record.b.member), record }
+        };
+        links.into_iter().map(detail).collect()
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// The registry
+// ---------------------------------------------------------------------------------------------
+
+const A_DEFINITION: i64 = 1;
+const A_BOARD: i64 = 2;
+const A_KEY_LIST: i64 = 3;
+const A_WINDOW: i64 = 4;
+const A_SUSPENSION: i64 = 5;
+
+/// The registry of one moment.
+pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
+    let part = |ints, texts, bytes, tag| Columns { ints, texts, bytes }.wide(tag);
+    let text = format!(
+        "SELECT {version} FROM sequencer WHERE alliance = $1 \
+         UNION ALL SELECT {definition} FROM (SELECT version, document FROM definitions \
+         WHERE alliance = $1 ORDER BY version DESC LIMIT 1) AS d \
+         UNION ALL SELECT {board} FROM (SELECT jws FROM boards \
+         WHERE alliance = $1 ORDER BY board DESC LIMIT 1) AS b \
+         UNION ALL SELECT {key_list} FROM (SELECT jws FROM partner_key_statements \
+         WHERE alliance = $1 ORDER BY number DESC LIMIT 1) AS k \
+         UNION ALL SELECT {window} FROM windows WHERE alliance = $1 AND state = 'open' \
+         UNION ALL SELECT {suspension} FROM suspensions WHERE alliance = $1",
+        version = Columns::first(NOTHING, "registry_version"),
+        definition = part(&["version"], &["document"], &[], A_DEFINITION),
+        board = part(&[], &["jws"], &[], A_BOARD),
+        key_list = part(&[], &["jws"], &[], A_KEY_LIST),
+        window = part(&[], &["currency"], &["window_id"], A_WINDOW),
+        suspension = part(&[], &["partner"], &[], A_SUSPENSION),
+    );
+    Sql::of(text.into(), 1, &[], WIDE)
+});
+
+/// What [`REGISTRY`] gave.
+pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
+    let mut stored = StoredRegistry::default();
+    let mut registry_version = 0;
+    for mut row in rows {
+        match row.int("the kind of a row")? {
+            NOTHING => registry_version = row.int("the registry's version")?,
+            A_DEFINITION => {
+                stored.version = row.int("a definition's version")?;
+                stored.document = row.text("a definition")?;
+            }
+            A_BOARD => stored.board_jws = row.maybe_text(),
+            A_KEY_LIST => stored.partner_keys_jws = row.maybe_text(),
+            A_WINDOW => {
+                let currency = row.text("a window's currency")?;
+                stored.windows.push((row.id("a window")?, currency));
+            }
+            A_SUSPENSION => stored.suspended.push(row.name("a partner suspended")?),
+            other => return Err(corrupt(format_args!("a row of kind {other}"))),
+        }
+    }
+    if stored.version == 0 {
+        return Ok(None);
+    }
+    stored.suspended.sort();
+    Ok(Some((registry_version, rows::registry(stored)?)))
+}
+
+// ---------------------------------------------------------------------------------------------
+// Everything else
+// ---------------------------------------------------------------------------------------------
+
+static TRANSACTION: LazyLock<Sql> = LazyLock::new(|| {
+    let text = format!(
+        "WITH t AS (SELECT * FROM transactions WHERE alliance = $1 AND transaction_id = $2) \
+         SELECT {nothing} WHERE 1 = 0 \
+         UNION ALL SELECT {transaction} FROM t LEFT JOIN receipts r \
+         ON r.alliance = t.alliance AND r.corridor = t.corridor AND r.seq = t.seq \
+         UNION ALL SELECT {member} FROM t {WITH_BALANCES} \
+         WHERE m.alliance = $1 AND m.member IN (t.source_member, t.target_member)",
+        nothing = Columns::first(NOTHING, "0"),
+        transaction = rows::TRANSACTION.wide(A_TRANSACTION),
+        member = rows::MEMBER.wide(A_MEMBER),
+    );
+    Sql::of(text.into(), 2, &[], WIDE)
+});
+
+/// Links of a CTE `l`, with their members.
+fn links_of(l: &str) -> String {
+    format!(
+        "WITH {l} SELECT {nothing} WHERE 1 = 0 \
+         UNION ALL SELECT {link} FROM l \
+         UNION ALL SELECT {member} FROM (SELECT a_member AS member FROM l \
+         UNION SELECT b_member FROM l) AS ends {WITH_BALANCES} \
+         WHERE m.alliance = $1 AND m.member = ends.member",
+        nothing = Columns::first(NOTHING, "0"),
+        link = rows::LINK.wide(A_LINK),
+        member = rows::MEMBER.wide(A_MEMBER),
+    )
+}
+
+static LINK: LazyLock<Sql> = LazyLock::new(|| {
+    let l = "l AS (SELECT * FROM links WHERE alliance = $1 AND link_id = $2)";
+    Sql::of(links_of(l).into(), 2, &[], WIDE)
+});
+
+/// A page from either side's index.
+static LINKS: LazyLock<Sql> = LazyLock::new(|| {
+    let side = |side: &str, name: &str| {
+        format!(
+            "SELECT link_id FROM (SELECT link_id FROM links WHERE alliance = $1 \
+             AND {side} = $2 AND link_id > $3 AND ($4 = '' OR state = $4) \
+             ORDER BY link_id LIMIT $5) AS {name}"
+        )
+    };
+    let l = format!(
+        "page AS ({} UNION {} ORDER BY link_id LIMIT $5), \
+         l AS (SELECT links.* FROM page CROSS JOIN links \
+         WHERE links.alliance = $1 AND links.link_id = page.link_id)",
+        side("a_partner", "of_a"),
+        side("b_partner", "of_b"),
+    );
+    Sql::of(links_of(&l).into(), 5, &[], WIDE)
+});
+
+/// A query for one kind of record.
+fn of(columns: &Columns, rest: &str, values: usize) -> Sql {
+    let text = format!("SELECT {} {rest}", columns.select());
+    Sql::of(text.into(), values, &[], columns.shape())
+}
+
+static KEY: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM idempotency_keys k WHERE k.alliance = $1 AND k.partner = $2 AND k.key = $3";
+    of(&rows::KEY, rest, 3)
+});
+
+static RECEIPTS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM receipts r WHERE r.alliance = $1 AND r.corridor = $2 AND r.seq > $3 \
+                ORDER BY r.seq LIMIT $4";
+    of(&rows::RECEIPT, rest, 4)
+});
+
+static HEAD: LazyLock<Sql> = LazyLock::new(|| {
+    of(&rows::HEAD, "FROM corridors c WHERE c.alliance = $1 AND c.corridor = $2", 2)
+});
+
+static HEADS: LazyLock<Sql> = LazyLock::new(|| {
+    of(&rows::HEAD, "FROM corridors c WHERE c.alliance = $1 ORDER BY c.corridor", 1)
+});
+
+static MEMBER: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM members m LEFT JOIN balances b ON b.alliance = m.alliance \
+                AND b.member = m.member WHERE m.alliance = $1 AND m.lookup = $2";
+    of(&rows::MEMBER, rest, 2)
+});
+
+static REQUEST: LazyLock<Sql> = LazyLock::new(|| {
+    of(&rows::REQUEST, "FROM requests q WHERE q.alliance = $1 AND q.request_id = $2", 2)
+});
+
+static ACCOUNTS: LazyLock<Sql> = LazyLock::new(|| {
+    of(&rows::ACCOUNT, "FROM accounts a WHERE a.alliance = $1 ORDER BY a.account, a.asset", 1)
+});
+
+static NODES: Sql = Sql::query(
+    "SELECT hash FROM tree_nodes WHERE alliance = $1 AND corridor = $2 AND level = $3 \
+     AND position >= $4 AND position < $5 ORDER BY position",
+    5,
+    shape(0, 0, 1),
+);
+
+static QUOTE_KEYS: Sql = Sql::query(
+    "SELECT period, wrapped_key FROM quote_keys WHERE alliance = $1 ORDER BY period",
+    1,
+    shape(1, 0, 1),
+);
+
+static SUSPENSIONS: Sql = Sql::query(
+    "SELECT suspended_at, partner FROM suspensions WHERE alliance = $1 ORDER BY partner",
+    1,
+    shape(1, 1, 0),
+);
+
+static MEMBER_BOOKS: Sql = Sql::query(
+    "SELECT m.member, m.opening, b.balance, m.program FROM members m \
+     LEFT JOIN balances b ON b.alliance = m.alliance AND b.member = m.member \
+     WHERE m.alliance = $1 AND m.member > $2 ORDER BY m.member LIMIT $3",
+    3,
+    shape(3, 1, 0),
+);
+
+static PLACES: Sql = Sql::query(
+    "SELECT seq, source_member, target_member, reversed_source, reversed_target, corridor, \
+     transaction_id FROM transactions \
+     WHERE alliance = $1 AND transaction_id > $2 ORDER BY transaction_id LIMIT $3",
+    3,
+    shape(5, 1, 1),
+);
+
+/// A database that a store stands on.
+pub(super) trait Engine: Send + Sync + 'static {
+    /// Which.
+    type Database: sqlx::Database<Connection: Session>;
+
+    /// How it reads lists.
+    const DIALECT: Dialect;
+
+    /// Whose data.
+    fn alliance(&self) -> &AllianceId;
+
+    /// Connections for reading.
+    fn readers(&self) -> &Pool<Self::Database>;
+
+    /// The connection for writing.
+    fn writer(&self) -> &Slot<<Self::Database as sqlx::Database>::Connection>;
+
+    /// Another connection for writing.
+    fn connect(
+        &self,
+    ) -> impl Future<Output = Result<<Self::Database as sqlx::Database>::Connection>> + Send;
+}
+
+async fn fetch<E: Engine>(engine: &E, sql: &Sql, rest: Vec<Value<'_>>) -> Result<Vec<Row>> {
+    let mut values = vec![Value::from(engine.alliance().as_str())];
+    values.extend(rest);
+    let mut session = engine.readers().acquire().await.map_err(failure)?;
+    batch::fetch(&mut *session, sql, &values).await
+}
+
+async fn fetch_one<E: Engine>(engine: &E, sql: &Sql, rest: Vec<Value<'_>>) -> Result<Option<Row>> {
+    Ok(fetch(engine, sql, rest).await?.into_iter().next())
+}
+
+fn each<T>(rows: Vec<Row>, decode: impl Fn(&mut Row) -> Result<T>) -> Result<Vec<T>> {
+    rows.into_iter().map(|mut row| decode(&mut row)).collect()
+}
+
+fn one<T>(row: Option<Row>, decode: impl Fn(&mut Row) -> Result<T>) -> Result<Option<T>> {
+    row.map(|mut row| decode(&mut row)).transpose()
+}
+
+impl<E: Engine> Store for E {
+    fn alliance(&self) -> &AllianceId {
+        Engine::alliance(self)
+    }
+
+    fn begin(&self) -> StoreFuture<'_, Box<dyn Batch>> {
+        Box::pin(async move {
+            if self.readers().is_closed() {
+                return Err(StoreError::Unavailable("the store is closed".to_owned()));
+            }
+            let begun =
+                batch::begin(Engine::alliance(self), self.writer(), || self.connect()).await?;
+            Ok(Box::new(begun) as Box<dyn Batch>)
+        })
+    }
+
+    fn registry(&self) -> StoreFuture<'_, Option<VersionedRegistry>> {
+        Box::pin(async move { registry(fetch(self, &REGISTRY, vec![]).await?) })
+    }
+
+    fn ping(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let mut session = self.readers().acquire().await.map_err(failure)?;
+            let applied = batch::fetch(&mut *session, &schema::APPLIED, &[]).await;
+            schema::check(E::DIALECT, applied)
+        })
+    }
+
+    fn transaction(&self, id: TransactionId) -> StoreFuture<'_, Option<TransactionDetail>> {
+        Box::pin(async move {
+            let rows = fetch(self, &TRANSACTION, vec![Value::id(id)]).await?;
+            Ok(Fetched::of(rows)?.transaction())
+        })
+    }
+
+    fn key<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        key: &'a IdempotencyKey,
+    ) -> StoreFuture<'a, Option<KeyRecord>> {
+        let values = vec![partner.as_str().into(), key.as_str().into()];
+        Box::pin(async move { one(fetch_one(self, &KEY, values).await?, rows::key) })
+    }
+
+    fn receipts<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<StoredReceipt>> {
+        let after = rows::signed(after);
+        let values = vec![corridor.as_str().into(), after.into(), i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &RECEIPTS, values).await?, rows::stored_receipt) })
+    }
+
+    fn head<'a>(&'a self, corridor: &'a Corridor) -> StoreFuture<'a, Option<ChainHead>> {
+        let values = vec![corridor.as_str().into()];
+        Box::pin(async move {
+            Ok(one(fetch_one(self, &HEAD, values).await?, rows::head)?.map(|(_, head)| head))
+        })
+    }
+
+    fn heads(&self) -> StoreFuture<'_, Vec<(Corridor, ChainHead)>> {
+        Box::pin(async move { each(fetch(self, &HEADS, vec![]).await?, rows::head) })
+    }
+
+    fn nodes<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        level: u32,
+        from: u64,
+        to: u64,
+    ) -> StoreFuture<'a, Vec<Hash>> {
+        let (from, to) = (rows::signed(from), rows::signed(to));
+        let values =
+            vec![corridor.as_str().into(), i64::from(level).into(), from.into(), to.into()];
+        Box::pin(async move { each(fetch(self, &NODES, values).await?, |row| row.hash("a node")) })
+    }
+
+    fn link(&self, id: LinkId) -> StoreFuture<'_, Option<LinkDetail>> {
+        Box::pin(async move {
+            let rows = fetch(self, &LINK, vec![Value::id(id)]).await?;
+            Ok(Fetched::of(rows)?.links().pop())
+        })
+    }
+
+    fn links<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        state: Option<LinkState>,
+        after: Option<LinkId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<LinkDetail>> {
+        // No bytes come before all bytes.
+        let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+        let state = state.map_or("", LinkState::as_str);
+        let values = vec![partner.as_str().into(), after, state.into(), i64::from(limit).into()];
+        Box::pin(async move {
+            let rows = fetch(self, &LINKS, values).await?;
+            Ok(Fetched::of(rows)?.links())
+        })
+    }
+
+    fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>> {
+        let values = vec![lookup.0.to_vec().into()];
+        Box::pin(async move { one(fetch_one(self, &MEMBER, values).await?, rows::member) })
+    }
+
+    fn request(&self, id: RequestId) -> StoreFuture<'_, Option<Arc<RequestEvidence>>> {
+        Box::pin(async move {
+            let row = fetch_one(self, &REQUEST, vec![Value::id(id)]).await?;
+            Ok(one(row, rows::request)?.map(Arc::new))
+        })
+    }
+
+    fn quote_keys(&self) -> StoreFuture<'_, Vec<(i64, Vec<u8>)>> {
+        Box::pin(async move {
+            each(fetch(self, &QUOTE_KEYS, vec![]).await?, |row| {
+                Ok((row.int("a period")?, row.bytes("a quote key")?))
+            })
+        })
+    }
+
+    fn suspensions(&self) -> StoreFuture<'_, Vec<(PartnerId, Timestamp)>> {
+        Box::pin(async move {
+            each(fetch(self, &SUSPENSIONS, vec![]).await?, |row| {
+                Ok((row.name("a partner suspended")?, row.time("a suspension's time")?))
+            })
+        })
+    }
+
+    fn accounts(&self) -> StoreFuture<'_, Vec<AccountBalance>> {
+        Box::pin(async move { each(fetch(self, &ACCOUNTS, vec![]).await?, rows::account) })
+    }
+
+    fn member_books(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<MemberBooks>> {
+        let values = vec![after.into(), i64::from(limit).into()];
+        Box::pin(async move {
+            each(fetch(self, &MEMBER_BOOKS, values).await?, |row| {
+                Ok(MemberBooks {
+                    member: MemberNo(row.int("a member's number")?),
+                    opening: row.int("a member's opening")?,
+                    balance: row.int("a member's balance")?,
+                    program: row.name("a member's program")?,
+                })
+            })
+        })
+    }
+
+    fn transaction_places(
+        &self,
+        after: Option<TransactionId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<TransactionPlace>> {
+        let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+        let values = vec![after, i64::from(limit).into()];
+        Box::pin(async move {
+            each(fetch(self, &PLACES, values).await?, |row| {
+                let seq = row.maybe_int().map(u64::try_from).transpose().map_err(corrupt)?;
+                let members = [row.member_no(), row.member_no()];
+                let reversed = Reversed {
+                    source: row.int("reversed_source")?,
+                    target: row.int("reversed_target")?,
+                };
+                Ok(TransactionPlace {
+                    id: row.id("a transaction's id")?,
+                    corridor: row.name("a transaction's corridor")?,
+                    seq,
+                    members,
+                    reversed,
+                })
+            })
+        })
+    }
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            self.readers().close().await;
+            // Whoever writes finishes first. The last connection tidies up SQLite's log.
+            if let Some(session) = self.writer().lock().await.take() {
+                _ = sqlx::Connection::close(session).await;
+            }
+        })
+    }
+}

@@ -1,0 +1,301 @@
+//! An alliance in a folder, gateways in front of it, and partners that call them.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use alliance_contracts::quote::{MemberAccount, Quote};
+use alliance_partner_sdk::client::{Client, RetryPolicy, account};
+
+/// The freshly built binary.
+pub const ALLIANCE: &str = env!("CARGO_BIN_EXE_alliance");
+
+/// A folder of its own for each test, removed when it goes.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        static DRAWN: AtomicU64 = AtomicU64::new(0);
+        let drawn = DRAWN.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("alliance-{name}-{}-{drawn}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs the binary to its end.
+pub fn alliance(args: &[&str]) -> Output {
+    Command::new(ALLIANCE).args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Runs the binary and asserts that it ends well.
+pub fn alliance_ok(args: &[&str]) -> String {
+    let output = alliance(args);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "alliance {args:?}: {}\n{}\n{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// Which engine an alliance is kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// The demo's three partners, with members and links, and no order yet.
+pub struct Alliance {
+    folder: Folder,
+    database: Option<String>,
+}
+
+impl Alliance {
+    pub fn new(name: &str, engine: Engine) -> Self {
+        let folder = Folder::new(name);
+        let dir = folder.path().join("demo");
+        let dir = dir.to_str().unwrap();
+        let address = "127.0.0.1:0";
+        alliance_ok(&["demo", "--dir", dir, "--listen", address, "--orders", "0", "--once"]);
+        let database = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => {
+                let url = postgres_database();
+                alliance_ok(&["migrate", "--dir", dir, "--database", &url]);
+                for what in ["members", "links"] {
+                    let file = format!("{dir}/{what}.csv");
+                    alliance_ok(&[what, "import", &file, "--dir", dir, "--database", &url]);
+                }
+                Some(url)
+            }
+        };
+        Self { folder, database }
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.folder.path().join("demo")
+    }
+
+    /// `--dir D`, and `--database URL` where it is not the folder's own.
+    pub fn args(&self) -> Vec<String> {
+        let mut args = vec!["--dir".to_owned(), self.dir().to_str().unwrap().to_owned()];
+        if let Some(database) = &self.database {
+            args.extend(["--database".to_owned(), database.clone()]);
+        }
+        args
+    }
+
+    /// Runs a command on this alliance.
+    pub fn run(&self, command: &[&str]) -> Output {
+        let mut args: Vec<String> = command.iter().map(ToString::to_string).collect();
+        args.extend(self.args());
+        alliance(&args.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The books must be in order: `alliance audit` says so.
+    pub fn assert_audit_clean(&self) {
+        let output = self.run(&["audit"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "audit: {text}\n{error}");
+    }
+
+    pub fn serve(&self) -> Gateway {
+        Gateway::start(&self.args())
+    }
+
+    /// A partner that calls this gateway.
+    pub fn client(&self, partner: &str, gateway: &Gateway) -> Client {
+        let dir = self.dir().join("partners").join(partner);
+        let pem = std::fs::read_to_string(dir.join("key.pem")).unwrap();
+        let config: toml::Table =
+            std::fs::read_to_string(dir.join("client.toml")).unwrap().parse().unwrap();
+        Client::builder(&gateway.url())
+            .partner(partner)
+            .key_pem(pem)
+            .root(config["root"].as_str().unwrap())
+            .alliance(config["alliance"].as_str().unwrap())
+            .build()
+            .unwrap()
+    }
+
+    /// Linked pairs of members of two programs, as the links file has them.
+    pub fn pairs(&self, source: &str, target: &str) -> Vec<(MemberAccount, MemberAccount)> {
+        let links = std::fs::read_to_string(self.dir().join("links.csv")).unwrap();
+        let rows = links.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+        let pairs: Vec<_> = rows
+            .filter_map(|row| match row[..] {
+                [p, m, q, n] if p == source && q == target => Some((m.to_owned(), n.to_owned())),
+                [p, m, q, n] if p == target && q == source => Some((n.to_owned(), m.to_owned())),
+                _ => None,
+            })
+            .map(|(m, n)| (account(source, &m).unwrap(), account(target, &n).unwrap()))
+            .collect();
+        assert!(!pairs.is_empty(), "links.csv joins no {source} with {target}");
+        pairs
+    }
+
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+}
+
+/// A new, empty database in the throw-away cluster.
+pub fn postgres_database() -> String {
+    let admin = std::env::var("ALLIANCE_TEST_POSTGRES")
+        .expect("ALLIANCE_TEST_POSTGRES names a throw-away PostgreSQL: run tests/run");
+    static DRAWN: AtomicU64 = AtomicU64::new(0);
+    let drawn = DRAWN.fetch_add(1, Ordering::Relaxed);
+    let name = format!("world_{}_{drawn}", std::process::id());
+    psql(&admin, &format!("CREATE DATABASE {name}"));
+    let (server, _) = admin.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
+}
+
+/// Runs one statement with the stock client.
+pub fn psql(url: &str, statement: &str) -> String {
+    let output =
+        Command::new("psql").args([url, "-qtAX", "-c", statement]).output().expect("psql is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A running `alliance serve`.
+pub struct Gateway {
+    child: Child,
+    address: String,
+    pub log: PathBuf,
+    _log_folder: Folder,
+}
+
+impl Gateway {
+    pub fn start(args: &[String]) -> Self {
+        Self::try_start(args).unwrap_or_else(|log| panic!("serve did not start:\n{log}"))
+    }
+
+    /// Starts, or gives what it said instead.
+    pub fn try_start(args: &[String]) -> Result<Self, String> {
+        let folder = Folder::new("serve");
+        let log = folder.path().join("log");
+        let file = std::fs::File::create(&log).unwrap();
+        let mut child = Command::new(ALLIANCE)
+            .arg("serve")
+            .args(args)
+            .args(["--listen", "127.0.0.1:0"])
+            .env("ALLIANCE_LOG_FORMAT", "json")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines.find_map(|line| {
+            let line = line.ok()?;
+            let (_, rest) = line.split_once("http://")?;
+            let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'));
+            Some(rest[..end.unwrap_or(rest.len())].to_owned())
+        });
+        let Some(address) = address else {
+            let _ = child.wait();
+            return Err(std::fs::read_to_string(&log).unwrap_or_default());
+        };
+        // Keep reading, so that it never waits for us.
+        std::thread::spawn(move || lines.for_each(drop));
+        let gateway = Self { child, address, log, _log_folder: folder };
+        gateway.wait_until_ready();
+        Ok(gateway)
+    }
+
+    fn wait_until_ready(&self) {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(30) {
+            if let Ok(stream) = std::net::TcpStream::connect(&self.address) {
+                drop(stream);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{} does not accept connections", self.address);
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Asks it to stop, and gives its exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        self.signal("-TERM");
+        self.child.wait().unwrap().code()
+    }
+
+    /// Waits for its end, however it comes.
+    pub fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One attempt, so that a test sees the answer itself.
+pub fn once() -> RetryPolicy {
+    RetryPolicy { max_attempts: 1, ..RetryPolicy::default() }
+}
+
+/// A quote for so many source points.
+pub async fn quote(
+    client: &Client,
+    (source, target): &(MemberAccount, MemberAccount),
+    points: &str,
+) -> Quote {
+    client.exchange(source.clone(), target.clone()).give(points.parse().unwrap()).await.unwrap()
+}
+
+/// Runs a future on a runtime of its own.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}

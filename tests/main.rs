@@ -1,0 +1,18 @@
+//! The world: the real binary on real databases, driven by the SDK and by raw HTTP. One binary, so
+//! that it is linked once. Start it with `tests/run`: it brings PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "tests fail by panicking and speak to whoever runs them"
+)]
+
+mod cli;
+mod exactly_once;
+mod faults;
+mod harness;
+mod policy;
+mod store;
+mod threats;
