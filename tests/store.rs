@@ -53,3 +53,19 @@ async fn both_databases_have_the_same_schema() {
     sqlite.clean_up().await;
     postgres.clean_up().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_looks_everything_up_by_its_whole_key() {
+    use alliance_settlement::store::conformance::{Place, plans};
+    let place = Place::sqlite().await;
+    plans::every_look_up_is_by_its_whole_key(&place).await;
+    place.clean_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_looks_everything_up_by_its_whole_key() {
+    use alliance_settlement::store::conformance::{Place, plans};
+    let place = Place::postgres().await;
+    plans::every_look_up_is_by_its_whole_key(&place).await;
+    place.clean_up().await;
+}

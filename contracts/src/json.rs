@@ -4,6 +4,8 @@
 //! nulls, arrays and such structs; then serde_json's compact output *is* JCS (property-tested
 //! against `serde_json_canonicalizer`). Floats never occur.
 
+mod objects;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,16 +19,17 @@ pub fn canonical<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 }
 
 /// Reads one JSON text as `T`: duplicate keys, unknown fields (as `T` says), numbers for strings,
-/// invalid UTF-8, trailing bytes and nesting deeper than 128 are refused.
+/// arrays for objects, invalid UTF-8, trailing bytes and nesting deeper than 128 are refused.
 ///
 /// # Errors
 /// The first place at fault, as a pointer and a reason.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = pointer_of(error.path());
-        malformed(pointer, &error.into_inner())
-    })?;
+    let value =
+        serde_path_to_error::deserialize(objects::Objects(&mut reader)).map_err(|error| {
+            let pointer = pointer_of(error.path());
+            malformed(pointer, &error.into_inner())
+        })?;
     reader.end().map_err(|error| malformed(String::new(), &error))?;
     Ok(value)
 }

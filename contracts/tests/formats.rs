@@ -152,6 +152,12 @@ fn a_request_is_read_strictly() {
         (r#""value":"1000""#, r#""value":1000"#, "/amount/value", "number for string"),
         (r#""value":"1000""#, r#""value":"1e3""#, "/amount/value", "an exponent"),
         (r#""value":"1000""#, r#""value":"1000","value":"1""#, "/amount", "duplicate key"),
+        (
+            r#"{"side":"source","value":"1000"}"#,
+            r#"["source","1000"]"#,
+            "/amount",
+            "array for object",
+        ),
         (r#""kind":"exchange""#, r#""kind":"exchange","kinds":1"#, "", "unknown field"),
         (r#""kind":"exchange""#, r#""kind":"barter""#, "/kind", "unknown kind"),
         (r#""kind":"exchange","#, "", "", "missing field"),
@@ -163,6 +169,8 @@ fn a_request_is_read_strictly() {
         let error = json::read::<QuoteRequest>(bad.as_bytes()).expect_err(why);
         assert!(error.pointer.starts_with(pointer), "{why}: {error:?}");
     }
+    let array = r#"[{"side":"source","value":"1"},"exchange",{"member":"A","program":"aurora"},{"member":"B","program":"borealis"}]"#;
+    assert!(json::read::<QuoteRequest>(array.as_bytes()).is_err(), "array for the whole");
     let mut invalid = good.as_bytes().to_vec();
     let at = good.find("A-1001").unwrap();
     invalid[at] = 0xff;
@@ -220,20 +228,22 @@ prop_compose! {
 }
 
 fn some_posting() -> impl Strategy<Value = Posting> {
-    (some_decimal(), some_side(), some_slug(), any::<bool>()).prop_map(|(amount, side, partner, money)| {
-        let partner: PartnerId = partner.parse().unwrap();
-        if money {
-            let asset = Asset::Currency("EUR".parse().unwrap());
-            Posting { amount, asset, credit: Account::Fees, debit: Account::Position(partner) }
-        } else {
-            Posting {
-                amount,
-                asset: Asset::Program(side.program.clone()),
-                credit: Account::Issued(side.program.clone()),
-                debit: Account::Member(side.program, side.member),
+    (some_decimal(), some_side(), some_slug(), any::<bool>()).prop_map(
+        |(amount, side, partner, money)| {
+            let partner: PartnerId = partner.parse().unwrap();
+            if money {
+                let asset = Asset::Currency("EUR".parse().unwrap());
+                Posting { amount, asset, credit: Account::Fees, debit: Account::Position(partner) }
+            } else {
+                Posting {
+                    amount,
+                    asset: Asset::Program(side.program.clone()),
+                    credit: Account::Issued(side.program.clone()),
+                    debit: Account::Member(side.program, side.member),
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 prop_compose! {

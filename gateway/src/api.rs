@@ -49,7 +49,7 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder};
 
-use crate::server::context::Route;
+use crate::server::context::{Route, leave_unread};
 use crate::server::refusal::Refusal;
 
 /// The route table.
@@ -127,10 +127,12 @@ fn resource(template: &'static str, allow: &'static str) -> Resource {
         .default_service(web::to(other_method))
 }
 
-async fn other_method(request: HttpRequest) -> Result<HttpResponse, Refusal> {
+async fn other_method(request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Refusal> {
+    leave_unread(&request, body.into_inner());
     Err(Refusal::method_not_allowed(request.app_data::<Route>().map_or("GET", |route| route.allow)))
 }
 
-async fn nothing() -> Result<HttpResponse, Refusal> {
+async fn nothing(request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Refusal> {
+    leave_unread(&request, body.into_inner());
     Err(Refusal::not_found())
 }

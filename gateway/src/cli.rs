@@ -220,6 +220,14 @@ mod tests {
     }
 
     #[test]
+    fn a_key_may_begin_with_a_hyphen() {
+        for typed in ["verify f --jwks j --root -x_", "partner add p1 --name P --jwk-x -x_"] {
+            let words = std::iter::once("alliance").chain(typed.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{typed}");
+        }
+    }
+
+    #[test]
     fn help_fits_a_narrow_terminal_and_says_no_word_twice() {
         let mut found = Vec::new();
         leaves(&Cli::command(), "alliance", &mut found);

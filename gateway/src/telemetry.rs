@@ -99,6 +99,7 @@ pub fn init(settings: TelemetrySettings) -> TelemetryGuard {
     }
     let mut tracer = None;
     if let Some(endpoint) = &settings.otlp_endpoint {
+        install_tls();
         match metric_exporter(endpoint) {
             Ok(exporter) => meter = meter.with_periodic_exporter(exporter),
             Err(error) => faults.push(format!("no metrics over OTLP: {error}")),
@@ -144,6 +145,13 @@ fn start_logs(settings: &TelemetrySettings, tracer: Option<&SdkTracerProvider>) 
 fn ansi() -> bool {
     use std::io::IsTerminal;
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// The exporters' HTTP client brings no cryptography of its own: it uses ring's, as everything here
+/// does.
+fn install_tls() {
+    // An error says that one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// How long a collector may take.
@@ -222,8 +230,7 @@ pub(crate) fn count_request(
 /// Counts an order that was decided: `accepted`, or the code of the refusal.
 pub(crate) fn count_order(outcome: &'static str, replayed: bool) {
     if let Some(instruments) = INSTRUMENTS.get() {
-        let attributes =
-            [KeyValue::new("outcome", outcome), KeyValue::new("replayed", replayed)];
+        let attributes = [KeyValue::new("outcome", outcome), KeyValue::new("replayed", replayed)];
         instruments.orders.add(1, &attributes);
     }
 }
@@ -254,4 +261,49 @@ pub(crate) fn prometheus_text() -> Vec<u8> {
         tracing::warn!(%error, "metrics cannot be written");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use opentelemetry::trace::{Span as _, Tracer};
+
+    use super::*;
+
+    #[test]
+    fn traces_and_metrics_reach_a_collector() {
+        let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}/", collector.local_addr().unwrap());
+        let heard = std::thread::spawn(move || {
+            let mut lines = Vec::new();
+            while lines.len() < 2 {
+                let (mut stream, _) = collector.accept().unwrap();
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                    head.push(byte[0]);
+                }
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                stream.write_all(answer).unwrap();
+                let head = String::from_utf8(head).unwrap();
+                lines.push(head.lines().next().unwrap_or_default().to_owned());
+            }
+            lines.sort();
+            lines
+        });
+        install_tls();
+        let tracer = SdkTracerProvider::builder()
+            .with_batch_exporter(span_exporter(&endpoint).unwrap())
+            .build();
+        let meter = SdkMeterProvider::builder()
+            .with_periodic_exporter(metric_exporter(&endpoint).unwrap())
+            .build();
+        Instruments::new(&meter).orders.add(1, &[]);
+        tracer.tracer("test").start("request").end();
+        drop(TelemetryGuard { tracer: Some(tracer), meter });
+        let heard = heard.join().unwrap();
+        assert_eq!(heard, ["POST /v1/metrics HTTP/1.1", "POST /v1/traces HTTP/1.1"]);
+    }
 }

@@ -217,3 +217,24 @@ CREATE TABLE tree_nodes (
     hash     BLOB    NOT NULL,
     PRIMARY KEY (alliance, corridor, level, position)
 ) STRICT, WITHOUT ROWID;
+
+-- What the planner is to believe from the first day on: many rows of few alliances, each found by
+-- its whole key. Without this it would take `alliance = …` alone for a good way to find a row.
+ANALYZE;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('members',          'members',                         '1000000 1000000 1'),
+    ('members',          'members_lookup',                  '1000000 1000000 1'),
+    ('balances',         'balances',                        '1000000 1000000 1'),
+    ('accounts',         'accounts',                        '1000 1000 1 1'),
+    ('links',            'links',                           '1000000 1000000 1'),
+    ('links',            'links_active',                    '1000000 1000000 2 1'),
+    ('links',            'links_a_partner',                 '1000000 1000000 10000 1'),
+    ('links',            'links_b_partner',                 '1000000 1000000 10000 1'),
+    ('idempotency_keys', 'idempotency_keys',                '1000000 1000000 10000 1'),
+    ('requests',         'sqlite_autoindex_requests_1',     '1000000 1000000 1'),
+    ('transactions',     'sqlite_autoindex_transactions_1', '1000000 1000000 1'),
+    ('transactions',     'transactions_quote',              '1000000 1000000 1'),
+    ('transactions',     'transactions_reference',          '1000000 1000000 10000 1'),
+    ('receipts',         'sqlite_autoindex_receipts_1',     '1000000 1000000 10000 1'),
+    ('corridors',        'corridors',                       '1000 1000 1'),
+    ('tree_nodes',       'tree_nodes',                      '10000 10000 1000 500 1');

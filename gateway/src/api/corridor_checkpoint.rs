@@ -10,9 +10,11 @@ use crate::server::verify::{Read, VerifiedRequest};
 
 /// A C2SP `tlog-checkpoint`, at most a minute behind the head; none of an empty chain.
 #[utoipa::path(
-    get, path = "/v1/corridors/{corridor}/checkpoint", tag = "receipts",
+    get, path = "/v1/corridors/{corridor}/checkpoint", operation_id = "get_checkpoint",
+    tag = "receipts",
     params(("corridor" = Corridor, Path, description = "The corridor")),
-    responses((status = 200, description = "A signed note", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "A signed note",
+        body = String, content_type = "text/plain"))
 )]
 pub async fn show(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Reply {
     let corridor = request.corridor()?;

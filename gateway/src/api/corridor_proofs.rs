@@ -39,7 +39,8 @@ impl Query for ConsistencyQuery {
 
 /// The path from receipt `seq` to the root of the first `size` receipts.
 #[utoipa::path(
-    get, path = "/v1/corridors/{corridor}/proofs/inclusion", tag = "receipts",
+    get, path = "/v1/corridors/{corridor}/proofs/inclusion", operation_id = "get_inclusion_proof",
+    tag = "receipts",
     params(
         ("corridor" = Corridor, Path, description = "The corridor"),
         ("seq" = u64, Query, description = "1 ≤ seq ≤ size"),
@@ -58,7 +59,8 @@ pub async fn inclusion(
 
 /// The path from the tree of the first `from` receipts to that of the first `to`.
 #[utoipa::path(
-    get, path = "/v1/corridors/{corridor}/proofs/consistency", tag = "receipts",
+    get, path = "/v1/corridors/{corridor}/proofs/consistency", operation_id = "get_consistency_proof",
+    tag = "receipts",
     params(
         ("corridor" = Corridor, Path, description = "The corridor"),
         ("from" = u64, Query, description = "1 ≤ from ≤ to"),

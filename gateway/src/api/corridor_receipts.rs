@@ -44,17 +44,17 @@ impl Query for PageQuery {
 
 /// Receipts of a corridor with `seq` above `after`, by `seq`.
 #[utoipa::path(
-    get, path = "/v1/corridors/{corridor}/receipts", tag = "receipts",
+    get, path = "/v1/corridors/{corridor}/receipts", operation_id = "list_receipts",
+    tag = "receipts",
     params(
         ("corridor" = Corridor, Path, description = "The corridor"),
         ("after" = Option<u64>, Query, description = "Exclusive; 0 where left out"),
         ("limit" = Option<u32>, Query,
             description = "1 to 1000; of a page 100, of a stream everything where left out"),
-        ("Accept" = Option<String>, Header,
-            description = "`application/x-ndjson`: a line for each receipt, then \
-                `{\"end\":{\"head\",\"seq\"}}`; without that line the stream was cut"),
     ),
-    responses((status = 200, description = "A page, or a stream",
+    responses((status = 200,
+        description = "A page; or, where `Accept` asks for `application/x-ndjson`, a line for each \
+            receipt and then `{\"end\":{\"head\",\"seq\"}}`: without that line the stream was cut",
         content((ReceiptPage = "application/json"), (String = "application/x-ndjson"))))
 )]
 pub async fn list(request: VerifiedRequest<Read, PageQuery>, gateway: Data<Gateway>) -> Reply {
@@ -93,12 +93,7 @@ async fn page(house: &ClearingHouse, corridor: Corridor, after: u64, items: u32)
     Ok(reply::json_bytes(StatusCode::OK, body))
 }
 
-async fn lines(
-    house: ClearingHouse,
-    corridor: Corridor,
-    after: u64,
-    limit: Option<u32>,
-) -> Reply {
+async fn lines(house: ClearingHouse, corridor: Corridor, after: u64, limit: Option<u32>) -> Reply {
     let named = corridor.clone();
     let head = house.read(move |store| async move { store.head(&named).await }).await?;
     let head = head.unwrap_or_default();
@@ -147,7 +142,8 @@ fn last_line(end: StreamEnd) -> Bytes {
     Bytes::from(line)
 }
 
-/// The next lines. An error here cuts the connection: the end line is missing, and the reader knows.
+/// The next lines. An error here cuts the connection: the end line is missing, and the reader
+/// knows.
 async fn next_lines(sending: &mut Sending) -> Result<Bytes, Refusal> {
     let left = u32::try_from(sending.last - sending.at).unwrap_or(u32::MAX);
     let page = left.min(STREAM_PAGE);

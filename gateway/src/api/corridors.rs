@@ -10,7 +10,8 @@ use crate::server::verify::{Read, VerifiedRequest};
 
 /// Every corridor that the caller has receipts in, and where its chain ends.
 #[utoipa::path(
-    get, path = "/v1/corridors", tag = "receipts",
+    get, path = "/v1/corridors", operation_id = "list_corridors",
+    tag = "receipts",
     responses((status = 200, description = "The caller's corridors", body = Corridors))
 )]
 pub async fn list(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Reply {

@@ -39,7 +39,8 @@ static INDEX: LazyLock<String> = LazyLock::new(|| {
     for (method, path, summary) in operations() {
         let (path, summary) = (escape(&path), escape(&summary));
         rows.push_str(&format!(
-            "<tr><td><code>{method}</code></td><td><code>{path}</code></td>\n<td>{summary}</td></tr>\n"
+            "<tr><td><code>{method}</code></td><td><code>{path}</code></td>\n\
+             <td>{summary}</td></tr>\n"
         ));
     }
     format!(
@@ -78,11 +79,12 @@ static PROBLEMS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <title>alliance: problems</title>\n{STYLE}\n</head>\n<body>\n<h1>Problems</h1>\n\
-         <p>Every error is <code>application/problem+json</code> (RFC 9457) with one of these codes. \
-         They stand in the order in which they are checked: of two broken rules the first is told. \
-         A decision consumes the idempotency key: repeating the request gets the same answer, a new \
-         attempt takes a new key. What may be retried is repeated with the <em>same</em> key.</p>\n\
-         <table>\n<tr><th>code</th><th>status</th><th>decision</th><th>retry</th><th>meaning</th></tr>\n\
+         <p>Every error is <code>application/problem+json</code> (RFC 9457) with one of these \
+         codes. They stand in the order in which they are checked: of two broken rules the first \
+         is told. A decision consumes the idempotency key: repeating the request gets the same \
+         answer, a new attempt takes a new key. What may be retried is repeated with the \
+         <em>same</em> key.</p>\n<table>\n<tr><th>code</th><th>status</th><th>decision</th>\
+         <th>retry</th><th>meaning</th></tr>\n\
          {rows}</table>\n</body>\n</html>\n"
     )
 });

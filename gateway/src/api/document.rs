@@ -1,19 +1,22 @@
 //! The OpenAPI document: made from the handlers and the wire types themselves. What all signed
 //! operations have in common — signature, header fields, problems — is added in one place.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::keys::Kid;
 use alliance_contracts::names::{IdempotencyKey, PartnerId};
-use alliance_contracts::problem::{PROBLEM_JSON, Problem};
+use alliance_contracts::problem::{Fork, PROBLEM_JSON, Problem};
 use alliance_contracts::time::Timestamp;
 use serde_json::json;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::openapi::{
+    Content, OpenApi as Document, Ref, RefOr, Required, Response, ResponseBuilder,
+};
 use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::{
@@ -35,8 +38,8 @@ Every request under `/v1` carries one HTTP message signature (RFC 9421) of Ed255
 `@query`, and on a POST `content-type`, `content-digest` (RFC 9530) and `idempotency-key`. \
 `Accept-Signature` asks for a signed answer.\n\n\
 Amounts are decimals in strings, in their one shortest spelling. Errors are \
-`application/problem+json` (RFC 9457); `code` says which rule was broken, and `/docs/problems` lists \
-all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same `Idempotency-Key`.";
+`application/problem+json` (RFC 9457); `code` says which rule was broken, and `/docs/problems` \
+lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same `Idempotency-Key`.";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -64,7 +67,9 @@ all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same `Idemp
 )]
 struct Api;
 
-/// A key of a list, for the document; the wire type is `contracts::keys::Jwk`.
+// The wire types are `contracts::keys::Jwk` and `KeyList`; their module knows no schemas.
+
+/// A published key (RFC 7517, RFC 8037).
 #[derive(ToSchema)]
 #[schema(as = Jwk)]
 #[allow(dead_code, reason = "read by the schema only")]
@@ -96,7 +101,7 @@ pub struct JwkSchema {
     x: String,
 }
 
-/// A key list, for the document; the wire type is `contracts::keys::KeyList`.
+/// A key list.
 #[derive(ToSchema)]
 #[schema(as = KeyList)]
 #[allow(dead_code, reason = "read by the schema only")]
@@ -121,6 +126,9 @@ impl Modify for Common {
         let components = document.components.get_or_insert_default();
         let scheme = SecurityScheme::ApiKey(ApiKey::Header(value));
         components.security_schemes.insert(SIGNATURE.to_owned(), scheme.into());
+        if let Some(fork) = fork_members(&components.schemas) {
+            flatten_problem(&mut components.schemas, fork);
+        }
         for (path, item) in &mut document.paths.paths {
             let signed = path.starts_with("/v1/");
             for (operation, posts) in [(&mut item.get, false), (&mut item.post, true)] {
@@ -129,6 +137,31 @@ impl Modify for Common {
                 }
             }
         }
+    }
+}
+
+type Schemas = BTreeMap<String, RefOr<Schema>>;
+
+fn fork_members(schemas: &Schemas) -> Option<BTreeMap<String, RefOr<Schema>>> {
+    match schemas.get(&*Fork::name())? {
+        RefOr::T(Schema::Object(fork)) => Some(fork.properties.clone()),
+        _ => None,
+    }
+}
+
+/// A problem has a fork's members or has none of them. The derived schema says that it *is* a fork
+/// or null; one object with members that may be left out says what is sent.
+fn flatten_problem(schemas: &mut Schemas, fork: BTreeMap<String, RefOr<Schema>>) {
+    let Some(problem) = schemas.get_mut(&*Problem::name()) else { return };
+    let RefOr::T(Schema::AllOf(derived)) = problem else { return };
+    let own = derived.items.iter().find_map(|part| match part {
+        RefOr::T(Schema::Object(own)) => Some(own.clone()),
+        _ => None,
+    });
+    if let Some(mut own) = own {
+        own.description.clone_from(&derived.description);
+        own.properties.extend(fork);
+        *problem = own.into();
     }
 }
 
@@ -156,8 +189,10 @@ fn signed_fields() -> [Parameter; 4] {
             "Signature-Input",
             Required::True,
             "What is signed, when, with which key (RFC 9421)",
-            text("sig1=(\"@method\" \"@authority\" \"@path\" \"@query\");created=1795406706;\
-                keyid=\"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k\";tag=\"alliance-v1\""),
+            text(
+                "sig1=(\"@method\" \"@authority\" \"@path\" \"@query\");created=1795406706;\
+                keyid=\"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k\";tag=\"alliance-v1\"",
+            ),
         ),
         field("Signature", Required::True, "The signature", text("sig1=:<base64>:")),
         field(

@@ -26,7 +26,8 @@ const OK: Health = Health { status: "ok" };
 
 /// The process answers.
 #[utoipa::path(
-    get, path = "/health/live", tag = "health",
+    get, path = "/health/live", operation_id = "live",
+    tag = "health",
     responses((status = 200, description = "Alive", body = Health))
 )]
 pub async fn live() -> Reply {
@@ -35,15 +36,17 @@ pub async fn live() -> Reply {
 
 /// The database answers, and a definition has been applied.
 #[utoipa::path(
-    get, path = "/health/ready", tag = "health",
+    get, path = "/health/ready", operation_id = "ready",
+    tag = "health",
     responses((status = 200, description = "Ready", body = Health))
 )]
 pub async fn ready(gateway: Data<Gateway>) -> Reply {
     let house = gateway.house();
     let ping = actix_web::rt::time::timeout(PING_WITHIN, house.ping()).await;
-    if let Err(error) = ping.map_err(|_| "no answer in time".to_owned()).and_then(|ping| {
-        ping.map_err(|error| error.to_string())
-    }) {
+    if let Err(error) = ping
+        .map_err(|_| "no answer in time".to_owned())
+        .and_then(|ping| ping.map_err(|error| error.to_string()))
+    {
         return Err(not_ready("the database does not answer").because(error));
     }
     if house.registry().version == 0 {

@@ -15,7 +15,8 @@ use crate::server::verify::{Change, VerifiedRequest};
 
 /// Makes a proposed link active; the other partner's to do.
 #[utoipa::path(
-    post, path = "/v1/links/{id}/confirm", tag = "links",
+    post, path = "/v1/links/{id}/confirm", operation_id = "confirm_link",
+    tag = "links",
     params(("id" = LinkId, Path, description = "The link")),
     request_body(content = Empty, example = json!({})),
     responses((status = 200, description = "The link, active", body = Link))
@@ -26,7 +27,8 @@ pub async fn confirm(request: VerifiedRequest<Change>, gateway: Data<Gateway>) -
 
 /// Takes a link back; either partner's to do.
 #[utoipa::path(
-    post, path = "/v1/links/{id}/revoke", tag = "links",
+    post, path = "/v1/links/{id}/revoke", operation_id = "revoke_link",
+    tag = "links",
     params(("id" = LinkId, Path, description = "The link")),
     request_body(content = Empty, example = json!({})),
     responses((status = 200, description = "The link, revoked", body = Link))

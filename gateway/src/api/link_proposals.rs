@@ -18,7 +18,8 @@ use crate::server::verify::{Change, VerifiedRequest};
 
 /// Proposes a link; of two programs of the caller's own it is active at once.
 #[utoipa::path(
-    post, path = "/v1/links", tag = "links",
+    post, path = "/v1/links", operation_id = "create_link",
+    tag = "links",
     request_body(content = LinkRequest, example = json!({
         "a": {"program": "aurora", "member": "A-1001"},
         "b": {"program": "borealis", "member": "B-77"},

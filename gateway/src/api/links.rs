@@ -8,8 +8,8 @@ use alliance_contracts::names::PartnerId;
 use alliance_settlement::command::Outcome;
 use alliance_settlement::sequencer::Answer;
 
-use super::reply::{self, Reply};
 use super::render;
+use super::reply::{self, Reply};
 use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
 use crate::server::target::{self, Pairs, Query};
@@ -44,7 +44,8 @@ impl Query for LinksQuery {
 
 /// The caller's links, oldest first.
 #[utoipa::path(
-    get, path = "/v1/links", tag = "links",
+    get, path = "/v1/links", operation_id = "list_links",
+    tag = "links",
     params(
         ("state" = Option<LinkState>, Query, description = "Only links in this state"),
         ("after" = Option<LinkId>, Query, description = "`next_after` of the page before"),
@@ -56,8 +57,10 @@ pub async fn list(request: VerifiedRequest<Read, LinksQuery>, gateway: Data<Gate
     let LinksQuery { state, after, limit } = request.query;
     let items = target::page_items(limit);
     // One more than asked for tells whether there are more.
-    let mut views =
-        gateway.house().links(request.partner.clone(), state, after, items.saturating_add(1)).await?;
+    let mut views = gateway
+        .house()
+        .links(request.partner.clone(), state, after, items.saturating_add(1))
+        .await?;
     let page = usize::try_from(items).unwrap_or(usize::MAX);
     let more = views.len() > page;
     views.truncate(page);
@@ -68,7 +71,8 @@ pub async fn list(request: VerifiedRequest<Read, LinksQuery>, gateway: Data<Gate
 
 /// One link of the caller's.
 #[utoipa::path(
-    get, path = "/v1/links/{id}", tag = "links",
+    get, path = "/v1/links/{id}", operation_id = "get_link",
+    tag = "links",
     params(("id" = LinkId, Path, description = "The link")),
     responses((status = 200, description = "The link", body = Link))
 )]

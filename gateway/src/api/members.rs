@@ -17,7 +17,8 @@ use crate::server::verify::{Read, VerifiedRequest};
 
 /// What a member of the caller's has.
 #[utoipa::path(
-    get, path = "/v1/members/{program}/{member}/balance", tag = "members",
+    get, path = "/v1/members/{program}/{member}/balance", operation_id = "get_balance",
+    tag = "members",
     params(
         ("program" = ProgramId, Path, description = "A program of the caller's"),
         ("member" = MemberRef, Path, description = "The member"),
@@ -34,7 +35,8 @@ pub async fn balance(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> 
 
 /// What opens a member's pseudonym in one corridor, and in no other.
 #[utoipa::path(
-    get, path = "/v1/members/{program}/{member}/openings/{corridor}", tag = "members",
+    get, path = "/v1/members/{program}/{member}/openings/{corridor}", operation_id = "get_opening",
+    tag = "members",
     params(
         ("program" = ProgramId, Path, description = "A program of the caller's"),
         ("member" = MemberRef, Path, description = "The member"),
@@ -45,8 +47,7 @@ pub async fn balance(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> 
 pub async fn opening(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Reply {
     let corridor = request.corridor()?;
     let (_, _, view) = own_member(&request, &gateway).await?;
-    let (key, member) =
-        gateway.house().opening(&view, &corridor).ok_or_else(unknown)?;
+    let (key, member) = gateway.house().opening(&view, &corridor).ok_or_else(unknown)?;
     let key = base64_encode(&key);
     Ok(reply::json(StatusCode::OK, &Opening { corridor, key, member }))
 }

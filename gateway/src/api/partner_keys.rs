@@ -13,8 +13,10 @@ use crate::server::verify::{Read, VerifiedRequest};
 
 /// Every partner key: what evidence in receipts verifies under.
 #[utoipa::path(
-    get, path = "/v1/partners/keys", tag = "keys",
-    responses((status = 200, description = "The list and its signed statement", body = KeyListSchema))
+    get, path = "/v1/partners/keys", operation_id = "list_partner_keys",
+    tag = "keys",
+    responses((status = 200, description = "The list and its signed statement",
+        body = KeyListSchema))
 )]
 pub async fn list(_request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Reply {
     let statement = gateway.house().registry().partner_keys_jws.clone();

@@ -10,7 +10,8 @@ use crate::server::verify::{Read, VerifiedRequest};
 
 /// Every program of the alliance, by slug.
 #[utoipa::path(
-    get, path = "/v1/programs", tag = "rates",
+    get, path = "/v1/programs", operation_id = "list_programs",
+    tag = "rates",
     responses((status = 200, description = "The programs", body = Programs))
 )]
 pub async fn list(_request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Reply {

@@ -17,7 +17,8 @@ const IN_ONE_GO: usize = 32;
 
 /// Offers terms for many orders, each by itself.
 #[utoipa::path(
-    post, path = "/v1/quotes/batch", tag = "orders",
+    post, path = "/v1/quotes/batch", operation_id = "create_quotes",
+    tag = "orders",
     request_body = QuoteBatchRequest,
     responses((status = 200, description = "In the order of the requests", body = QuoteBatch))
 )]

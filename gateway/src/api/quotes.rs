@@ -15,7 +15,8 @@ use crate::server::verify::{Ask, VerifiedRequest};
 
 /// Offers terms for an order. The token performs it, once, until it expires.
 #[utoipa::path(
-    post, path = "/v1/quotes", tag = "orders",
+    post, path = "/v1/quotes", operation_id = "create_quote",
+    tag = "orders",
     request_body(content = QuoteRequest, example = json!({
         "kind": "exchange",
         "source": {"program": "aurora", "member": "A-1001"},

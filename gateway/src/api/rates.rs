@@ -10,7 +10,8 @@ use crate::server::verify::{Read, VerifiedRequest};
 
 /// The values in force, as signed, and the fees that the caller has agreed on.
 #[utoipa::path(
-    get, path = "/v1/rates", tag = "rates",
+    get, path = "/v1/rates", operation_id = "get_rates",
+    tag = "rates",
     responses((status = 200, description = "The board in force", body = Rates))
 )]
 pub async fn show(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Reply {

@@ -19,9 +19,11 @@ use crate::server::verify::{Read, VerifiedRequest};
 
 /// The signature base, and the order's bytes with the body or, out of a batch, their inclusion.
 #[utoipa::path(
-    get, path = "/v1/receipts/{id}/evidence", tag = "receipts",
+    get, path = "/v1/receipts/{id}/evidence", operation_id = "get_receipt_evidence",
+    tag = "receipts",
     params(("id" = ReceiptId, Path, description = "The receipt")),
-    responses((status = 200, description = "One for each of the receipt's evidence", body = EvidenceList))
+    responses((status = 200, description = "One for each of the receipt's evidence",
+        body = EvidenceList))
 )]
 pub async fn show(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Reply {
     let (record, stored) =

@@ -13,7 +13,8 @@ use crate::server::verify::{Read, VerifiedRequest};
 
 /// The receipt's inclusion in a signed checkpoint.
 #[utoipa::path(
-    get, path = "/v1/receipts/{id}/proof", tag = "receipts",
+    get, path = "/v1/receipts/{id}/proof", operation_id = "get_receipt_proof",
+    tag = "receipts",
     params(("id" = ReceiptId, Path, description = "The receipt")),
     responses((status = 200, description = "A tlog-proof; index seq − 1, no extra",
         body = String, content_type = "text/plain"))
@@ -26,15 +27,9 @@ pub async fn show(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Rep
         .checkpoint_including(&receipt.corridor, receipt.seq)
         .await?
         .ok_or_else(|| Refusal::internal("a receipt in no tree"))?;
-    let path = house
-        .inclusion(&receipt.corridor, receipt.seq, checkpoint.size)
-        .await
-        .map_err(refused)?;
-    let proof = TlogProof {
-        extra: None,
-        index: receipt.seq - 1,
-        path,
-        checkpoint: checkpoint.note,
-    };
+    let path =
+        house.inclusion(&receipt.corridor, receipt.seq, checkpoint.size).await.map_err(refused)?;
+    let proof =
+        TlogProof { extra: None, index: receipt.seq - 1, path, checkpoint: checkpoint.note };
     Ok(reply::text(proof.to_string()))
 }

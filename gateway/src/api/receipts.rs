@@ -16,7 +16,8 @@ use crate::server::verify::{Read, VerifiedRequest};
 
 /// A receipt of a corridor of the caller's.
 #[utoipa::path(
-    get, path = "/v1/receipts/{id}", tag = "receipts",
+    get, path = "/v1/receipts/{id}", operation_id = "get_receipt",
+    tag = "receipts",
     params(("id" = ReceiptId, Path, description = "The receipt")),
     responses((status = 200, description = "The receipt", body = SignedReceipt))
 )]

@@ -94,15 +94,16 @@ pub fn link(caller: &PartnerId, view: LinkView) -> Link {
     let [a_supplied, b_supplied] = view.supplied;
     let [a_pseudonym, b_pseudonym] = view.pseudonyms;
     let shown = |name: MemberRef| name.expose().to_owned();
-    let side = |side: LinkSideRecord, name: Option<MemberRef>, supplied: Option<MemberRef>, seen| {
-        let member = if side.partner == *caller {
-            // Until it has confirmed, what the proposer called it is how it knows whom it is about.
-            name.or(supplied).map(shown)
-        } else {
-            supplied.filter(|_| proposer).map(shown).or(seen)
+    let side =
+        |side: LinkSideRecord, name: Option<MemberRef>, supplied: Option<MemberRef>, seen| {
+            let member = if side.partner == *caller {
+                // Until it has confirmed, the proposer's name for it says whom the link is about.
+                name.or(supplied).map(shown)
+            } else {
+                supplied.filter(|_| proposer).map(shown).or(seen)
+            };
+            LinkSide { member, partner: side.partner, program: side.program }
         };
-        LinkSide { member, partner: side.partner, program: side.program }
-    };
     Link {
         a: side(record.a, a_name, a_supplied, a_pseudonym.map(|p| p.to_string())),
         b: side(record.b, b_name, b_supplied, b_pseudonym.map(|p| p.to_string())),

@@ -16,13 +16,15 @@ use crate::server::verify::{Change, VerifiedRequest};
 
 /// Turns a transaction round, at the terms of the original.
 #[utoipa::path(
-    post, path = "/v1/transactions/{id}/reversals", tag = "orders",
+    post, path = "/v1/transactions/{id}/reversals", operation_id = "create_reversal",
+    tag = "orders",
     params(("id" = TransactionId, Path, description = "The original transaction")),
     request_body(content = ReversalRequest, example = json!({
         "amount": {"side": "source", "value": "10"},
         "source_reference": "refund-117", "reason": "customer_request"
     })),
-    responses((status = 201, description = "The reversal: a transaction of its own", body = Transaction,
+    responses((status = 201, description = "The reversal: a transaction of its own",
+        body = Transaction,
         headers(("Idempotency-Replayed" = String, description = "`true`: the first answer again"))))
 )]
 pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) -> Reply {

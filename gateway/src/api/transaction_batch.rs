@@ -30,11 +30,12 @@ const READ_AT_ONCE: usize = 16;
 
 /// Performs many quotes. `Alliance-Orders` carries the RFC 6962 root over the orders.
 #[utoipa::path(
-    post, path = "/v1/transactions/batch", tag = "orders",
+    post, path = "/v1/transactions/batch", operation_id = "create_transactions",
+    tag = "orders",
     request_body = OrderBatchRequest,
     params(("Alliance-Orders" = String, Header,
-        description = "`sha-256=:<base64>:`, the root over JCS of each {quote id, source_reference}; \
-            must be covered by the signature")),
+        description = "`sha-256=:<base64>:`, the root over JCS of each \
+            `{quote id, source_reference}`; must be covered by the signature")),
     responses((status = 200, description = "In the order of the orders", body = OrderBatch))
 )]
 pub async fn create(request: VerifiedRequest<ChangeMany>, gateway: Data<Gateway>) -> Reply {

@@ -5,14 +5,12 @@ use actix_web::web::Data;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::names::PartnerId;
-use alliance_contracts::transaction::{
-    OrderRequest, Transaction, TransactionState, order_bytes,
-};
+use alliance_contracts::transaction::{OrderRequest, Transaction, TransactionState, order_bytes};
 use alliance_settlement::command::{Command, Exchange, Keyed, Outcome};
 use alliance_settlement::sequencer::{Answer, TransactionView};
 
-use super::reply::{self, Reply};
 use super::render;
+use super::reply::{self, Reply};
 use crate::draw;
 use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
@@ -20,14 +18,17 @@ use crate::server::verify::{Change, Read, VerifiedRequest};
 
 /// Performs a quote, once.
 #[utoipa::path(
-    post, path = "/v1/transactions", tag = "orders",
+    post, path = "/v1/transactions", operation_id = "create_transaction",
+    tag = "orders",
     request_body(content = OrderRequest, example = json!({
         "quote": "<token>", "source_reference": "order-117"
     })),
     responses(
         (status = 201, description = "The transaction, completed", body = Transaction,
-            headers(("Idempotency-Replayed" = String, description = "`true`: the first answer again"))),
-        (status = 202, description = "The transaction, pending at a connected brand", body = Transaction),
+            headers(("Idempotency-Replayed" = String,
+                description = "`true`: the first answer again"))),
+        (status = 202, description = "The transaction, pending at a connected brand",
+            body = Transaction),
     )
 )]
 pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) -> Reply {
@@ -45,7 +46,8 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
 
 /// Where a transaction stands now, as the caller may see it.
 #[utoipa::path(
-    get, path = "/v1/transactions/{id}", tag = "orders",
+    get, path = "/v1/transactions/{id}", operation_id = "get_transaction",
+    tag = "orders",
     params(("id" = TransactionId, Path, description = "The transaction")),
     responses((status = 200, description = "The transaction", body = Transaction))
 )]

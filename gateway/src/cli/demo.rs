@@ -27,7 +27,7 @@ pub struct DemoArgs {
     listen: Option<SocketAddr>,
     /// How many orders to send
     #[arg(long, value_name = "N", default_value_t = 5_000,
-          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+          value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
     orders: u32,
     /// End when the orders are done and verified
     #[arg(long)]

@@ -51,7 +51,7 @@ pub struct AddArgs {
     #[arg(long, value_name = "public.pem", conflicts_with = "jwk_x")]
     key_file: Option<PathBuf>,
     /// Its public key, the x of its JWK
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
     jwk_x: Option<String>,
     /// How far it may owe the others, in the settlement currency [default: without bound]
     #[arg(long, value_name = "AMOUNT")]
@@ -72,7 +72,7 @@ pub struct AddArgs {
     #[arg(long, value_name = "RATE")]
     fee: Option<Decimal>,
     /// The alliance's public root key, where its private half is offline
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
     root: Option<String>,
     #[command(flatten)]
     place: Place,
@@ -163,6 +163,7 @@ fn add(args: &AddArgs, printer: Printer) -> Result<Exit, Failure> {
         if made {
             // Nothing names this key: the next attempt makes another.
             let _ = std::fs::remove_file(folder.join("key.pem"));
+            let _ = std::fs::remove_dir(&folder);
         }
         return Err(failure);
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::thread::available_parallelism;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::Place;
@@ -13,7 +13,7 @@ use crate::instance::open::runtime;
 use crate::instance::{Instance, Overrides, authority, config, keyfile};
 use crate::instance::{GATEWAY_KEY_FILE, MASTER_KEY_FILE};
 use crate::server::{self, RunningServer, ServerSettings};
-use crate::telemetry::{self, TelemetrySettings};
+use crate::telemetry::{self, LogFormat, TelemetrySettings};
 
 /// Open the gateway.
 ///
@@ -37,9 +37,21 @@ pub struct ServeArgs {
     /// Do not touch the database's schema: end where it is not up to date
     #[arg(long)]
     no_migrate: bool,
+    /// What log lines look like [default: text]
+    #[arg(long, value_enum, env = "ALLIANCE_LOG_FORMAT")]
+    log_format: Option<LogLines>,
     /// Which events are logged, for example "debug" or "warn,alliance_gateway=info"
     #[arg(long, value_name = "FILTER", env = "ALLIANCE_LOG")]
     log: Option<String>,
+}
+
+/// What log lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLines {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
 }
 
 #[derive(Serialize)]
@@ -86,8 +98,13 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
             printer.note(&format!("warning: {fault}"));
         }
     }
+    let log_format = match args.log_format {
+        None => instance.gateway.log_format,
+        Some(LogLines::Text) => LogFormat::Text,
+        Some(LogLines::Json) => LogFormat::Json,
+    };
     let guard = telemetry::init(TelemetrySettings {
-        log_format: instance.gateway.log_format,
+        log_format,
         log_filter: args.log.clone(),
         otlp_endpoint: instance.gateway.otlp_endpoint.clone(),
         ..TelemetrySettings::default()

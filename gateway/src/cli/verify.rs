@@ -34,7 +34,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     jwks: PathBuf,
     /// The alliance's public root key, which must have signed the key list
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
     root: Option<String>,
     /// A signed checkpoint of the corridor, which the receipts must contain
     #[arg(long, value_name = "FILE")]

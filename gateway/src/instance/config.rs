@@ -88,9 +88,14 @@ impl Config {
 
 /// The definition and `[gateway]`, each read by itself.
 fn take_apart(text: &str) -> Result<(Definition, GatewayTable), Vec<Fault>> {
-    let fault = |mut error: toml::de::Error| {
-        error.set_input(Some(text));
-        vec![Fault::new(CONFIG_FILE, in_one_line(&error.to_string()))]
+    let fault = |error: toml::de::Error| {
+        let message = error.message().trim().replace('\n', " ");
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let fault = match before {
+            Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
+            None => message,
+        };
+        vec![Fault::new(CONFIG_FILE, fault)]
     };
     let mut document = DeTable::parse(text).map_err(fault)?;
     let gateway = match document.get_mut().remove("gateway") {
@@ -105,16 +110,6 @@ fn take_apart(text: &str) -> Result<(Definition, GatewayTable), Vec<Fault>> {
             faults.extend(gateway.err().map(fault).unwrap_or_default());
             Err(faults)
         }
-    }
-}
-
-/// toml draws the place with several lines; here the line's number is enough.
-fn in_one_line(message: &str) -> String {
-    let place = message.lines().next().and_then(|l| l.strip_prefix("TOML parse error at "));
-    let last = message.lines().last().unwrap_or_default();
-    match place {
-        Some(place) => format!("{place}: {last}"),
-        None => message.replace('\n', " "),
     }
 }
 

@@ -17,7 +17,7 @@ pub use members::{Member, read_members, write_members};
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 
 use alliance_contracts::names::{MemberRef, ProgramId};
 use alliance_settlement::alliance::{Definition, ProgramDefinition};
@@ -81,47 +81,52 @@ fn rows(number: usize) -> String {
     if number == 1 { "1 row".to_owned() } else { format!("{number} rows") }
 }
 
-/// Reads a file of these columns; `parse` makes a row's value or names its faults.
+/// Reads a file of these columns; `parse` makes a row's value or names its faults. A row is a line:
+/// nothing that may stand in a field has a line end in it.
 fn read<T>(
     source: impl Read,
     columns: &[&'static str],
     mut step: impl FnMut(),
     mut parse: impl FnMut(u64, &StringRecord, &mut Vec<BadRow>) -> Option<T>,
 ) -> Sheet<T> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source);
+    let mut source = BufReader::with_capacity(1 << 16, source);
     let mut sheet = Sheet { good: Vec::new(), bad: Vec::new() };
-    let mut record = StringRecord::new();
-    let mut header = true;
+    let (mut bytes, mut number, mut header) = (Vec::new(), 0, true);
     loop {
-        let line = reader.position().line();
-        match reader.read_record(&mut record) {
-            Ok(false) => break,
+        bytes.clear();
+        number += 1;
+        match source.read_until(b'\n', &mut bytes) {
+            Ok(0) => break,
+            Ok(_) => {}
             Err(error) => {
-                let line = error.position().map_or(line, csv::Position::line);
-                sheet.bad.push(BadRow::new(line, "row", unreadable(&error)));
-                if matches!(error.kind(), csv::ErrorKind::Io(_)) {
-                    break;
-                }
-                continue;
+                sheet.bad.push(BadRow::new(number, "row", format!("cannot be read: {error}")));
+                return sheet;
             }
-            Ok(true) => {}
         }
-        let line = record.position().map_or(line, csv::Position::line);
+        let Ok(line) = std::str::from_utf8(&bytes) else {
+            sheet.bad.push(BadRow::new(number, "row", "not UTF-8: save the file as CSV UTF-8"));
+            continue;
+        };
+        let line = line.trim_end_matches(['\r', '\n']);
+        if line.is_empty() {
+            continue;
+        }
+        let record = fields(line);
         if std::mem::take(&mut header) {
             if let Some(fault) = header_fault(&record, columns) {
                 // Nothing below a wrong header means what it seems to mean.
-                sheet.bad.push(BadRow::new(line, "header", fault));
+                sheet.bad.push(BadRow::new(number, "header", fault));
                 return sheet;
             }
             continue;
         }
         step();
         if record.len() == columns.len() {
-            let value = parse(line, &record, &mut sheet.bad);
-            sheet.good.extend(value.map(|value| Row { line, value }));
+            let value = parse(number, &record, &mut sheet.bad);
+            sheet.good.extend(value.map(|value| Row { line: number, value }));
         } else {
             let fault = format!("{} columns instead of {}", record.len(), columns.len());
-            sheet.bad.push(BadRow::new(line, "row", fault));
+            sheet.bad.push(BadRow::new(number, "row", fault));
         }
     }
     if header {
@@ -130,12 +135,17 @@ fn read<T>(
     sheet
 }
 
-fn unreadable(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "not UTF-8: save the file as CSV UTF-8".to_owned(),
-        csv::ErrorKind::Io(error) => format!("cannot be read: {error}"),
-        _ => error.to_string(),
+/// The fields of a line; quotes are what makes it more than commas.
+fn fields(line: &str) -> StringRecord {
+    if !line.contains('"') {
+        return line.split(',').collect();
     }
+    let mut record = StringRecord::new();
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line.as_bytes());
+    // A text in memory is read without errors.
+    let _ = reader.read_record(&mut record);
+    record
 }
 
 fn header_wanted(columns: &[&str]) -> String {

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use actix_web::dev::Payload;
+use actix_web::{HttpMessage, HttpRequest};
 use alliance_contracts::ids::RequestId;
 use alliance_contracts::names::PartnerId;
 
@@ -13,6 +15,25 @@ pub struct Context {
     pub partner: Option<PartnerId>,
     /// What a signed answer is bound to, once there is a signature.
     pub binding: Option<Binding>,
+    /// What of the body nobody has read. Held until the answer is sent: then actix closes the
+    /// connection after it, where it would go on reading for as long as the caller goes on sending.
+    pub unread: Option<Payload>,
+}
+
+impl Context {
+    /// A request that has just arrived.
+    pub fn new(id: RequestId) -> Self {
+        Self { id, partner: None, binding: None, unread: None }
+    }
+}
+
+/// Holds a body that is not going to be read.
+pub fn leave_unread(request: &HttpRequest, payload: Payload) {
+    if !matches!(payload, Payload::None)
+        && let Some(context) = request.extensions_mut().get_mut::<Context>()
+    {
+        context.unread = Some(payload);
+    }
 }
 
 /// The part of a request's signature that its answer is bound to (RFC 9421 § 2.4).

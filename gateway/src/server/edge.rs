@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use alliance_contracts::ids::RequestId;
@@ -18,9 +18,9 @@ use alliance_contracts::problem::{PROBLEM_JSON, ProblemCode};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
-use super::context::{Context, Route};
+use super::context::{self, Context, Route};
 use super::refusal::Refusal;
-use super::{signing, target};
+use super::{body, signing, target};
 use crate::{draw, telemetry};
 
 /// The request's id, in every answer.
@@ -34,13 +34,19 @@ const INSTANCE_CHARS: usize = 256;
 /// # Errors
 /// Only after a panic; the error carries its answer.
 pub async fn edge<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let id: RequestId = draw::id();
-    request.extensions_mut().insert(Context { id, partner: None, binding: None });
-    if let Err(refusal) = target::check_path(request.uri().path()) {
+    request.extensions_mut().insert(Context::new(id));
+    let path = target::check_path(request.uri().path());
+    if path.is_err() || request.method() != Method::POST {
+        // Nobody is going to read it.
+        let payload = request.take_payload();
+        context::leave_unread(request.request(), payload);
+    }
+    if let Err(refusal) = path {
         return Ok(finish(request.error_response(refusal), id, started));
     }
     let span = telemetry::request_span(id);
@@ -77,6 +83,15 @@ fn finish(
         answer = signing::sign(&request, answer);
     }
     insert_id(&mut answer, &id);
+    if template(&request).starts_with("/v1") {
+        // Balances and receipts are nobody else's.
+        let never = HeaderValue::from_static("no-store");
+        answer.headers_mut().insert(header::CACHE_CONTROL, never);
+    }
+    let unread = request.extensions_mut().get_mut::<Context>().and_then(|c| c.unread.take());
+    if let Some(unread) = unread {
+        answer = body::hold(answer, unread);
+    }
     note(&request, &id, answer.status(), refusal.as_ref(), started);
     ServiceResponse::new(request, answer)
 }
@@ -116,6 +131,11 @@ fn foreign(status: StatusCode) -> Refusal {
     })
 }
 
+/// The route's template: what logs and metrics know a path by.
+fn template(request: &HttpRequest) -> &'static str {
+    request.app_data::<Route>().map_or("unknown", |route| route.template)
+}
+
 /// Counts the request and, as loud as its outcome deserves, logs it.
 fn note(
     request: &HttpRequest,
@@ -124,7 +144,7 @@ fn note(
     refusal: Option<&Refusal>,
     started: Instant,
 ) {
-    let route = request.app_data::<Route>().map_or("unknown", |route| route.template);
+    let route = template(request);
     let method = method_name(request);
     let elapsed = started.elapsed();
     telemetry::count_request(method, route, status.as_u16(), elapsed);

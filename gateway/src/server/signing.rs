@@ -64,7 +64,11 @@ fn sign_head(
     insert(head, "signature", &signed.signature)
 }
 
-fn insert(head: &mut HttpResponse<()>, name: &'static str, value: &str) -> Result<(), &'static str> {
+fn insert(
+    head: &mut HttpResponse<()>,
+    name: &'static str,
+    value: &str,
+) -> Result<(), &'static str> {
     let value = HeaderValue::from_str(value).map_err(|_| "a field is no header value")?;
     head.headers_mut().insert(HeaderName::from_static(name), value);
     Ok(())
@@ -73,10 +77,8 @@ fn insert(head: &mut HttpResponse<()>, name: &'static str, value: &str) -> Resul
 /// The request's signature: as the extractor found it; or, of a request that did not get so far,
 /// read now. One that is refused for its time is read as of its own time.
 fn binding(request: &HttpRequest, gateway: &Gateway) -> Option<Binding> {
-    let known = request
-        .extensions_mut()
-        .get_mut::<Context>()
-        .and_then(|context| context.binding.take());
+    let known =
+        request.extensions_mut().get_mut::<Context>().and_then(|context| context.binding.take());
     if known.is_some() {
         return known;
     }

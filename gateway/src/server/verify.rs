@@ -21,11 +21,11 @@ use alliance_contracts::http_signature::{
     Headers, HttpSignatureError, RequestView, SignedRequest, Tag, parse_request,
 };
 use alliance_contracts::ids::RequestId;
+use alliance_contracts::json;
 use alliance_contracts::limits::{MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES};
 use alliance_contracts::names::{Corridor, IdempotencyKey, PartnerId};
 use alliance_contracts::problem::{Fork, ProblemCode};
 use alliance_contracts::time::Timestamp;
-use alliance_contracts::json;
 use alliance_settlement::alliance::Scope;
 use alliance_settlement::command::RequestEvidence;
 use futures_util::future::LocalBoxFuture;
@@ -57,7 +57,10 @@ pub trait Access: 'static {
 }
 
 macro_rules! access {
-    ($($(#[$doc:meta])* $name:ident: $key:ty, $limit:expr, $changes:literal, $also:expr, $read:expr;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident: $key:ty, $limit:expr, $changes:literal, $also:expr, $read:expr;
+    )*) => {$(
         $(#[$doc])*
         pub enum $name {}
         impl Access for $name {
@@ -157,11 +160,7 @@ impl<A: Access, Q: Query> VerifiedRequest<A, Q> {
         self.evidence(None, orders)
     }
 
-    fn evidence(
-        self,
-        body: Option<Vec<u8>>,
-        orders: Vec<Hash>,
-    ) -> (A::Key, Arc<RequestEvidence>) {
+    fn evidence(self, body: Option<Vec<u8>>, orders: Vec<Hash>) -> (A::Key, Arc<RequestEvidence>) {
         let evidence = RequestEvidence {
             id: self.id,
             partner: self.partner,
@@ -228,7 +227,7 @@ async fn verify<A: Access, Q: Query>(
     if A::CHANGES && scope == Scope::Read {
         return Err(Refusal::of(ProblemCode::KeyScope));
     }
-    if !has_body(&http) && !body.is_empty() {
+    if !takes_body(&http) && body::is_announced(&http) {
         return Err(Refusal::malformed("this method takes no body"));
     }
     let key = A::key(http.headers())?;
@@ -240,14 +239,15 @@ async fn verify<A: Access, Q: Query>(
     Ok(VerifiedRequest { partner, key, query, received_at, id, signed, body, http, access })
 }
 
-fn has_body(http: &HttpRequest) -> bool {
+/// Of the methods that there are, only this one has a body.
+fn takes_body(http: &HttpRequest) -> bool {
     http.method() == actix_web::http::Method::POST
 }
 
 /// JSON, told as such, and as it is: nothing here unpacks (threat T46).
 fn check_media_type(http: &HttpRequest) -> Result<(), Refusal> {
     let headers = http.headers();
-    let json = !has_body(http)
+    let json = !takes_body(http)
         || headers.get(header::CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
     if json && !headers.contains_key(header::CONTENT_ENCODING) {
         Ok(())
@@ -345,7 +345,7 @@ fn verify_signature(
 
 /// After the signature, so that only a partner can make us hash four megabytes.
 fn check_digest(http: &HttpRequest, body: &[u8]) -> Result<(), Refusal> {
-    if !has_body(http) {
+    if !takes_body(http) {
         return Ok(());
     }
     let fields = Fields(http.headers());
@@ -366,11 +366,10 @@ async fn check_seen(
     partner: &PartnerId,
 ) -> Result<(), Refusal> {
     let Some(value) = http.headers().get(ALLIANCE_SEEN) else { return Ok(()) };
-    let seen: Seen = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| Refusal::malformed("Alliance-Seen must be <corridor>=<seq>:<sha-256>"))?;
+    let seen: Seen =
+        value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
+            Refusal::malformed("Alliance-Seen must be <corridor>=<seq>:<sha-256>")
+        })?;
     if !seen.corridor.includes(partner) {
         return Err(Refusal::not_found());
     }

@@ -9,6 +9,7 @@
 //! | `databases` | what every database must do besides |
 //! | `postgres_only` | what only a server can be asked |
 //! | `schemas` | that both schemas are the same |
+//! | `plans` | how statements are carried out |
 //!
 //! A test says which behaviours it runs by [`store_behaviours`](crate::store_behaviours),
 //! [`database_behaviours`](crate::database_behaviours) and
@@ -19,6 +20,7 @@
 pub mod behaviours;
 pub mod databases;
 pub mod place;
+pub mod plans;
 pub mod postgres_only;
 pub mod schemas;
 pub mod world;

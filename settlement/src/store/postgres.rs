@@ -29,11 +29,11 @@ const ANSWER: Duration = Duration::from_secs(20);
 const READERS: u32 = 8;
 
 /// What a writing connection is told: to give up after ten seconds, and sooner where its gateway
-/// hangs, so that whoever waits for the row gets it before giving up in turn; to see what has been committed
-/// when a statement begins (everything is read under the row lock), to answer a commit when it is
-/// on the disk, and to look rows up rather than to read whole tables, whatever it believes about
-/// how many there are.
-const WRITER: &str = "SET statement_timeout = '10s'; \
+/// hangs, so that whoever waits for the row gets it before giving up in turn; to see what has been
+/// committed when a statement begins (everything is read under the row lock); to answer a commit
+/// when it is on the disk; and to look rows up rather than to read whole tables, whatever it
+/// believes about how many there are.
+pub(super) const WRITER: &str = "SET statement_timeout = '10s'; \
     SET idle_in_transaction_session_timeout = '8s'; \
     SET default_transaction_isolation = 'read committed'; \
     SET default_transaction_read_only = off; \

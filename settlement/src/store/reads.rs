@@ -65,59 +65,64 @@ const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] }
 const REFERENCE: Columns =
     Columns { ints: &[], texts: &["t.caller", "t.source_reference"], bytes: &[] };
 
-/// `FROM` of members with their balances, after whatever names them.
-const WITH_BALANCES: &str = "CROSS JOIN members m \
-     LEFT JOIN balances b ON b.alliance = m.alliance AND b.member = m.member";
+/// A member with its balance.
+const WITH_BALANCE: &str = "{maybe balances b WHERE b.alliance = m.alliance AND b.member = m.member}";
+/// A transaction with its receipt.
+const WITH_RECEIPT: &str = "{maybe receipts r WHERE r.alliance = t.alliance \
+     AND r.corridor = t.corridor AND r.seq = t.seq}";
 
-/// Everything that a batch needs. `CROSS JOIN` says to SQLite which side leads; the plus sign keeps
-/// it from trying every pair of members.
+/// Everything that a batch needs. The plus sign keeps SQLite from trying every pair of members.
 pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
-    let text = format!(
-        "WITH wanted_links AS (SELECT l.* FROM {{want_link}} CROSS JOIN links l \
-         WHERE l.alliance = $1 AND l.link_id = want_link.id), \
-         found AS (SELECT m.member FROM {{want_lookup}} CROSS JOIN members m \
-         WHERE m.alliance = $1 AND m.lookup = want_lookup.lookup \
-         UNION SELECT want_member.member FROM {{want_member}} \
+    let text = [
+        "WITH wanted_links AS (SELECT l.* FROM {want_link} \
+         {each links l WHERE l.alliance = $1 AND l.link_id = want_link.id}), \
+         found AS (SELECT m.member FROM {want_lookup} \
+         {each members m WHERE m.alliance = $1 AND m.lookup = want_lookup.lookup} \
+         UNION SELECT want_member.member FROM {want_member} \
          UNION SELECT l.a_member FROM wanted_links l WHERE l.a_member IS NOT NULL \
          UNION SELECT l.b_member FROM wanted_links l WHERE l.b_member IS NOT NULL \
-         UNION SELECT m.member FROM wanted_links l CROSS JOIN members m \
-         WHERE m.alliance = $1 AND m.lookup = l.a_lookup \
-         UNION SELECT m.member FROM wanted_links l CROSS JOIN members m \
-         WHERE m.alliance = $1 AND m.lookup = l.b_lookup) \
-         SELECT {nothing} WHERE 1 = 0 \
-         UNION ALL SELECT {key} FROM {{want_key}} CROSS JOIN idempotency_keys k \
-         WHERE k.alliance = $1 AND k.partner = want_key.partner AND k.key = want_key.key \
-         UNION ALL SELECT {quote} FROM {{want_quote}} CROSS JOIN transactions t \
-         WHERE t.alliance = $1 AND t.quote_id = want_quote.id \
-         UNION ALL SELECT {reference} FROM {{want_reference}} CROSS JOIN transactions t \
-         WHERE t.alliance = $1 AND t.caller = want_reference.partner \
-         AND t.source_reference = want_reference.reference AND t.state <> 'failed' \
-         UNION ALL SELECT {member} FROM found f {WITH_BALANCES} \
-         WHERE m.alliance = $1 AND m.member = f.member \
-         UNION ALL SELECT {link} FROM wanted_links l \
-         UNION ALL SELECT {link} FROM found f CROSS JOIN links l \
-         WHERE l.alliance = $1 AND l.state = 'active' AND l.a_member = f.member \
-         AND + l.b_member IN (SELECT member FROM found) \
-         AND l.link_id NOT IN (SELECT want_link.id FROM {{want_link}}) \
-         UNION ALL SELECT {transaction} FROM {{want_transaction}} CROSS JOIN transactions t \
-         LEFT JOIN receipts r \
-         ON r.alliance = t.alliance AND r.corridor = t.corridor AND r.seq = t.seq \
-         WHERE t.alliance = $1 AND t.transaction_id = want_transaction.id \
-         UNION ALL SELECT {account} FROM {{want_account}} CROSS JOIN accounts a \
-         WHERE a.alliance = $1 AND a.account = want_account.account \
-         AND a.asset = want_account.asset \
-         UNION ALL SELECT {head} FROM {{want_corridor}} CROSS JOIN corridors c \
-         WHERE c.alliance = $1 AND c.corridor = want_corridor.corridor",
-        nothing = Columns::first(NOTHING, "0"),
-        key = rows::KEY.wide(A_KEY),
-        quote = QUOTE.wide(A_QUOTE),
-        reference = REFERENCE.wide(A_REFERENCE),
-        member = rows::MEMBER.wide(A_MEMBER),
-        link = rows::LINK.wide(A_LINK),
-        transaction = rows::TRANSACTION.wide(A_TRANSACTION),
-        account = rows::ACCOUNT.wide(AN_ACCOUNT),
-        head = rows::HEAD.wide(A_HEAD),
-    );
+         UNION SELECT m.member FROM wanted_links l \
+         {each members m WHERE m.alliance = $1 AND m.lookup = l.a_lookup} \
+         UNION SELECT m.member FROM wanted_links l \
+         {each members m WHERE m.alliance = $1 AND m.lookup = l.b_lookup})",
+        "SELECT",
+        &Columns::first(NOTHING, "0"),
+        "WHERE 1 = 0 UNION ALL SELECT",
+        &rows::KEY.wide(A_KEY),
+        "FROM {want_key} {each idempotency_keys k WHERE k.alliance = $1 \
+         AND k.partner = want_key.partner AND k.key = want_key.key} UNION ALL SELECT",
+        &QUOTE.wide(A_QUOTE),
+        "FROM {want_quote} {each transactions t WHERE t.alliance = $1 \
+         AND t.quote_id = want_quote.id} UNION ALL SELECT",
+        &REFERENCE.wide(A_REFERENCE),
+        "FROM {want_reference} {each transactions t WHERE t.alliance = $1 \
+         AND t.caller = want_reference.partner \
+         AND t.source_reference = want_reference.reference AND t.state <> 'failed'} \
+         UNION ALL SELECT",
+        &rows::MEMBER.wide(A_MEMBER),
+        "FROM found f {each members m WHERE m.alliance = $1 AND m.member = f.member}",
+        WITH_BALANCE,
+        "UNION ALL SELECT",
+        &rows::LINK.wide(A_LINK),
+        "FROM wanted_links l UNION ALL SELECT",
+        &rows::LINK.wide(A_LINK),
+        "FROM found f {each links l WHERE l.alliance = $1 AND l.state = 'active' \
+         AND l.a_member = f.member AND + l.b_member IN (SELECT member FROM found) \
+         AND l.link_id NOT IN (SELECT want_link.id FROM {want_link})} UNION ALL SELECT",
+        &rows::TRANSACTION.wide(A_TRANSACTION),
+        "FROM {want_transaction} {each transactions t WHERE t.alliance = $1 \
+         AND t.transaction_id = want_transaction.id}",
+        WITH_RECEIPT,
+        "UNION ALL SELECT",
+        &rows::ACCOUNT.wide(AN_ACCOUNT),
+        "FROM {want_account} {each accounts a WHERE a.alliance = $1 \
+         AND a.account = want_account.account AND a.asset = want_account.asset} \
+         UNION ALL SELECT",
+        &rows::HEAD.wide(A_HEAD),
+        "FROM {want_corridor} {each corridors c WHERE c.alliance = $1 \
+         AND c.corridor = want_corridor.corridor}",
+    ]
+    .join(" ");
     const LISTS: &[&List] = &[
         &WANT_KEY,
         &WANT_QUOTE,
@@ -297,32 +302,39 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
 // ---------------------------------------------------------------------------------------------
 
 static TRANSACTION: LazyLock<Sql> = LazyLock::new(|| {
-    let text = format!(
-        "WITH t AS (SELECT * FROM transactions WHERE alliance = $1 AND transaction_id = $2) \
-         SELECT {nothing} WHERE 1 = 0 \
-         UNION ALL SELECT {transaction} FROM t LEFT JOIN receipts r \
-         ON r.alliance = t.alliance AND r.corridor = t.corridor AND r.seq = t.seq \
-         UNION ALL SELECT {member} FROM t {WITH_BALANCES} \
-         WHERE m.alliance = $1 AND m.member IN (t.source_member, t.target_member)",
-        nothing = Columns::first(NOTHING, "0"),
-        transaction = rows::TRANSACTION.wide(A_TRANSACTION),
-        member = rows::MEMBER.wide(A_MEMBER),
-    );
+    let text = [
+        "WITH t AS (SELECT * FROM transactions WHERE alliance = $1 AND transaction_id = $2) SELECT",
+        &Columns::first(NOTHING, "0"),
+        "WHERE 1 = 0 UNION ALL SELECT",
+        &rows::TRANSACTION.wide(A_TRANSACTION),
+        "FROM t",
+        WITH_RECEIPT,
+        "UNION ALL SELECT",
+        &rows::MEMBER.wide(A_MEMBER),
+        "FROM t {each members m WHERE m.alliance = $1 \
+         AND m.member IN (t.source_member, t.target_member)}",
+        WITH_BALANCE,
+    ]
+    .join(" ");
     Sql::of(text.into(), 2, &[], WIDE)
 });
 
 /// Links of a CTE `l`, with their members.
 fn links_of(l: &str) -> String {
-    format!(
-        "WITH {l} SELECT {nothing} WHERE 1 = 0 \
-         UNION ALL SELECT {link} FROM l \
-         UNION ALL SELECT {member} FROM (SELECT a_member AS member FROM l \
-         UNION SELECT b_member FROM l) AS ends {WITH_BALANCES} \
-         WHERE m.alliance = $1 AND m.member = ends.member",
-        nothing = Columns::first(NOTHING, "0"),
-        link = rows::LINK.wide(A_LINK),
-        member = rows::MEMBER.wide(A_MEMBER),
-    )
+    [
+        "WITH",
+        l,
+        "SELECT",
+        &Columns::first(NOTHING, "0"),
+        "WHERE 1 = 0 UNION ALL SELECT",
+        &rows::LINK.wide(A_LINK),
+        "FROM l UNION ALL SELECT",
+        &rows::MEMBER.wide(A_MEMBER),
+        "FROM (SELECT a_member AS member FROM l UNION SELECT b_member FROM l) AS ends \
+         {each members m WHERE m.alliance = $1 AND m.member = ends.member}",
+        WITH_BALANCE,
+    ]
+    .join(" ")
 }
 
 static LINK: LazyLock<Sql> = LazyLock::new(|| {
@@ -341,8 +353,8 @@ static LINKS: LazyLock<Sql> = LazyLock::new(|| {
     };
     let l = format!(
         "page AS ({} UNION {} ORDER BY link_id LIMIT $5), \
-         l AS (SELECT links.* FROM page CROSS JOIN links \
-         WHERE links.alliance = $1 AND links.link_id = page.link_id)",
+         l AS (SELECT k.* FROM page \
+         {{each links k WHERE k.alliance = $1 AND k.link_id = page.link_id}})",
         side("a_partner", "of_a"),
         side("b_partner", "of_b"),
     );
@@ -375,9 +387,8 @@ static HEADS: LazyLock<Sql> = LazyLock::new(|| {
 });
 
 static MEMBER: LazyLock<Sql> = LazyLock::new(|| {
-    let rest = "FROM members m LEFT JOIN balances b ON b.alliance = m.alliance \
-                AND b.member = m.member WHERE m.alliance = $1 AND m.lookup = $2";
-    of(&rows::MEMBER, rest, 2)
+    let rest = format!("FROM members m {WITH_BALANCE} WHERE m.alliance = $1 AND m.lookup = $2");
+    of(&rows::MEMBER, &rest, 2)
 });
 
 static REQUEST: LazyLock<Sql> = LazyLock::new(|| {
@@ -409,7 +420,7 @@ static SUSPENSIONS: Sql = Sql::query(
 
 static MEMBER_BOOKS: Sql = Sql::query(
     "SELECT m.member, m.opening, b.balance, m.program FROM members m \
-     LEFT JOIN balances b ON b.alliance = m.alliance AND b.member = m.member \
+     {maybe balances b WHERE b.alliance = m.alliance AND b.member = m.member} \
      WHERE m.alliance = $1 AND m.member > $2 ORDER BY m.member LIMIT $3",
     3,
     shape(3, 1, 0),
@@ -444,6 +455,30 @@ pub(super) trait Engine: Send + Sync + 'static {
     fn connect(
         &self,
     ) -> impl Future<Output = Result<<Self::Database as sqlx::Database>::Connection>> + Send;
+}
+
+/// Every query, by name, for the test that looks at how it is carried out.
+#[cfg(feature = "conformance")]
+pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
+    vec![
+        ("LOAD", &LOAD),
+        ("REGISTRY", &REGISTRY),
+        ("TRANSACTION", &TRANSACTION),
+        ("LINK", &LINK),
+        ("LINKS", &LINKS),
+        ("KEY", &KEY),
+        ("RECEIPTS", &RECEIPTS),
+        ("HEAD", &HEAD),
+        ("HEADS", &HEADS),
+        ("MEMBER", &MEMBER),
+        ("REQUEST", &REQUEST),
+        ("ACCOUNTS", &ACCOUNTS),
+        ("NODES", &NODES),
+        ("QUOTE_KEYS", &QUOTE_KEYS),
+        ("SUSPENSIONS", &SUSPENSIONS),
+        ("MEMBER_BOOKS", &MEMBER_BOOKS),
+        ("PLACES", &PLACES),
+    ]
 }
 
 async fn fetch<E: Engine>(engine: &E, sql: &Sql, rest: Vec<Value<'_>>) -> Result<Vec<Row>> {

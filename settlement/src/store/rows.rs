@@ -233,6 +233,30 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
+    /// The text with its joins written out.
+    fn joins(self, text: &str) -> String {
+        let mut parts = text.split('{');
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (join, rest) = part.split_once('}').unwrap_or((part, ""));
+            let (kind, looked_up) = join.split_once(' ').unwrap_or_default();
+            let (table, condition) = looked_up.split_once(" WHERE ").unwrap_or_default();
+            let (_, alias) = table.split_once(' ').unwrap_or_default();
+            let (join, end) =
+                if kind == "maybe" { ("LEFT JOIN", " ON true") } else { ("CROSS JOIN", "") };
+            out.push_str(&match self {
+                Self::Sqlite => format!("{join} {table} ON {condition}"),
+                // OFFSET keeps the subquery as it is.
+                Self::Postgres => format!(
+                    "{join} LATERAL (SELECT {alias}.* FROM {table} WHERE {condition} \
+                     OFFSET 0) AS {alias}{end}"
+                ),
+            });
+            out.push_str(rest);
+        }
+        out
+    }
+
     /// How a list stands in a `FROM`; `next` is the number of the first free parameter.
     fn source(self, list: &List, next: &mut usize) -> String {
         let name = list.name;
@@ -273,8 +297,16 @@ impl Dialect {
     }
 }
 
-/// A statement, written once for both engines. `$1`, `$2`, … are single values; `{name}` is where a
-/// list of that name is read from.
+/// A statement, written once for both engines. `$1`, `$2`, … are single values.
+///
+/// | in the text | stands for |
+/// | --- | --- |
+/// | `{name}` | the list of that name |
+/// | `{each table t WHERE …}` | joined to what stands before it: the rows found, row by row |
+/// | `{maybe table t WHERE …}` | the same, or nulls |
+///
+/// `each` and `maybe` are joins that no planner turns round. A planner that has no statistics yet
+/// believes that few rows have the alliance in question, and would read them all.
 #[derive(Debug)]
 pub(super) struct Sql {
     pub(super) template: Cow<'static, str>,
@@ -333,9 +365,10 @@ impl Sql {
 
     /// The text, its lists' parameters counted from `next`.
     pub(super) fn render(&self, dialect: Dialect, next: &mut usize) -> String {
-        self.lists.iter().fold(self.template.to_string(), |text, list| {
+        let text = self.lists.iter().fold(self.template.to_string(), |text, list| {
             text.replace(&format!("{{{}}}", list.name), &dialect.source(list, next))
-        })
+        });
+        dialect.joins(&text)
     }
 }
 

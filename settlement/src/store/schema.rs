@@ -59,7 +59,11 @@ pub async fn migrate(url: &str) -> Result<()> {
         Scheme::Sqlite => {
             let options = sqlite::options(url)?.create_if_missing(true);
             let mut connection = options.connect().await.map_err(failure)?;
-            SQLITE.run_direct(None, &mut connection, false).await.map_err(refused)?;
+            // sqlx's lock does nothing here: two at once would both find nothing applied.
+            let begun = connection.begin_with("BEGIN IMMEDIATE").await;
+            let mut whole = begun.map_err(failure)?;
+            SQLITE.run_direct(None, &mut *whole, false).await.map_err(refused)?;
+            whole.commit().await.map_err(failure)?;
             connection.close().await.map_err(failure)
         }
         Scheme::Postgres => {

@@ -140,11 +140,19 @@ statement!(
      reason, corridor, seq, request_id, request_index FROM {w} WHERE true"
 );
 statement!(
+    /// As with balances: found by id, and written in its place.
     REVERSED, REVERSED_ROWS, true,
     [transaction_id Bytes, state Text, reversed_source Int, reversed_target Int],
-    "UPDATE transactions SET state = w.state, reversed_source = w.reversed_source, \
-     reversed_target = w.reversed_target FROM {w} \
-     WHERE transactions.alliance = $1 AND transactions.transaction_id = w.transaction_id"
+    "INSERT INTO transactions (alliance, transaction_id, kind, state, caller, \
+     source_reference, quote_id, source_member, target_member, created_at, reversed_source, \
+     reversed_target, reverses, reason, corridor, seq, request_id, request_index) \
+     SELECT t.alliance, t.transaction_id, t.kind, w.state, t.caller, t.source_reference, \
+     t.quote_id, t.source_member, t.target_member, t.created_at, w.reversed_source, \
+     w.reversed_target, t.reverses, t.reason, t.corridor, t.seq, t.request_id, \
+     t.request_index FROM {w} {each transactions t WHERE t.alliance = $1 \
+     AND t.transaction_id = w.transaction_id} WHERE true \
+     ON CONFLICT (alliance, transaction_id) DO UPDATE SET state = excluded.state, \
+     reversed_source = excluded.reversed_source, reversed_target = excluded.reversed_target"
 );
 statement!(
     RECEIPTS, RECEIPTS_ROWS, true,
@@ -153,10 +161,12 @@ statement!(
      SELECT $1, corridor, seq, transaction_id, payload, signature, kid FROM {w} WHERE true"
 );
 statement!(
+    /// What is found is written in its place; nobody's balance is not found, and none is made.
     BALANCES, BALANCES_ROWS, true,
     [member Int, balance Int],
-    "UPDATE balances SET balance = w.balance FROM {w} \
-     WHERE balances.alliance = $1 AND balances.member = w.member"
+    "INSERT INTO balances (alliance, member, balance) SELECT $1, w.member, w.balance FROM {w} \
+     {each balances b WHERE b.alliance = $1 AND b.member = w.member} WHERE true \
+     ON CONFLICT (alliance, member) DO UPDATE SET balance = excluded.balance"
 );
 statement!(
     ACCOUNTS, ACCOUNTS_ROWS, true,
@@ -175,9 +185,11 @@ statement!(
     /// The old head must still be the one that was built upon.
     MOVED_HEADS, MOVED_HEADS_ROWS, true,
     [corridor Text, before Int, seq Int, head Bytes, frontier Bytes, completed_at Int],
-    "UPDATE corridors SET seq = w.seq, head = w.head, frontier = w.frontier, \
-     completed_at = w.completed_at FROM {w} WHERE corridors.alliance = $1 \
-     AND corridors.corridor = w.corridor AND corridors.seq = w.before AND w.seq > w.before"
+    "INSERT INTO corridors (alliance, corridor, seq, head, frontier, completed_at) \
+     SELECT $1, w.corridor, w.seq, w.head, w.frontier, w.completed_at FROM {w} \
+     {each corridors c WHERE c.alliance = $1 AND c.corridor = w.corridor AND c.seq = w.before} \
+     WHERE true ON CONFLICT (alliance, corridor) DO UPDATE SET seq = excluded.seq, \
+     head = excluded.head, frontier = excluded.frontier, completed_at = excluded.completed_at"
 );
 statement!(
     NODES, NODES_ROWS, true,
@@ -222,6 +234,27 @@ pub(super) static HOT: [&Statement; 10] = [
     &MOVED_HEADS,
     &NODES,
 ];
+
+/// Every statement, for the test that looks at how it is carried out.
+#[cfg(feature = "conformance")]
+pub(super) fn all() -> Vec<&'static Statement> {
+    let others = [
+        &SEQUENCER,
+        &DEFINITION,
+        &BOARD,
+        &PARTNER_KEYS,
+        &WINDOW,
+        &SUSPEND,
+        &LET_GO,
+        &MEMBERS,
+        &OPENINGS,
+        &LINKS,
+        &CHECKPOINTS,
+        &QUOTE_KEY,
+        &DESTROY_QUOTE_KEYS,
+    ];
+    others.into_iter().chain(HOT).collect()
+}
 
 /// A statement with its rows.
 pub(super) type Step<'a> = (&'static Statement, Rows<'a>);

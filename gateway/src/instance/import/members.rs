@@ -149,10 +149,10 @@ mod tests {
 
     #[test]
     fn good_rows_are_read_with_their_lines() {
-        let sheet = read("\u{feff}program,member,balance\r\naurora,A-1,0\r\ncedar,C:2,1.5\r\n");
+        let sheet = read("\u{feff}program,member,balance\r\naurora,A-1,0\r\n\r\n\"cedar\",C:2,1.5");
         assert_eq!(sheet.bad, []);
         let lines: Vec<_> = sheet.good.iter().map(|row| (row.line, row.value.opening)).collect();
-        assert_eq!(lines, [(2, 0), (3, 150)]);
+        assert_eq!(lines, [(2, 0), (4, 150)]);
     }
 
     #[test]

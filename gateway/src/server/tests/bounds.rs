@@ -100,8 +100,21 @@ async fn an_amount_has_one_spelling() {
     // T26
     let world = world().await;
     for bad in [
-        "1e5", "01", "+1", " 1", "1.", "1.23abc", "-1", "", "1.0", "0x10", "NaN", "1,5", ".5",
-        "0.0000001", "\u{0661}",
+        "1e5",
+        "01",
+        "+1",
+        " 1",
+        "1.",
+        "1.23abc",
+        "-1",
+        "",
+        "1.0",
+        "0x10",
+        "NaN",
+        "1,5",
+        ".5",
+        "0.0000001",
+        "\u{0661}",
     ] {
         let asked = quote("aurora", "A-1001", "borealis", "B-77", "source", bad);
         let answer = world.send(&world.post(aurora(), "/v1/quotes", asked)).await;

@@ -75,7 +75,8 @@ async fn a_store_that_is_gone_is_unavailable_and_says_when_to_come_again() {
     let world = world().await;
     world.link().await;
     let (_, token) = world.token("10").await;
-    let call = world.post(super::world::aurora(), "/v1/transactions", super::world::order(&token, "r"));
+    let call =
+        world.post(super::world::aurora(), "/v1/transactions", super::world::order(&token, "r"));
     world.house.shutdown().await;
     let answer = world.send(&call).await;
     assert_eq!((answer.status, &*answer.code()), (503, "unavailable"));
@@ -103,11 +104,13 @@ fn the_document_knows_every_route_and_what_they_have_in_common() {
     let document: Value = serde_json::from_str(&crate::api::openapi_json()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     assert_eq!(paths.len(), 26);
+    let mut ids = std::collections::HashSet::new();
     for (path, item) in paths {
         for (method, operation) in item.as_object().unwrap() {
             let place = format!("{method} {path}");
             let summary = operation["summary"].as_str().unwrap_or_default();
             assert!(!summary.is_empty(), "{place}");
+            assert!(ids.insert(operation["operationId"].to_string()), "{place}");
             let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
             assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{place}");
             let fields: Vec<&str> = operation["parameters"]
@@ -120,6 +123,8 @@ fn the_document_knows_every_route_and_what_they_have_in_common() {
     }
     // Every reference leads somewhere.
     let schemas = document["components"]["schemas"].as_object().unwrap();
+    let problem = &schemas["Problem"];
+    assert!(problem["properties"]["ours"].is_object() && problem["properties"]["code"].is_object());
     for reference in crate::api::openapi_json().split("\"#/components/schemas/").skip(1) {
         let name = reference.split('"').next().unwrap();
         assert!(schemas.contains_key(name), "{name}");

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use actix_web::rt;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpResponse, HttpServer, rt, web};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::world::{START, gateway_keys, house};
-use crate::server::{ServerSettings, gateway, start};
+use crate::server::{ServerSettings, edge, gateway, start};
 use crate::telemetry::{self, TelemetrySettings};
 
 fn settings() -> ServerSettings {
@@ -33,7 +34,8 @@ async fn ask(address: std::net::SocketAddr, request: &str) -> String {
 
 #[actix_web::test]
 async fn a_server_starts_answers_counts_and_stops() {
-    let _telemetry = std::thread::spawn(|| telemetry::init(TelemetrySettings::default()));
+    let quiet = TelemetrySettings { log_filter: Some("off".to_owned()), ..Default::default() };
+    let _telemetry = telemetry::init(quiet);
     let house = house(&Arc::new(AtomicI64::new(START))).await;
     let server = start(house, settings()).await.unwrap();
     let live = "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
@@ -47,6 +49,14 @@ async fn a_server_starts_answers_counts_and_stops() {
     let answer = ask(server.address, &endless).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("body_too_large"), "{answer}");
+    for (target, status) in [("POST /nothing", 404), ("GET /health/live", 200), ("PUT /", 405)] {
+        let unread = endless.replace("POST /v1/quotes", target);
+        let answer = ask(server.address, &unread).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    let told = "POST /v1/quotes HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                content-length: 1099511627776\r\n\r\n{}";
+    assert!(ask(server.address, told).await.starts_with("HTTP/1.1 413 "));
     // HTTP/2 is not spoken (T48).
     let preface = ask(server.address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert!(preface.is_empty() || preface.starts_with("HTTP/1.1 400 "), "{preface}");
@@ -70,6 +80,56 @@ async fn a_server_starts_answers_counts_and_stops() {
     rt::time::timeout(Duration::from_secs(10), server.stop()).await.unwrap();
     drop(idle);
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[actix_web::test]
+async fn what_was_accepted_is_answered_before_the_end() {
+    let house = house(&Arc::new(AtomicI64::new(START))).await;
+    let server = start(house.clone(), settings()).await.unwrap();
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = "POST /v1/quotes HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                content-length: 2\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Long enough for the worker to have it in hand.
+    rt::time::sleep(Duration::from_millis(200)).await;
+    let stopping = rt::spawn(server.stop());
+    rt::time::sleep(Duration::from_millis(200)).await;
+    assert!(!stopping.is_finished());
+    house.ping().await.unwrap();
+    stream.write_all(b"}").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("signature_incomplete"), "{answer}");
+    stopping.await.unwrap();
+    assert!(house.ping().await.is_err());
+}
+
+#[actix_web::test]
+async fn a_panic_is_a_problem_and_the_next_request_is_served() {
+    async fn panics() -> HttpResponse {
+        panic!("on purpose")
+    }
+    let boom = || {
+        App::new()
+            .route("/boom", web::get().to(panics))
+            .route("/fine", web::get().to(HttpResponse::Ok))
+            .wrap(from_fn(edge::edge))
+    };
+    let server = HttpServer::new(boom).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+    let address = server.addrs()[0];
+    let server = server.run();
+    let handle = server.handle();
+    rt::spawn(server);
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let answer = ask(address, &get("/boom")).await;
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    for part in ["x-request-id: req_", "application/problem+json", "\"internal_error\""] {
+        assert!(answer.contains(part), "{answer}");
+    }
+    assert!(!answer.contains("on purpose"), "{answer}");
+    assert!(ask(address, &get("/fine")).await.starts_with("HTTP/1.1 200 "));
+    handle.stop(false).await;
 }
 
 #[actix_web::test]

@@ -56,7 +56,12 @@ async fn a_proposal_that_makes_no_sense_is_told_where() {
     };
     for (body, status, code, pointer) in [
         (bend("/consent/scope", json!([])), 400, "malformed", "/consent/scope"),
-        (bend("/consent/scope", json!(["exchange", "exchange"])), 400, "malformed", "/consent/scope/1"),
+        (
+            bend("/consent/scope", json!(["exchange", "exchange"])),
+            400,
+            "malformed",
+            "/consent/scope/1",
+        ),
         (bend("/consent/scope", json!(["everything"])), 400, "malformed", "/consent/scope/0"),
         (bend("/consent/until", json!("tomorrow")), 400, "malformed", "/consent/until"),
         (bend("/b/program", json!("aurora")), 400, "malformed", "/b/program"),

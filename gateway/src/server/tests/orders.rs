@@ -25,10 +25,7 @@ async fn programs_and_rates_are_those_of_the_definition() {
     assert_eq!(rates["board"], 1);
     assert_eq!(rates["values"][0], json!({"program": "aurora", "value": "0.05"}));
     // Only the caller's own agreements.
-    assert_eq!(
-        rates["fees"],
-        json!([{"a": "aurora-air", "b": "borealis-coffee", "fee": "0.01"}])
-    );
+    assert_eq!(rates["fees"], json!([{"a": "aurora-air", "b": "borealis-coffee", "fee": "0.01"}]));
     let jws = alliance_contracts::jws::parse(rates["jws"].as_str().unwrap()).unwrap();
     let gateway = super::world::gateway_key();
     jws.verify(alliance_contracts::jws::JwsType::Board, gateway.public_key()).unwrap();
@@ -82,7 +79,10 @@ async fn each_party_sees_its_own_member_and_the_caller_what_it_supplied() {
     assert_eq!((&made["state"], &made["kind"]), (&json!("completed"), &json!("exchange")));
     assert_eq!(made["source_reference"], "order-1");
     assert_eq!(made["reversed"], json!({"source": "0", "target": "0"}));
-    assert_eq!((&made["source"]["member"], &made["target"]["member"]), (&json!("A-1001"), &json!("B-77")));
+    assert_eq!(
+        (&made["source"]["member"], &made["target"]["member"]),
+        (&json!("A-1001"), &json!("B-77"))
+    );
     let receipt = &made["receipt"]["receipt"];
     assert_eq!((&receipt["seq"], &receipt["transaction"]), (&json!(1), &made["id"]));
     let path = format!("/v1/transactions/{}", made["id"].as_str().unwrap());
@@ -183,9 +183,11 @@ fn batch(world: &World, orders: &[(&str, &str, &str, &str)]) -> Call {
         .map(|(_, quote, _, reference)| order_bytes(quote, &reference.parse().unwrap()))
         .collect();
     let root = orders_root(bytes.iter().map(Vec::as_slice));
-    world
-        .post(aurora(), "/v1/transactions/batch", json!({"orders": body}))
-        .with("alliance-orders", orders_digest(&root), true)
+    world.post(aurora(), "/v1/transactions/batch", json!({"orders": body})).with(
+        "alliance-orders",
+        orders_digest(&root),
+        true,
+    )
 }
 
 #[actix_web::test]
@@ -313,9 +315,14 @@ async fn a_reversal_names_the_original_sides() {
     world.send(&world.post(aurora(), &path, rest)).await.ok(201);
     let none = json!({"reason": "r", "source_reference": "refund-4"});
     expect(&world.send(&world.post(aurora(), &path, none)).await, 409, "exceeds_reversible");
-    assert_eq!(world.send(&world.get(aurora(), &path_of(&original))).await.ok(200)["state"], "reversed");
+    assert_eq!(
+        world.send(&world.get(aurora(), &path_of(&original))).await.ok(200)["state"],
+        "reversed"
+    );
     expect(
-        &world.send(&world.post(cedar(), &path, json!({"reason": "r", "source_reference": "x"}))).await,
+        &world
+            .send(&world.post(cedar(), &path, json!({"reason": "r", "source_reference": "x"})))
+            .await,
         404,
         "not_found",
     );
@@ -334,6 +341,9 @@ async fn within_one_partner_nothing_is_owed() {
     let body = order(quoted["token"].as_str().unwrap(), "r-1");
     let made = world.send(&world.post(aurora(), "/v1/transactions", body)).await.ok(201);
     assert_eq!(made["settlement"], Value::Null);
-    assert_eq!((&made["source"]["member"], &made["target"]["member"]), (&json!("G-1"), &json!("A-1001")));
+    assert_eq!(
+        (&made["source"]["member"], &made["target"]["member"]),
+        (&json!("G-1"), &json!("A-1001"))
+    );
     assert_eq!(made["receipt"]["receipt"]["corridor"], "aurora-air~aurora-air");
 }

@@ -10,7 +10,7 @@ use alliance_contracts::transaction::{order_bytes, orders_root};
 use alliance_contracts::{merkle, note, receipt};
 use serde_json::{Value, json};
 
-use super::world::{aurora, borealis, cedar, gateway_key, order, world};
+use super::world::{aurora, borealis, cedar, gateway_key, order, quote, world};
 
 const CORRIDOR: &str = "aurora-air~borealis-coffee";
 const ORIGIN: &str = "alliance/demo/aurora-air~borealis-coffee";
@@ -91,6 +91,46 @@ async fn a_stream_of_lines_ends_with_its_head() {
 }
 
 #[actix_web::test]
+async fn a_long_stream_is_whole_over_its_pages() {
+    let world = world().await;
+    world.link().await;
+    let asked = quote("aurora", "A-1001", "borealis", "B-77", "source", "10");
+    let body = json!({"quotes": vec![asked; 600]});
+    let quotes = world.send(&world.post(aurora(), "/v1/quotes/batch", body)).await.ok(200);
+    let (mut orders, mut leaves) = (Vec::new(), Vec::new());
+    for (at, result) in quotes["results"].as_array().unwrap().iter().enumerate() {
+        let reference = format!("r-{at}");
+        let id = result["quote"]["id"].as_str().unwrap();
+        leaves.push(order_bytes(id, &reference.parse().unwrap()));
+        let token = &result["quote"]["token"];
+        orders.push(json!({"key": reference, "quote": token, "source_reference": reference}));
+    }
+    let root = orders_root(leaves.iter().map(Vec::as_slice));
+    let call = world.post(aurora(), "/v1/transactions/batch", json!({"orders": orders})).with(
+        "alliance-orders",
+        orders_digest(&root),
+        true,
+    );
+    let results = world.send(&call).await.ok(200);
+    let done = results["results"].as_array().unwrap().iter().filter(|r| r["status"] == 201);
+    assert_eq!(done.count(), 600);
+    let uri = format!("/v1/corridors/{CORRIDOR}/receipts");
+    let call = world.get(borealis(), &uri).with("accept", "application/x-ndjson", false);
+    let stream = world.send(&call).await;
+    let text = std::str::from_utf8(&stream.body).unwrap();
+    let mut prev = Hash::ZERO;
+    for (line, seq) in text.lines().take(600).zip(1..) {
+        let bytes = payload(&serde_json::from_str(line).unwrap());
+        let read = receipt::parse(&bytes).unwrap();
+        assert_eq!((read.seq, read.prev), (seq, prev));
+        prev = Hash::of(&bytes);
+    }
+    let end = format!("{{\"end\":{{\"head\":\"{prev}\",\"seq\":600}}}}");
+    assert_eq!(text.lines().nth(600), Some(&*end));
+    assert_eq!(text.lines().count(), 601);
+}
+
+#[actix_web::test]
 async fn proofs_and_checkpoints_verify() {
     let world = world().await;
     world.link().await;
@@ -139,9 +179,16 @@ async fn proofs_and_checkpoints_verify() {
     let proof = world.send(&world.get(aurora(), &uri)).await.ok(200);
     merkle::verify_consistency(1, &leaf, 7, &checkpoint.root, &hashes(&proof)).unwrap();
     for uri in [
-        "inclusion?seq=0&size=7", "inclusion?seq=8&size=7", "inclusion?seq=1&size=8",
-        "inclusion?seq=1", "inclusion", "consistency?from=0&to=7", "consistency?from=1&to=8",
-        "consistency?from=7&to=1", "consistency?from=1&to=7&x=1", "inclusion?seq=-1&size=7",
+        "inclusion?seq=0&size=7",
+        "inclusion?seq=8&size=7",
+        "inclusion?seq=1&size=8",
+        "inclusion?seq=1",
+        "inclusion",
+        "consistency?from=0&to=7",
+        "consistency?from=1&to=8",
+        "consistency?from=7&to=1",
+        "consistency?from=1&to=7&x=1",
+        "inclusion?seq=-1&size=7",
     ] {
         let answer = world.send(&world.get(aurora(), &format!("{base}/proofs/{uri}"))).await;
         assert_eq!((answer.status, &*answer.code()), (400, "malformed"), "{uri}");
@@ -193,12 +240,15 @@ async fn evidence_proves_who_ordered_exactly_this() {
         let (quote, token) = world.token("10").await;
         let reference = format!("b-{at}");
         leaves.push(order_bytes(&quote, &reference.parse().unwrap()));
-        orders.push(json!({"key": format!("k-{at}"), "quote": token, "source_reference": reference}));
+        orders
+            .push(json!({"key": format!("k-{at}"), "quote": token, "source_reference": reference}));
     }
     let root = orders_root(leaves.iter().map(Vec::as_slice));
-    let call = world
-        .post(aurora(), "/v1/transactions/batch", json!({"orders": orders}))
-        .with("alliance-orders", orders_digest(&root), true);
+    let call = world.post(aurora(), "/v1/transactions/batch", json!({"orders": orders})).with(
+        "alliance-orders",
+        orders_digest(&root),
+        true,
+    );
     let results = world.send(&call).await.ok(200);
     for (at, leaf) in leaves.iter().enumerate() {
         let evidence = evidence_of(&results["results"][at]["transaction"]).await;
@@ -236,13 +286,17 @@ async fn what_a_partner_has_seen_is_held_against_the_chain() {
         assert_eq!((answer.status, &*answer.code()), (400, "malformed"), "{bad}");
     }
     let other = Hash::of(b"other");
-    let strangers = world.send(&seen(&format!("borealis-coffee~cedar-hotels=1:{head}"), true)).await;
+    let strangers =
+        world.send(&seen(&format!("borealis-coffee~cedar-hotels=1:{head}"), true)).await;
     assert_eq!((strangers.status, &*strangers.code()), (404, "not_found"));
     let fork = world.send(&seen(&format!("{CORRIDOR}=1:{other}"), true).signed_answer()).await;
     assert_eq!((fork.status, &*fork.code()), (409, "chain_fork"));
     let told = fork.json();
     assert_eq!((&told["corridor"], &told["seq"]), (&json!(CORRIDOR), &json!(1)));
-    assert_eq!((&told["seen"], &told["ours"]), (&json!(other.to_string()), &json!(head.to_string())));
+    assert_eq!(
+        (&told["seen"], &told["ours"]),
+        (&json!(other.to_string()), &json!(head.to_string()))
+    );
     let beyond = world.send(&seen(&format!("{CORRIDOR}=2:{other}"), true)).await;
     assert_eq!((beyond.status, &*beyond.code()), (409, "chain_fork"));
     assert_eq!(beyond.json()["ours"], Value::Null);
@@ -260,7 +314,8 @@ async fn a_partner_sees_its_own_members() {
     let world = world().await;
     world.link().await;
     let made = world.order("1000", "r-1").await;
-    let balance = world.send(&world.get(aurora(), "/v1/members/aurora/A-1001/balance")).await.ok(200);
+    let balance =
+        world.send(&world.get(aurora(), "/v1/members/aurora/A-1001/balance")).await.ok(200);
     assert_eq!(
         balance,
         json!({"as_of": "2026-11-23T04:05:06.789Z", "balance": "99000", "frozen": false,

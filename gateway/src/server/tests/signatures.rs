@@ -36,7 +36,11 @@ async fn an_unsigned_request_is_told_what_is_missing() {
     }
     let json = fields(&[("host", AUTHORITY), ("content-type", "application/json")]);
     for path in [
-        "/v1/quotes", "/v1/quotes/batch", "/v1/transactions", "/v1/transactions/batch", "/v1/links",
+        "/v1/quotes",
+        "/v1/quotes/batch",
+        "/v1/transactions",
+        "/v1/transactions/batch",
+        "/v1/links",
         "/v1/links/lnk_01h455vb4pex5vsknk084sn02q/confirm",
         "/v1/links/lnk_01h455vb4pex5vsknk084sn02q/revoke",
         "/v1/transactions/txn_01h455vb4pex5vsknk084sn02q/reversals",
@@ -111,8 +115,7 @@ fn sign_fields(
         headers: fields,
     };
     let created = alliance_contracts::time::Timestamp::from_millis(now);
-    let params =
-        RequestSignatureParams { created, expires: None, nonce: None, tag: Tag::Request };
+    let params = RequestSignatureParams { created, expires: None, nonce: None, tag: Tag::Request };
     sign_request(&view, required_components(call.method), &params, &call.key).unwrap()
 }
 
@@ -156,9 +159,18 @@ async fn a_path_in_another_spelling_is_refused() {
     // T05
     let world = world().await;
     for path in [
-        "//v1/programs", "/v1//programs", "/v1/programs/", "/v1/./programs", "/v1/x/../programs",
-        "/v1/%70rograms", "/v1/%2e%2e/v1/programs", "/v1%2fprograms", "/v1/programs;x=1",
-        "/v1/%2E/programs", "/v1/programs%00", "/v1/members/aurora/../balance",
+        "//v1/programs",
+        "/v1//programs",
+        "/v1/programs/",
+        "/v1/./programs",
+        "/v1/x/../programs",
+        "/v1/%70rograms",
+        "/v1/%2e%2e/v1/programs",
+        "/v1%2fprograms",
+        "/v1/programs;x=1",
+        "/v1/%2E/programs",
+        "/v1/programs%00",
+        "/v1/members/aurora/../balance",
     ] {
         let call = world.get(aurora(), path);
         refused(&world, &call, 400, "malformed").await;
@@ -174,15 +186,20 @@ async fn a_changed_path_query_or_body_breaks_the_signature() {
     let call = world.get(aurora(), "/v1/links?state=active&limit=5");
     let (fields, signed) = call.sign(world.now());
     for uri in [
-        "/v1/links?limit=5&state=active", "/v1/links?state=active&limit=6", "/v1/links",
-        "/v1/links?state=active&limit=5&", "/v1/links?state=active&limit=%35", "/v1/corridors",
+        "/v1/links?limit=5&state=active",
+        "/v1/links?state=active&limit=6",
+        "/v1/links",
+        "/v1/links?state=active&limit=5&",
+        "/v1/links?state=active&limit=%35",
+        "/v1/corridors",
     ] {
         let mut other = call.clone();
         uri.clone_into(&mut other.uri);
         let answer = world.send_signed(&other, &fields, &signed).await;
         assert_eq!((answer.status, &*answer.code()), (401, "signature_invalid"), "{uri}");
     }
-    let call = world.post(aurora(), "/v1/quotes", quote("aurora", "A", "borealis", "B", "source", "1"));
+    let call =
+        world.post(aurora(), "/v1/quotes", quote("aurora", "A", "borealis", "B", "source", "1"));
     let (fields, signed) = call.sign(world.now());
     let mut other = call.clone();
     other.body = Some(call.body.clone().unwrap().to_ascii_uppercase());
@@ -195,10 +212,19 @@ async fn a_query_is_plain_and_says_a_thing_once() {
     // T06
     let world = world().await;
     for uri in [
-        "/v1/links?limit=5&limit=5", "/v1/links?limit=5&limit=6", "/v1/links?limit=%35",
-        "/v1/links?limit=+5", "/v1/links?limit", "/v1/links?unknown=1", "/v1/links?limit=0",
-        "/v1/links?limit=1001", "/v1/links?limit=05", "/v1/links?state=Active", "/v1/links?after=x",
-        "/v1/programs?x=1", "/v1/rates?",
+        "/v1/links?limit=5&limit=5",
+        "/v1/links?limit=5&limit=6",
+        "/v1/links?limit=%35",
+        "/v1/links?limit=+5",
+        "/v1/links?limit",
+        "/v1/links?unknown=1",
+        "/v1/links?limit=0",
+        "/v1/links?limit=1001",
+        "/v1/links?limit=05",
+        "/v1/links?state=Active",
+        "/v1/links?after=x",
+        "/v1/programs?x=1",
+        "/v1/rates?",
     ] {
         let answer = world.send(&world.get(aurora(), uri)).await;
         if uri.ends_with('?') {
@@ -327,7 +353,10 @@ async fn what_is_anothers_is_not_found() {
     // Its own program, and nobody of that name.
     let call = world.get(cedar(), "/v1/members/cedar/nobody/balance");
     refused(&world, &call, 404, "member_unknown").await;
-    assert_eq!(world.send(&world.get(cedar(), "/v1/links")).await.ok(200)["items"], serde_json::json!([]));
+    assert_eq!(
+        world.send(&world.get(cedar(), "/v1/links")).await.ok(200)["items"],
+        serde_json::json!([])
+    );
     let corridors = world.send(&world.get(cedar(), "/v1/corridors")).await.ok(200);
     assert_eq!(corridors["corridors"], serde_json::json!([]));
     let theirs = world.send(&world.get(borealis(), "/v1/corridors")).await.ok(200);
@@ -350,8 +379,11 @@ async fn answers_are_signed_where_that_is_asked_for() {
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     // Errors, too: not found, malformed, no route, no method, out of time, unknown key.
     for (uri, status) in [
-        ("/v1/transactions/nonsense", 404), ("/v1/links?x=1", 400), ("/v1/nothing", 404),
-        ("/v1/quotes", 405), ("/v1//x", 400),
+        ("/v1/transactions/nonsense", 404),
+        ("/v1/links?x=1", 400),
+        ("/v1/nothing", 404),
+        ("/v1/quotes", 405),
+        ("/v1//x", 400),
     ] {
         let answer = world.send(&world.get(aurora(), uri).signed_answer()).await;
         assert_eq!(answer.status, status, "{uri}");

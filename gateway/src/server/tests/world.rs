@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
-use actix_web::web::{Bytes, Data};
 use actix_web::test::{self, TestRequest};
+use actix_web::web::{Bytes, Data};
 use alliance_contracts::content_digest::content_digest;
+use alliance_contracts::encoding::{Hash, base64url_encode};
 use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, RequestBinding, RequestSignatureParams, RequestView, ResponseView,
     SignatureHeaders, Tag, required_components, sign_request, verify_response,
@@ -16,7 +17,6 @@ use alliance_contracts::http_signature::{
 use alliance_contracts::keys::{Jwk, KeyList, KeyStatement, SigningKey};
 use alliance_contracts::names::{MemberRef, ProgramId};
 use alliance_contracts::time::Timestamp;
-use alliance_contracts::encoding::{Hash, base64url_encode};
 use alliance_settlement::alliance::{
     AgreementDefinition, Definition, KeyDefinition, PartnerDefinition, ProgramDefinition, Scope,
 };
@@ -168,8 +168,7 @@ pub async fn house(clock: &Arc<AtomicI64>) -> ClearingHouse {
             gateway_key(),
             trusted,
         );
-        settings.clock =
-            Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed)));
+        settings.clock = Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed)));
         ClearingHouse::start(settings).unwrap()
     })
     .join()
