@@ -138,13 +138,14 @@ fn a_cap_is_never_passed_by_two_gateways_on_postgres() {
     let alliance = Alliance::new("cap", Engine::Postgres);
     let file = alliance.dir().join("alliance.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let mut definition: toml::Table = text.parse().unwrap();
-    for partner in definition["partners"].as_array_mut().unwrap() {
-        if partner["partner"].as_str() == Some(AURORA) {
-            partner.as_table_mut().unwrap().insert("net_debit_cap".into(), "10".into());
-        }
-    }
-    std::fs::write(&file, toml::to_string(&definition).unwrap()).unwrap();
+    let (before, after) = text.split_once("partner = \"aurora-air\"").unwrap();
+    let (own, others) = after.split_once("[[").unwrap();
+    let own: Vec<&str> = own.lines().filter(|line| !line.contains("net_debit_cap")).collect();
+    let changed = format!(
+        "{before}partner = \"aurora-air\"\nnet_debit_cap = \"10\"{}\n[[{others}",
+        own.join("\n")
+    );
+    std::fs::write(&file, changed).unwrap();
     let gateways = [alliance.serve(), alliance.serve()];
     let clients: Vec<Client> = gateways.iter().map(|g| alliance.client(AURORA, g)).collect();
     let to_borealis = alliance.pairs("aurora", "borealis");
@@ -285,12 +286,11 @@ fn keys_references_and_quotes_are_used_once() {
 fn an_expired_quote_is_refused_and_its_key_keeps_the_refusal() {
     let alliance = Alliance::new("expiry", Engine::Sqlite);
     let file = alliance.dir().join("alliance.toml");
-    let mut definition: toml::Table = std::fs::read_to_string(&file).unwrap().parse().unwrap();
-    for agreement in definition["agreements"].as_array_mut().unwrap() {
-        let agreement = agreement.as_table_mut().unwrap();
-        agreement.insert("quote_lifetime_seconds".into(), toml::Value::Integer(1));
-    }
-    std::fs::write(&file, toml::to_string(&definition).unwrap()).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let brief = "[[agreements]]\nquote_lifetime_seconds = 1";
+    let kept: Vec<&str> =
+        text.lines().filter(|line| !line.starts_with("quote_lifetime_seconds")).collect();
+    std::fs::write(&file, kept.join("\n").replace("[[agreements]]", brief)).unwrap();
     let gateway = alliance.serve();
     let client = alliance.client(AURORA, &gateway);
     let pair = alliance.pairs("aurora", "borealis").remove(0);

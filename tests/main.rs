@@ -14,5 +14,6 @@ mod exactly_once;
 mod faults;
 mod harness;
 mod policy;
+mod real_input;
 mod store;
 mod threats;

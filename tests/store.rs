@@ -69,3 +69,15 @@ async fn postgres_looks_everything_up_by_its_whole_key() {
     plans::every_look_up_is_by_its_whole_key(&place).await;
     place.clean_up().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_stores_tell_the_same_story() {
+    use alliance_settlement::store::conformance::{Place, story};
+    for seed in 1..=3 {
+        let places = [Place::memory().await, Place::sqlite().await, Place::postgres().await];
+        story::is_the_same(&places, seed).await;
+        for place in places {
+            place.clean_up().await;
+        }
+    }
+}

@@ -480,8 +480,8 @@ impl KeyList {
     /// partners' keys come and go.
     ///
     /// # Errors
-    /// As [`KeyList::verify`], and where the signer is no gateway key, is revoked, or an entry names
-    /// no partner.
+    /// As [`KeyList::verify`], and where the signer is no gateway key, is revoked, or an entry
+    /// names no partner.
     pub fn verify_partners(&self, gateway: &TrustedKeys) -> Result<TrustedKeys, KeyListError> {
         let jws = jws::parse(&self.statement)?;
         let signer = gateway.find(&jws.kid).ok_or(KeyListError::UnknownSigner)?;

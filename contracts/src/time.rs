@@ -47,6 +47,13 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
+    /// The second that this time is in: where signatures, which tell their time in seconds, count
+    /// from.
+    #[must_use]
+    pub const fn floor_to_second(self) -> Self {
+        Self(self.as_seconds() * 1_000)
+    }
+
     /// The time so many seconds later (earlier, where negative).
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {

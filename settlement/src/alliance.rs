@@ -253,7 +253,8 @@ impl Definition {
         }
     }
 
-    /// The same definition with every key's `nbf` filled in: as it was known before, else `now`.
+    /// The same definition with every key's `nbf` filled in: as it was known before, else the second
+    /// that `now` is in, because signatures tell their time in seconds.
     #[must_use]
     pub fn with_key_times(mut self, before: Option<&Self>, now: Timestamp) -> Self {
         let known: HashMap<&str, Timestamp> = before
@@ -262,8 +263,10 @@ impl Definition {
             .flat_map(|partner| &partner.keys)
             .filter_map(|key| Some((key.x.as_str(), key.nbf?)))
             .collect();
+        let second = now.floor_to_second();
         for key in self.partners.iter_mut().flat_map(|partner| &mut partner.keys) {
-            key.nbf = key.nbf.or_else(|| Some(known.get(key.x.as_str()).copied().unwrap_or(now)));
+            let begun = known.get(key.x.as_str()).copied().unwrap_or(second);
+            key.nbf = key.nbf.or(Some(begun));
         }
         self
     }

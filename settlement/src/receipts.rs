@@ -122,15 +122,14 @@ pub fn chain(set: &mut WorkingSet, now: Timestamp, kid: &Kid) -> Vec<StoredRecei
             kid,
         });
     }
-    for record in &mut set.writes.transactions {
+    let placed = |record: &mut TransactionRecord| {
         if let Some((seq, completed_at)) = places.get(&record.id) {
             record.seq = Some(*seq);
             record.completed_at = Some(*completed_at);
         }
-        if let Some(kept) = set.transactions.get_mut(&record.id) {
-            *kept = record.clone();
-        }
-    }
+    };
+    set.writes.transactions.iter_mut().for_each(placed);
+    set.transactions.values_mut().for_each(placed);
     receipts
 }
 

@@ -13,7 +13,7 @@
 //! that nothing is known, and the next batch starts afresh.
 
 pub mod queue;
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -41,7 +41,9 @@ use alliance_contracts::time::Timestamp;
 use crate::alliance::RegistryParts;
 use crate::command::{MemberNo, RequestEvidence};
 use crate::ledger::working_set::{Loaded, SealedMember};
-use crate::ledger::{AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes};
+use crate::ledger::{
+    AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes,
+};
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
 

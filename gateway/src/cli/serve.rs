@@ -117,7 +117,12 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
     let applied = runtime.block_on(instance.apply(&house)).map_err(Failure::config);
     let settings = settings(&instance);
     let served = applied.and_then(|_| {
-        let ready = |server: &RunningServer| printer.show(&ready(&instance, server));
+        let ready = |server: &RunningServer| {
+            let ready = ready(&instance, server);
+            // Told when the server's loop turns, and so waits for signals: whoever reads it may
+            // send one at once.
+            actix_web::rt::spawn(async move { printer.show(&ready) });
+        };
         server::run_until_signal(house.clone(), settings, ready).map_err(|error| {
             let listen = instance.gateway.listen;
             Failure::config(format!("{listen} cannot be served on: {error}; choose another with \

@@ -61,7 +61,8 @@ pub fn keys(folder: &Path, alliance: &AllianceId, now: Timestamp) -> Result<Crea
     keyfile::generate_master(&folder.join(MASTER_KEY_FILE))?;
     let statement = KeyStatement {
         alliance: alliance.to_string(),
-        keys: vec![Jwk::new(gateway.public_key(), Some(now))],
+        // From the second on that checkpoints of this very moment tell: they count in seconds.
+        keys: vec![Jwk::new(gateway.public_key(), Some(now.floor_to_second()))],
         number: 1,
         previous: Hash::ZERO,
     };

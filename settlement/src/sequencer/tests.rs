@@ -1,11 +1,12 @@
 //! The sequencer against a store that fails on purpose: before the commit, after it, or with an
 //! answer that is lost. Each row of the table at the head of the module.
+#![cfg(feature = "conformance")]
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::*;
-use crate::command::Outcome;
+use crate::command::{Command, Outcome};
 use crate::ledger::Writes;
 use crate::ledger::working_set::Loaded;
 use crate::store::conformance::world::World;
@@ -262,10 +263,8 @@ async fn a_full_queue_says_so_and_a_batch_is_shared_out_among_partners() {
     waiting.push(queue.push(other.clone()).unwrap());
     waiting.push(queue.push(other.clone()).unwrap());
     assert_eq!(queue.push(other).err(), Some(Unavailable::QueueFull));
-    let partners: Vec<String> = queue
-        .take()
-        .await
-        .unwrap()
+    let taken = queue.take().await.unwrap();
+    let partners: Vec<String> = taken
         .iter()
         .map(|job| job.command.keyed().unwrap().partner.to_string())
         .collect();

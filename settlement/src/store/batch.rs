@@ -60,7 +60,8 @@ pub(super) trait Session: Send + Sized + 'static {
         lists: &[Rows<'_>],
     ) -> impl Future<Output = Result<u64>> + Send;
 
-    /// Runs [`HOT`], in one round trip where the engine can; says on how many rows each took effect.
+    /// Runs [`HOT`], in one round trip where the engine can; says on how many rows each took
+    /// effect.
     fn execute_hot(
         &mut self,
         alliance: &AllianceId,

@@ -9,6 +9,7 @@
 //! | `databases` | what every database must do besides |
 //! | `postgres_only` | what only a server can be asked |
 //! | `schemas` | that both schemas are the same |
+//! | `story` | the same commands on several stores, compared |
 //! | `plans` | how statements are carried out |
 //!
 //! A test says which behaviours it runs by [`store_behaviours`](crate::store_behaviours),
@@ -23,6 +24,7 @@ pub mod place;
 pub mod plans;
 pub mod postgres_only;
 pub mod schemas;
+pub mod story;
 pub mod world;
 
 pub use place::Place;

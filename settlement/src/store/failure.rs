@@ -30,9 +30,7 @@ pub(super) fn commit_failure(error: sqlx::Error) -> StoreError {
         sqlx::Error::Database(error) => {
             match error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::code) {
                 // A constraint checked at the end, or rolled back by the server for certain.
-                Some(code) => {
-                    code.starts_with("23") || (code.starts_with("40") && code != "40003")
-                }
+                Some(code) => code.starts_with("23") || (code.starts_with("40") && code != "40003"),
                 // Busy, locked, full, a constraint: SQLite has not committed.
                 None => matches!(primary(error.code().as_deref()), 5 | 6 | 13 | 19),
             }
@@ -55,7 +53,7 @@ pub(super) fn connection_lost(error: &sqlx::Error) -> bool {
 }
 
 fn postgres_failure(code: &str, text: String) -> StoreError {
-    match (&code[..code.len().min(2)], code) {
+    match (code.get(..2).unwrap_or_default(), code) {
         // A constraint; a number out of range.
         ("23" | "22", _) => StoreError::Contradiction(text),
         // No such table, column, schema.
@@ -80,4 +78,44 @@ fn sqlite_failure(code: u32, text: String) -> StoreError {
 /// SQLite's primary result code: the low byte of the extended one.
 fn primary(code: Option<&str>) -> u32 {
     code.and_then(|code| code.parse::<u32>().ok()).unwrap_or(1) & 0xff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_say_whose_fault_it_is() {
+        let postgres = |code| postgres_failure(code, String::new());
+        for code in ["23505", "23514", "23503", "23502", "22003"] {
+            assert!(matches!(postgres(code), StoreError::Contradiction(_)), "{code}");
+        }
+        for code in ["57014", "57P01", "25P03", "53300", "40001", "40P01", "42501", "", "é"] {
+            assert!(matches!(postgres(code), StoreError::Unavailable(_)), "{code}");
+        }
+        assert!(matches!(postgres("42P01"), StoreError::NotMigrated(_)));
+        assert!(matches!(postgres("XX001"), StoreError::Corrupt(_)));
+        // 2067: a unique constraint; 261: busy, recovering; 266: a read failed.
+        let sqlite = |code: &str, text: &str| sqlite_failure(primary(Some(code)), text.to_owned());
+        assert!(matches!(sqlite("2067", ""), StoreError::Contradiction(_)));
+        assert!(matches!(sqlite("275", ""), StoreError::Contradiction(_)));
+        for code in ["5", "261", "13", "10", "266"] {
+            assert!(matches!(sqlite(code, ""), StoreError::Unavailable(_)), "{code}");
+        }
+        assert!(matches!(sqlite("11", ""), StoreError::Corrupt(_)));
+        assert!(matches!(sqlite("1", "no such table: x"), StoreError::NotMigrated(_)));
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_commit_is_unknown() {
+        let lost = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert!(matches!(commit_failure(lost()), StoreError::UnknownCommit(_)));
+        assert!(matches!(failure(lost()), StoreError::Unavailable(_)));
+        assert!(connection_lost(&lost()));
+        let late = sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        assert!(!connection_lost(&late));
+        assert!(matches!(commit_failure(late), StoreError::UnknownCommit(_)));
+        let crashed = sqlx::Error::WorkerCrashed;
+        assert!(matches!(commit_failure(crashed), StoreError::UnknownCommit(_)));
+    }
 }

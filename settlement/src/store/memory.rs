@@ -10,9 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{LinkId, QuoteId, RequestId, TransactionId, WindowId};
 use alliance_contracts::link::LinkState;
-use alliance_contracts::names::{
-    AllianceId, Corridor, IdempotencyKey, PartnerId, SourceReference,
-};
+use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, SourceReference};
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
@@ -89,7 +87,12 @@ fn contradiction<T>(what: impl std::fmt::Display) -> Result<T> {
 }
 
 /// Adds to a set; what is there already is a contradiction.
-fn once<T: Eq + std::hash::Hash>(seen: &mut HashSet<T>, value: T, there: bool, what: &str) -> Result<()> {
+fn once<T: Eq + std::hash::Hash>(
+    seen: &mut HashSet<T>,
+    value: T,
+    there: bool,
+    what: &str,
+) -> Result<()> {
     if there || !seen.insert(value) {
         return contradiction(format_args!("{what} is there already"));
     }
@@ -385,9 +388,10 @@ impl Maps {
             let balance = *self.accounts.get(&(account.clone(), asset.clone()))?;
             Some(AccountBalance { account: account.clone(), asset: asset.clone(), balance })
         });
-        let heads = wanted.corridors.iter().filter_map(|corridor| {
-            Some((corridor.clone(), self.heads.get(corridor)?.clone()))
-        });
+        let heads = wanted
+            .corridors
+            .iter()
+            .filter_map(|corridor| Some((corridor.clone(), self.heads.get(corridor)?.clone())));
         Loaded {
             next_member: self.next_member,
             keys: wanted.keys.iter().filter_map(|key| self.keys.get(key)).cloned().collect(),

@@ -45,13 +45,18 @@ pub(super) const WRITER: &str = "SET statement_timeout = '10s'; \
 const READER: &str = "SET statement_timeout = '30s'; SET default_transaction_read_only = on; \
     SET jit = off";
 
-/// A store on PostgreSQL.
-#[derive(Debug)]
+/// A store on PostgreSQL. Its `Debug` shows nothing: there is a password among its options.
 pub struct PostgresStore {
     alliance: AllianceId,
     options: PgConnectOptions,
     readers: PgPool,
     writer: Slot<PgConnection>,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PostgresStore(…)")
+    }
 }
 
 impl PostgresStore {
@@ -196,10 +201,7 @@ impl Session for PgConnection {
         Ok(done)
     }
 
-    async fn begin(
-        &mut self,
-        alliance: &AllianceId,
-    ) -> std::result::Result<Option<Row>, Broken> {
+    async fn begin(&mut self, alliance: &AllianceId) -> std::result::Result<Option<Row>, Broken> {
         // One round trip. An alliance's name is a slug: nothing in it needs quoting.
         let take = TAKE.template.replace("$1", &format!("'{alliance}'"));
         let text = AssertSqlSafe(format!("BEGIN; {take}"));

@@ -18,7 +18,9 @@ use sqlx::pool::Pool;
 use super::batch::{self, Session, Slot};
 use super::failure::failure;
 use super::rows::Kind::{Bytes, Int, Text};
-use super::rows::{self, Columns, Dialect, List, Row, Rows, Sql, StoredRegistry, Value, WIDE, corrupt, shape};
+use super::rows::{
+    self, Columns, Dialect, List, Row, Rows, Sql, StoredRegistry, Value, WIDE, corrupt, shape,
+};
 use super::schema;
 use super::{
     Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
@@ -26,9 +28,7 @@ use super::{
 };
 use crate::command::{MemberNo, RequestEvidence};
 use crate::ledger::working_set::{Loaded, SealedMember};
-use crate::ledger::{
-    AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted,
-};
+use crate::ledger::{AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted};
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
 
@@ -38,8 +38,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 // Loading a batch
 // ---------------------------------------------------------------------------------------------
 
-static WANT_KEY: List =
-    List { name: "want_key", columns: &[("partner", Text), ("key", Text)] };
+static WANT_KEY: List = List { name: "want_key", columns: &[("partner", Text), ("key", Text)] };
 static WANT_QUOTE: List = List { name: "want_quote", columns: &[("id", Bytes)] };
 static WANT_REFERENCE: List =
     List { name: "want_reference", columns: &[("partner", Text), ("reference", Text)] };
@@ -66,7 +65,8 @@ const REFERENCE: Columns =
     Columns { ints: &[], texts: &["t.caller", "t.source_reference"], bytes: &[] };
 
 /// A member with its balance.
-const WITH_BALANCE: &str = "{maybe balances b WHERE b.alliance = m.alliance AND b.member = m.member}";
+const WITH_BALANCE: &str =
+    "{maybe balances b WHERE b.alliance = m.alliance AND b.member = m.member}";
 /// A transaction with its receipt.
 const WITH_RECEIPT: &str = "{maybe receipts r WHERE r.alliance = t.alliance \
      AND r.corridor = t.corridor AND r.seq = t.seq}";

@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{Id, Kind as IdKind};
+use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
@@ -28,7 +29,6 @@ use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::receipt::{self, Receipt, ReceiptSide};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
-use alliance_contracts::json;
 use sqlx::{ColumnIndex, Decode, Type};
 
 use super::StoreError;
@@ -713,7 +713,8 @@ pub(super) const TRANSACTION: Columns = Columns {
 /// transaction of this version is completed; one without a receipt has no terms.
 pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, StoredReceipt)> {
     let created_at = row.time("a transaction's time")?;
-    let reversed = Reversed { source: row.int("reversed_source")?, target: row.int("reversed_target")? };
+    let reversed =
+        Reversed { source: row.int("reversed_source")?, target: row.int("reversed_target")? };
     let request_index = u32::try_from(row.int("request_index")?).map_err(corrupt)?;
     let (source_member, target_member) = (row.member_no(), row.member_no());
     let seq = row.count("a transaction's seq")?;
@@ -859,8 +860,10 @@ pub(super) struct StoredRegistry {
 
 /// The parts out of what is kept. The board stands in its JWS, and nowhere else.
 pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
-    let definition: crate::alliance::Definition = json::read(stored.document.as_bytes())
-        .map_err(|error| corrupt(format_args!("the definition: {} {}", error.pointer, error.detail)))?;
+    let definition: crate::alliance::Definition =
+        json::read(stored.document.as_bytes()).map_err(|error| {
+            corrupt(format_args!("the definition: {} {}", error.pointer, error.detail))
+        })?;
     let board_jws = stored.board_jws.ok_or_else(|| corrupt("there is no board"))?;
     let partner_keys_jws =
         stored.partner_keys_jws.ok_or_else(|| corrupt("there is no partner key list"))?;
@@ -886,4 +889,66 @@ pub(super) fn board(text: &str) -> Result<Board> {
     }
     json::read(&parsed.payload)
         .map_err(|error| corrupt(format_args!("the board: {} {}", error.pointer, error.detail)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static PAIRS: List = List { name: "w", columns: &[("name", Kind::Text), ("id", Kind::Bytes)] };
+    static LISTS: [&List; 1] = [&SINGLES];
+    static SINGLES: List = List { name: "one", columns: &[("n", Kind::Int)] };
+
+    #[test]
+    fn a_table_is_an_array_of_arrays_and_a_column_an_array() {
+        let mut pairs = Rows::new(&PAIRS);
+        assert_eq!(pairs.to_json(), "[]");
+        pairs.push(["a \"b\" \\ é\n".into(), vec![0, 255].into()]);
+        pairs.push([Value::Text(None), Value::Bytes(None)]);
+        assert_eq!(pairs.to_json(), r#"[["a \"b\" \\ é\n","00ff"],[null,null]]"#);
+        assert_eq!((pairs.len(), pairs.is_empty()), (2, false));
+        let mut singles = Rows::new(&SINGLES);
+        for number in [i64::MIN, 0, i64::MAX] {
+            singles.push([number.into()]);
+        }
+        assert_eq!(singles.to_json(), "[-9223372036854775808,0,9223372036854775807]");
+        let parts: Vec<String> = singles.chunks(2).map(|part| part.to_json()).collect();
+        assert_eq!(parts, ["[-9223372036854775808,0]", "[9223372036854775807]"]);
+    }
+
+    #[test]
+    fn one_text_is_both_databases() {
+        let sql = Sql::of(
+            "SELECT {one} {each t a WHERE a.x = one.n} {maybe u b WHERE b.y = a.y}".into(),
+            2,
+            &LISTS,
+            shape(0, 0, 0),
+        );
+        assert_eq!(
+            &*sql.text(Dialect::Sqlite),
+            "SELECT (SELECT value AS n FROM json_each($3)) AS one \
+             CROSS JOIN t a ON a.x = one.n LEFT JOIN u b ON b.y = a.y"
+        );
+        assert_eq!(
+            &*sql.text(Dialect::Postgres),
+            "SELECT UNNEST($3::bigint[]) AS one(n) \
+             CROSS JOIN LATERAL (SELECT a.* FROM t a WHERE a.x = one.n OFFSET 0) AS a \
+             LEFT JOIN LATERAL (SELECT b.* FROM u b WHERE b.y = a.y OFFSET 0) AS b ON true"
+        );
+    }
+
+    #[test]
+    fn rows_that_lack_something_are_corrupt() {
+        let empty = || Row::new(vec![None], vec![None], vec![None]);
+        assert!(matches!(key(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(member(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(link(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(transaction(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(stored_receipt(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(account(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(head(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(request(&mut empty()), Err(StoreError::Corrupt(_))));
+        let negative = &mut Row::new(vec![Some(-1)], vec![], vec![]);
+        assert!(matches!(negative.count("a count"), Err(StoreError::Corrupt(_))));
+    }
 }

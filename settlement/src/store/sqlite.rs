@@ -139,10 +139,7 @@ impl Session for SqliteConnection {
         Ok(done)
     }
 
-    async fn begin(
-        &mut self,
-        alliance: &AllianceId,
-    ) -> std::result::Result<Option<Row>, Broken> {
+    async fn begin(&mut self, alliance: &AllianceId) -> std::result::Result<Option<Row>, Broken> {
         let begun = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *self).await;
         begun.map_err(|error| Broken {
             connection_lost: connection_lost(&error),

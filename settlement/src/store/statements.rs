@@ -334,10 +334,7 @@ fn sequencer(writes: &Writes) -> Step<'_> {
     (&SEQUENCER, rows)
 }
 
-fn definition<'a>(
-    writes: &'a Writes,
-    row: &'a DefinitionRow,
-) -> Result<Vec<Step<'a>>, StoreError> {
+fn definition<'a>(writes: &'a Writes, row: &'a DefinitionRow) -> Result<Vec<Step<'a>>, StoreError> {
     let document = serde_json::to_string(&row.definition)
         .map_err(|error| contradiction(&format!("the definition is no JSON: {error}")))?;
     let mut definitions = Rows::new(&DEFINITION_ROWS);

@@ -17,9 +17,7 @@ use tokio::time::timeout;
 
 use super::place::Place;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
-use crate::command::{
-    Command, Define, MemberNo, Outcome, RequestEvidence, SignedCheckpoint,
-};
+use crate::command::{Command, Define, MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
 use crate::ledger::working_set::MemberRow;
 use crate::ledger::{LinkRecord, Wanted, Writes};
 use crate::receipts::{StoredReceipt, TreeNode};
@@ -133,7 +131,7 @@ pub async fn a_commit_is_seen_by_reads_and_by_the_next_batch(place: &Place) {
     let mut loaded = batch.load(&wanted).await.unwrap();
     let again = batch.load(&wanted).await.unwrap();
     assert_eq!(loaded.keys.len(), again.keys.len());
-    loaded.keys.sort_by(|one, other| one.request.cmp(&other.request));
+    loaded.keys.sort_by_key(|key| key.request);
     assert_eq!(loaded.keys, writes.keys);
     loaded.transactions.sort_by_key(|record| record.id);
     assert_eq!(loaded.transactions, writes.transactions);
@@ -150,7 +148,10 @@ pub async fn a_commit_is_seen_by_reads_and_by_the_next_batch(place: &Place) {
     assert_eq!(loaded.members.len(), 8);
     for balance in &loaded.accounts {
         let place = (balance.account.clone(), balance.asset.clone());
-        assert_eq!(writes.accounts.get(&place).copied().unwrap_or(balance.balance), balance.balance);
+        assert_eq!(
+            writes.accounts.get(&place).copied().unwrap_or(balance.balance),
+            balance.balance
+        );
     }
 }
 
@@ -443,9 +444,7 @@ pub async fn a_balance_of_nobody_is_refused(place: &Place) {
 
 pub async fn totals_pass_64_bits(place: &Place) {
     let mut world = World::new(place.open().await).await;
-    let place_of = |partner: &str| {
-        (Account::Position(name(partner)), Asset::Currency(name("CNY")))
-    };
+    let place_of = |partner: &str| (Account::Position(name(partner)), Asset::Currency(name("CNY")));
     let totals = [
         (place_of("aurora-air"), i128::MAX),
         (place_of("borealis-coffee"), i128::MIN),
@@ -621,7 +620,9 @@ pub async fn links_come_in_pages_by_partner_and_state(place: &Place) {
         world.decide(vec![Command::ProposeLink(keyed, proposal)]).await;
     }
     let partner: PartnerId = name("aurora-air");
-    for state in [None, Some(LinkState::Active), Some(LinkState::Proposed), Some(LinkState::Revoked)] {
+    for state in
+        [None, Some(LinkState::Active), Some(LinkState::Proposed), Some(LinkState::Revoked)]
+    {
         let (mut after, mut ids) = (None, Vec::new());
         loop {
             let page = world.store.links(&partner, state, after, 4).await.unwrap();

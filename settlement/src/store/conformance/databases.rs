@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(9);
 
 /// From at once to longer than any of it takes.
 fn moments() -> impl Iterator<Item = Duration> {
-    (0..40_u64).map(|at| Duration::from_micros(at * at * 8))
+    (0..40_u64).map(|at| Duration::from_micros(at * at * 8)).chain([LONG])
 }
 
 pub async fn a_begin_that_is_cancelled_leaves_no_open_transaction(place: &Place) {
@@ -174,7 +174,9 @@ pub async fn a_database_of_a_later_version_says_so(place: &Place) {
     not_migrated(migrate(place.url()).await);
     place.execute("DELETE FROM _sqlx_migrations WHERE version = 9999").await;
     store.ping().await.unwrap();
-    place.execute(&format!("UPDATE _sqlx_migrations SET checksum = {byte} WHERE version = 1")).await;
+    place
+        .execute(&format!("UPDATE _sqlx_migrations SET checksum = {byte} WHERE version = 1"))
+        .await;
     not_migrated(store.ping().await);
     not_migrated(migrate(place.url()).await);
 }
@@ -280,9 +282,8 @@ pub async fn finance_teams_read_views(place: &Place) {
         ("170141183460469231731687303715884105727", "170141183460469231731687303715884.105727"),
     ];
     for (kept, shown) in totals {
-        let update = format!(
-            "UPDATE accounts SET balance = '{kept}' WHERE account = 'position:aurora-air'"
-        );
+        let update =
+            format!("UPDATE accounts SET balance = '{kept}' WHERE account = 'position:aurora-air'");
         place.execute(&update).await;
         let rows = place
             .texts(

@@ -7,7 +7,8 @@ use super::place::Place;
 use crate::store::rows::{Dialect, Sql};
 use crate::store::{postgres, reads, sqlite, statements};
 
-/// What is meant to go through rows of its alliance: lists that are short, and the one row there is.
+/// What is meant to go through rows of its alliance: lists that are short, and the one row there
+/// is.
 const PAGES: [&str; 10] = [
     "REGISTRY",
     "HEADS",
@@ -39,7 +40,8 @@ fn parameters(sql: &Sql, dialect: Dialect) -> usize {
 
 /// Every look-up is by its whole key.
 pub async fn every_look_up_is_by_its_whole_key(place: &Place) {
-    let faults = if place.is_postgres() { on_postgres(place).await } else { on_sqlite(place).await };
+    let faults =
+        if place.is_postgres() { on_postgres(place).await } else { on_sqlite(place).await };
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -73,7 +75,10 @@ async fn on_sqlite(place: &Place) -> Vec<String> {
 async fn on_postgres(place: &Place) -> Vec<String> {
     let mut connection = postgres::options(place.url()).unwrap().connect().await.unwrap();
     sqlx::raw_sql(postgres::WRITER).execute(&mut connection).await.unwrap();
-    sqlx::raw_sql("SET plan_cache_mode = force_generic_plan").execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("SET plan_cache_mode = force_generic_plan")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     let mut faults = Vec::new();
     for (name, sql) in statements() {
         let nulls = vec!["NULL"; parameters(sql, Dialect::Postgres)].join(", ");

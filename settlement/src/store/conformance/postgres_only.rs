@@ -176,7 +176,8 @@ pub async fn a_statement_that_failed_is_never_a_commit(place: &Place) {
     // sqlx: an error is caught, and `commit` says Ok of what was rolled back.
     let mut connection = PgConnection::connect(place.url()).await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
-    let insert = "INSERT INTO suspensions (suspended_at, alliance, partner) VALUES (1, 'demo', 'x')";
+    let insert =
+        "INSERT INTO suspensions (suspended_at, alliance, partner) VALUES (1, 'demo', 'x')";
     sqlx::raw_sql(insert).execute(&mut *transaction).await.unwrap();
     sqlx::raw_sql(insert).execute(&mut *transaction).await.unwrap_err();
     let committed = transaction.commit().await;

@@ -15,8 +15,8 @@ use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{Definition, Registry, RegistryParts};
 use crate::command::{
-    Command, Define, Exchange, Keyed, LinkEnd, NewLink, NewMember, OrderSide, Outcome,
-    ProposeLink, Quoted, QuotedTerms, RequestEvidence, Reverse,
+    Command, Define, Exchange, Keyed, LinkEnd, NewLink, NewMember, OrderSide, Outcome, ProposeLink,
+    Quoted, QuotedTerms, RequestEvidence, Reverse,
 };
 use crate::ledger::{self, Wanted, WorkingSet, Writes};
 use crate::store::{Batch, Store, StoreError};
@@ -105,7 +105,8 @@ impl World {
     pub fn definition(&self) -> Definition {
         let key = base64url_encode(self.key.public_key().as_bytes());
         let partner = |(at, (partner, _)): (usize, &(&str, &str))| {
-            let keys = if at == 0 { serde_json::json!([{ "x": key }]) } else { "[]".parse().unwrap() };
+            let keys =
+                if at == 0 { serde_json::json!([{ "x": key }]) } else { "[]".parse().unwrap() };
             serde_json::json!({ "partner": partner, "name": "Ærøskøbing Ærlines", "keys": keys })
         };
         let program = |(at, (partner, program)): (usize, &(&str, &str))| {
@@ -115,7 +116,8 @@ impl World {
             })
         };
         let agreement = |(a, b): (usize, usize)| {
-            serde_json::json!({ "a": BRANDS[a].0, "b": BRANDS[b].0, "fee": "0.02" })
+            let (a, b) = (BRANDS[a].0, BRANDS[b].0);
+            serde_json::json!({ "a": a, "b": b, "fee": "0.02" })
         };
         let agreements = [(0, 1), (1, 2), (0, 2)].map(agreement);
         let document = serde_json::json!({
@@ -221,7 +223,13 @@ impl World {
     }
 
     /// An order of a brand's member for points of another brand.
-    pub async fn exchange(&mut self, source: usize, target: usize, person: usize, amount: i64) -> Command {
+    pub async fn exchange(
+        &mut self,
+        source: usize,
+        target: usize,
+        person: usize,
+        amount: i64,
+    ) -> Command {
         let registry = self.registry().await;
         let keyed = self.keyed(BRANDS[source].0);
         let order = self.order(&registry, source, target, person, amount);
@@ -241,7 +249,8 @@ impl World {
             program: name(BRANDS[brand].1),
         };
         let scale = |brand: usize| u32::try_from(brand).unwrap();
-        let value = alliance_contracts::decimal::Decimal::from_minor(amount, scale(source)).unwrap();
+        let value =
+            alliance_contracts::decimal::Decimal::from_minor(amount, scale(source)).unwrap();
         let request = QuoteRequest {
             amount: SideAmount { side: Side::Source, value },
             kind: TransactionKind::Exchange,
@@ -278,8 +287,7 @@ impl World {
         let keyed = self.keyed(record.target.partner.as_str());
         let members = [record.source.member.unwrap(), record.target.member.unwrap()];
         let transaction = self.id();
-        let amount =
-            target.map(|value| SideAmount { side: Side::Target, value: name(value) });
+        let amount = target.map(|value| SideAmount { side: Side::Target, value: name(value) });
         Command::Reverse(
             keyed,
             Reverse {
@@ -382,12 +390,15 @@ impl World {
         for (partner, _) in BRANDS {
             links.push(store.links(&name(partner), None, None, 10_000).await.unwrap());
         }
+        let accounts = store.accounts().await.unwrap();
+        let accounts: std::collections::BTreeSet<String> =
+            accounts.iter().map(|account| format!("{account:?}")).collect();
         format!(
             "{:?}",
             (
                 store.registry().await.unwrap().map(|(version, _)| version),
                 (heads, receipts, nodes, links),
-                store.accounts().await.unwrap(),
+                accounts,
                 store.member_books(first, 100_000).await.unwrap(),
                 store.transaction_places(None, 100_000).await.unwrap(),
                 store.quote_keys().await.unwrap(),
