@@ -146,7 +146,7 @@ fn a_weak_key_is_refused_at_registration() {
             "weak-brand",
             "--name",
             "Weak",
-            "--key",
+            "--jwk-x",
             &x,
             "--dir",
             dir,

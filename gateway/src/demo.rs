@@ -27,6 +27,7 @@ use alliance_partner_sdk::Client;
 use alliance_partner_sdk::verify::file::Totals;
 use alliance_settlement::clearing_house::ClearingHouse;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::cli::failure::{Exit, Failure, whole};
@@ -84,7 +85,8 @@ pub fn run(options: Options, printer: Printer) -> Result<Exit, Failure> {
         return Err(failure);
     }
     let service = serve(&instance, &house, &runtime)?;
-    let outcome = runtime.block_on(until_signal(async {
+    let mut signals = runtime.block_on(async { Signals::listen() }).map_err(Failure::wrong)?;
+    let outcome = runtime.block_on(signals.unless(async {
         let play = Play { folder: &mut folder, instance: &instance, house: &house, cast: &cast };
         let summary = play.run(service.address, options.orders, printer).await?;
         printer.show(&summary);
@@ -95,7 +97,7 @@ pub fn run(options: Options, printer: Printer) -> Result<Exit, Failure> {
             if !options.once {
                 let url = paint(LIVE, &authority::url_of(service.address));
                 printer.note(&format!("\nThe gateway stays open at {url} — Ctrl-C ends it."));
-                runtime.block_on(until_signal(std::future::pending::<()>()));
+                runtime.block_on(signals.come());
             }
             Ok(exit)
         }
@@ -134,19 +136,32 @@ fn serve(
     })
 }
 
-/// What comes of it; nothing where a signal came first.
-async fn until_signal<T>(work: impl Future<Output = T>) -> Option<T> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            // Without handlers a signal ends the process at once, which the books survive.
-            _ => return Some(work.await),
-        };
-    tokio::select! {
-        done = work => Some(done),
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
+/// Ctrl-C and SIGTERM, listened to from here on: one that comes while nobody waits is not lost.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Inside a runtime.
+    fn listen() -> std::io::Result<Self> {
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
+    }
+
+    /// What comes of the work; nothing where a signal comes first.
+    async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.come() => None,
+        }
+    }
+
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

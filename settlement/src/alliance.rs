@@ -253,8 +253,8 @@ impl Definition {
         }
     }
 
-    /// The same definition with every key's `nbf` filled in: as it was known before, else the second
-    /// that `now` is in, because signatures tell their time in seconds.
+    /// The same definition with every key's `nbf` filled in: as it was known before, else the
+    /// second that `now` is in, because signatures tell their time in seconds.
     #[must_use]
     pub fn with_key_times(mut self, before: Option<&Self>, now: Timestamp) -> Self {
         let known: HashMap<&str, Timestamp> = before

@@ -34,10 +34,21 @@ pub async fn openapi() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(openapi_json())
 }
 
+/// What stands between backticks, as code.
+fn with_code(escaped: &str) -> String {
+    let mut parts = escaped.split('`');
+    let mut html = parts.next().unwrap_or_default().to_owned();
+    for (at, part) in parts.enumerate() {
+        html.push_str(if at % 2 == 0 { "<code>" } else { "</code>" });
+        html.push_str(part);
+    }
+    html
+}
+
 static INDEX: LazyLock<String> = LazyLock::new(|| {
     let mut rows = String::new();
     for (method, path, summary) in operations() {
-        let (path, summary) = (escape(&path), escape(&summary));
+        let (path, summary) = (escape(&path), with_code(&escape(&summary)));
         rows.push_str(&format!(
             "<tr><td><code>{method}</code></td><td><code>{path}</code></td>\n\
              <td>{summary}</td></tr>\n"

@@ -75,7 +75,13 @@ impl Refusal {
 
     /// `signature_incomplete`, naming what is missing.
     pub fn incomplete(missing: &str) -> Self {
-        let detail = format!("the signature does not cover {missing}");
+        // What is no component is something the signature itself must have.
+        let detail = match missing {
+            "signature" | "signature-input" => format!("the request has no {missing} field"),
+            "created" | "keyid" => format!("the signature has no parameter {missing}"),
+            tag if tag.starts_with("tag=") => format!("no signature has {tag}"),
+            component => format!("the signature does not cover {component}"),
+        };
         Self::new(ProblemCode::SignatureIncomplete, detail)
     }
 

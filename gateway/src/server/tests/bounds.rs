@@ -82,7 +82,7 @@ async fn malformed_bodies_are_told_where() {
         (String::new(), ""),
         ("[]".to_owned(), ""),
         ("null".to_owned(), ""),
-        ("[".repeat(100_000), "/0/0"),
+        ("[".repeat(100_000), ""),
         (format!("{{\"kind\":{}", "[".repeat(100_000)), "/kind"),
     ] {
         let answer = bytes(&world, "/v1/quotes", body.clone().into_bytes()).await;
