@@ -30,8 +30,21 @@ fn northern(folder: &Folder) -> String {
         [("aurora-air", "aurora", "0.05", "0"), ("cedar-hotels", "cedar", "0.0723", "2")]
     {
         alliance_ok(&[
-            "partner", "add", partner, "--name", partner, "--program", program, "--value", value,
-            "--scale", scale, "--fee", "0.01", "--dir", &dir,
+            "partner",
+            "add",
+            partner,
+            "--name",
+            partner,
+            "--program",
+            program,
+            "--value",
+            value,
+            "--scale",
+            scale,
+            "--fee",
+            "0.01",
+            "--dir",
+            &dir,
         ]);
     }
     dir
@@ -81,7 +94,8 @@ fn check_lists_every_fault_and_ends_with_78() {
     let path = |name: &str| Path::new(&dir).join(name);
     let text = fs::read_to_string(path("alliance.toml")).unwrap();
     let text = text.replace("value = \"0.05\"", "value = \"0\"");
-    fs::write(path("alliance.toml"), text.replace("[gateway]", "[gateway]\nlisten = \"x\"")).unwrap();
+    fs::write(path("alliance.toml"), text.replace("[gateway]", "[gateway]\nlisten = \"x\""))
+        .unwrap();
     fs::write(path("keys/gateway.pem"), "nonsense").unwrap();
     fs::remove_file(path("keys/master.key")).unwrap();
     #[cfg(unix)]
@@ -115,6 +129,20 @@ fn a_key_that_is_not_listed_is_refused() {
     let output = alliance(&["serve", "--dir", &dir, "--listen", "127.0.0.1:0"]);
     assert_eq!(output.status.code(), Some(78));
     assert!(stderr(&output).contains("not in jwks.json"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_balances_are_counted_in_does_not_change() {
+    let folder = Folder::new("cli-changes");
+    let dir = northern(&folder);
+    let file = format!("{dir}/alliance.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("scale = 2", "scale = 1")).unwrap();
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["check"]] {
+        let output = alliance(&[command, &["--dir", &dir]].concat());
+        assert_eq!(output.status.code(), Some(78));
+        assert!(stderr(&output).contains("scale of cedar was 2"), "{}", stderr(&output));
+    }
 }
 
 #[test]
@@ -173,9 +201,8 @@ fn bad_rows_are_all_listed_and_nothing_is_imported() {
         .iter()
         .map(|row| (row["line"].as_u64().unwrap(), row["column"].as_str().unwrap()))
         .collect();
-    let wanted = [
-        (3, "member"), (4, "program"), (5, "member"), (6, "balance"), (7, "row"), (8, "member"),
-    ];
+    let wanted =
+        [(3, "member"), (4, "program"), (5, "member"), (6, "balance"), (7, "row"), (8, "member")];
     assert_eq!(places, wanted, "{report:#}");
     assert_eq!(report["imported"], 0);
     // A-2 was good, and is not there: it can be imported now.
@@ -220,8 +247,14 @@ fn the_demo_says_everything_as_one_object() {
     assert_eq!(number("accepted") + number("replays") + number("refused"), 200);
     assert!(number("replays") >= 8 && number("reversals") >= 8);
     for code in [
-        "amount_too_small", "duplicate_reference", "exceeds_net_debit_cap", "exceeds_reversible",
-        "idempotency_mismatch", "insufficient_points", "members_not_linked", "quote_unknown",
+        "amount_too_small",
+        "duplicate_reference",
+        "exceeds_net_debit_cap",
+        "exceeds_reversible",
+        "idempotency_mismatch",
+        "insufficient_points",
+        "members_not_linked",
+        "quote_unknown",
         "quote_used",
     ] {
         assert!(orders["refused_by_code"][code].as_u64().unwrap_or(0) >= 1, "{code}: {orders:#}");
@@ -252,13 +285,22 @@ fn the_demo_says_everything_as_one_object() {
 fn the_demo_is_told_in_text_that_fits_and_leaves_other_folders_alone() {
     let folder = Folder::new("cli-demo-text");
     let dir = folder.path().join("demo").to_str().unwrap().to_owned();
-    let text =
-        alliance_ok(&["demo", "--dir", &dir, "--listen", "127.0.0.1:0", "--orders", "100", "--once"]);
+    let text = alliance_ok(&[
+        "demo",
+        "--dir",
+        &dir,
+        "--listen",
+        "127.0.0.1:0",
+        "--orders",
+        "100",
+        "--once",
+    ]);
     assert!(!text.contains('\u{1b}'), "colour in a pipe");
     for line in text.lines().filter(|line| !line.contains(&dir)) {
         assert!(line.chars().count() <= 100, "{line}");
     }
-    for words in ["a second", "100 orders", "sums to zero", "alliance serve", "All of it verifies"] {
+    for words in ["a second", "100 orders", "sums to zero", "alliance serve", "All of it verifies"]
+    {
         assert!(text.contains(words) || text.contains(&words.replace("alliance ", "")), "{words}");
     }
     let other = folder.path().join("other");
@@ -289,7 +331,15 @@ fn exports_verify_and_corrupted_ones_name_the_first_bad_receipt() {
     let (out, note, jwks) = (at("out.ndjson"), at("checkpoint"), format!("{dir}/jwks.json"));
     let corridor = "aurora-air~borealis-coffee";
     alliance_ok(&[
-        "receipts", "export", "--corridor", corridor, "--out", &out, "--checkpoint", &note, "--dir",
+        "receipts",
+        "export",
+        "--corridor",
+        corridor,
+        "--out",
+        &out,
+        "--checkpoint",
+        &note,
+        "--dir",
         &dir,
     ]);
     // The operator's export is, byte for byte, what the partner downloaded.
@@ -302,8 +352,7 @@ fn exports_verify_and_corrupted_ones_name_the_first_bad_receipt() {
     let good = verify(&out, &["--checkpoint", &note, "--root", &root]);
     assert_eq!(good.status.code(), Some(0), "{}", stdout(&good));
     assert_eq!(json(&good)["corridor"], corridor);
-    let lines: Vec<String> =
-        fs::read_to_string(&out).unwrap().lines().map(str::to_owned).collect();
+    let lines: Vec<String> = fs::read_to_string(&out).unwrap().lines().map(str::to_owned).collect();
     let bad = at("bad.ndjson");
     let write = |lines: &[String]| fs::write(&bad, lines.join("\n") + "\n").unwrap();
     let mut changed = lines.clone();

@@ -39,7 +39,7 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default())
     .placeholder(Style::new().dimmed());
 
-/// The clearing house of a loyalty alliance: brands exchange points, every receipt verifies offline.
+/// The clearing house of a loyalty alliance: brands exchange points, receipts verify offline.
 #[derive(Debug, Parser)]
 #[command(
     name = "alliance",
@@ -55,7 +55,7 @@ const STYLES: Styles = Styles::styled()
 )]
 pub struct Cli {
     /// Show the result as one JSON object.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub json: bool,
     /// What to do.
     #[command(subcommand)]
@@ -66,14 +66,33 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show three brands exchanging points, and verify every receipt
+    ///
+    /// Makes a folder with a whole alliance in it, opens its gateway on this machine, sends orders
+    /// through the SDK over HTTP as the three brands would, downloads every receipt as each brand,
+    /// and verifies them offline. Stays open until Ctrl-C unless --once is given. On a folder of an
+    /// earlier demo it goes on with the same alliance.
     Demo(demo::DemoArgs),
     /// Make an empty alliance to fill in, with new keys
+    ///
+    /// The folder must be empty, or not there. alliance.toml comes with an explanation of every
+    /// field; `alliance partner add` fills in brand after brand.
     Init(init::InitArgs),
     /// Say everything that is wrong with the configuration and what it needs
+    ///
+    /// Looks at alliance.toml, the keys and who may read them, the key list, the database and its
+    /// schema, and whether the addresses are free. Changes nothing. Ends with 78 where anything is
+    /// wrong.
     Check(check::CheckArgs),
     /// Open the gateway
+    ///
+    /// Brings the database's schema up to date, applies alliance.toml, and serves until SIGTERM or
+    /// Ctrl-C; then answers what it has accepted, and ends. Several may serve one PostgreSQL at
+    /// once.
     Serve(serve::ServeArgs),
     /// Bring the database's schema up to date
+    ///
+    /// Makes an SQLite file that is missing. `serve` does this by itself at its start; again does
+    /// no harm, and two at once wait for each other.
     Migrate(migrate::MigrateArgs),
     /// Add, list and suspend partners
     #[command(subcommand)]
@@ -91,10 +110,20 @@ pub enum Command {
     #[command(subcommand)]
     Receipts(receipts::ReceiptsCommand),
     /// Verify exported receipts, offline
+    ///
+    /// Every signature, every link of the chain, every amount against its terms; with --checkpoint
+    /// also that the end was not cut off. Needs the receipts and the key list and nothing else: no
+    /// network, no database. Ends with 1 where anything is wrong, naming the first bad receipt.
     Verify(verify::VerifyArgs),
     /// Recompute all balances, positions and chains from the receipts
+    ///
+    /// Reads every receipt in the books, verifies it, and works out anew what every member and
+    /// every account must have. Changes nothing. Stop the gateways before: what they write
+    /// meanwhile may show as a difference. Ends with 1 where anything differs.
     Audit(audit::AuditArgs),
     /// Print the API's description (OpenAPI, JSON)
+    ///
+    /// The same document as the running gateway's /openapi.json.
     Openapi(openapi::OpenapiArgs),
     /// Print a script that completes commands in your shell
     Completions(completions::CompletionsArgs),
@@ -207,6 +236,7 @@ mod tests {
         for (path, command) in found {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.starts_with("Example"), "{path} has no example");
+            assert!(command.get_about().is_some(), "{path} says not what it does");
             let examples: Vec<&str> =
                 help.lines().map(str::trim).filter(|line| line.starts_with("alliance ")).collect();
             assert!(examples.iter().any(|e| e.starts_with(&path)), "{path}: {examples:?}");

@@ -102,7 +102,9 @@ pub fn run(options: Options, printer: Printer) -> Result<Exit, Failure> {
             Ok(exit)
         }
         Some(Err(failure)) => Err(failure),
-        None => Err(Failure::wrong("ended before the orders were done; the folder can be gone on with")),
+        None => {
+            Err(Failure::wrong("ended before the orders were done; the folder can be gone on with"))
+        }
     };
     service.stop()?;
     outcome
@@ -173,7 +175,7 @@ async fn fill(
     cast: &Cast,
     printer: Printer,
 ) -> Result<(), Failure> {
-    instance.apply(house).await.map_err(Failure::config)?;
+    instance.apply(house).await.map_err(|faults| Failure::of_faults(&faults))?;
     let dir = folder.path.display().to_string();
     if !folder.new {
         printer.note(&format!("Going on with the alliance in {dir}."));
@@ -225,7 +227,8 @@ impl Play<'_> {
         bar.done();
         let started = Instant::now();
         let totals = Arc::new(Mutex::new(Totals::default()));
-        let findings = self.verify(&clients, &totals, 2 * (before + tally.accepted()), printer).await;
+        let findings =
+            self.verify(&clients, &totals, 2 * (before + tally.accepted()), printer).await;
         let verified_in = started.elapsed();
         let totals = totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let money = books::money(self.house, &totals).await.map_err(Failure::wrong)?;
@@ -282,12 +285,7 @@ impl Play<'_> {
         let mut brands = JoinSet::new();
         for (brand, client) in clients.iter().enumerate() {
             let folder = self.folder.partner(brand).join("receipts");
-            brands.spawn(offline::verify(
-                client.clone(),
-                folder,
-                Arc::clone(totals),
-                bar.clone(),
-            ));
+            brands.spawn(offline::verify(client.clone(), folder, Arc::clone(totals), bar.clone()));
         }
         let mut findings = Vec::new();
         while let Some(found) = brands.join_next().await {

@@ -14,6 +14,7 @@
 //! Everything is read before anything is done, and all that is wrong is told at once.
 
 pub mod authority;
+pub mod changes;
 pub mod config;
 pub mod create;
 pub mod import;
@@ -197,7 +198,7 @@ fn foreign_list(definition: &Definition, trusted: &TrustedKeys) -> Option<Fault>
     (ours != theirs).then(|| {
         let fault = format!(
             "is signed for the alliance \"{theirs}\", but {CONFIG_FILE} says \"{ours}\": the name \
-             is part of every signature, so put it back, or make a new instance with `alliance init`"
+             is part of every signature, so put it back, or make another with `alliance init`"
         );
         Fault::new(KEY_LIST_FILE, fault)
     })

@@ -10,11 +10,7 @@ use super::layout::{count, counted};
 use super::printer::{BAD, GOOD, HEADING, Printer, Shown, paint};
 use super::progress::Progress;
 
-/// Recompute all balances, positions and chains from the receipts.
-///
-/// Reads every receipt in the books, verifies it, and works out anew what every member and every
-/// account must have. Changes nothing. Stop the gateways before: what they write meanwhile may show
-/// as a difference. Ends with 1 where anything differs.
+/// Whose books.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  alliance audit --dir my-alliance")]
 pub struct AuditArgs {
@@ -46,7 +42,8 @@ impl Shown for Audited {
             return format!("{} {}\n{looked_at}", paint(GOOD, "✓"), paint(HEADING, &heading));
         }
         let heading = format!("The books of \"{alliance}\" differ from their receipts");
-        let mut lines = vec![format!("{} {}", paint(BAD, "✗"), paint(HEADING, &heading)), looked_at];
+        let mut lines =
+            vec![format!("{} {}", paint(BAD, "✗"), paint(HEADING, &heading)), looked_at];
         let findings = findings.iter();
         lines.extend(findings.map(|finding| format!("  {}: {}", finding.place, finding.finding)));
         lines.join("\n")

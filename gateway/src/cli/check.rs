@@ -15,11 +15,7 @@ use crate::instance::{
     self, Fault, GATEWAY_KEY_FILE, Instance, MASTER_KEY_FILE, ROOT_KEY_FILE, keyfile,
 };
 
-/// Say everything that is wrong with the configuration and what it needs.
-///
-/// Looks at alliance.toml, the keys and who may read them, the key list, the database and its
-/// schema, and whether the addresses are free. Changes nothing. Ends with 78 where anything is
-/// wrong.
+/// What to look at.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alliance check --dir my-alliance\n  \
     alliance check --dir my-alliance --no-environment")]
@@ -93,15 +89,15 @@ fn too_open(place: &Path) -> Vec<Fault> {
         .collect()
 }
 
-fn database(instance: &Instance) -> Option<Fault> {
+fn database(instance: &Instance) -> Vec<Fault> {
     let url = &instance.gateway.database;
     if let Some(file) = sqlite_file(url)
         && !file.exists()
     {
         let fault = "is not there yet: `alliance migrate` or `alliance serve` makes it";
-        return Some(Fault::new(file.display(), fault));
+        return vec![Fault::new(file.display(), fault)];
     }
-    instance.ping().err()
+    instance.check_database().err().unwrap_or_default()
 }
 
 fn addresses(instance: &Instance) -> Vec<Fault> {

@@ -7,7 +7,7 @@ use super::Cli;
 use super::failure::{Exit, Failure};
 use super::printer::Printer;
 
-/// Print a script that completes commands in your shell.
+/// For which shell.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     alliance completions bash > ~/.local/share/bash-completion/completions/alliance\n  \

@@ -9,12 +9,7 @@ use super::failure::{Exit, Failure};
 use super::printer::Printer;
 use crate::demo::{self, Options};
 
-/// Show three brands exchanging points, and verify every receipt.
-///
-/// Makes a folder with a whole alliance in it, opens its gateway on this machine, sends orders
-/// through the SDK over HTTP as the three brands would, downloads every receipt as each brand, and
-/// verifies them offline. Stays open until Ctrl-C unless --once is given. On a folder of an earlier
-/// demo it goes on with the same alliance.
+/// How the demo is run.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alliance demo\n  \
     alliance demo --dir ./try-out --orders 20000 --once")]

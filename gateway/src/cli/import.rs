@@ -25,8 +25,10 @@ pub enum MembersCommand {
     ///
     /// The file's first line is program,member,balance. Every bad row is listed with its line, and
     /// nothing is imported while there is one. Works beside a running gateway.
-    #[command(after_help = "Examples:\n  alliance members import members.csv --dir my-alliance\n  \
-        alliance members import members.csv --dir my-alliance --dry-run")]
+    #[command(
+        after_help = "Examples:\n  alliance members import members.csv --dir my-alliance\n  \
+        alliance members import members.csv --dir my-alliance --dry-run"
+    )]
     Import(ImportArgs),
 }
 
@@ -119,16 +121,12 @@ fn import(
 ) -> Result<Exit, Failure> {
     let (mut input, lines) = open(&args.file)?;
     let instance = args.place.load()?;
-    let books = instance.write_books().map_err(Failure::config)?;
+    let books = instance.write_books().map_err(|faults| Failure::of_faults(&faults))?;
     let started = Instant::now();
     let reading = Progress::bar(printer, "reading", lines);
     let writing = Progress::bar(printer, "sealing and writing", lines);
-    let (good_rows, outcome) = carry_out(
-        &mut input,
-        &books,
-        &mut || reading.step(1),
-        &mut || writing.step(1),
-    );
+    let (good_rows, outcome) =
+        carry_out(&mut input, &books, &mut || reading.step(1), &mut || writing.step(1));
     reading.done();
     writing.done();
     let (imported, bad_rows) = match outcome {

@@ -11,10 +11,7 @@ use super::failure::{Exit, Failure};
 use super::printer::{FAINT, GOOD, HEADING, LIVE, Printer, Shown, paint};
 use crate::instance::{Instance, Overrides, ROOT_KEY_FILE, create, template};
 
-/// Make an empty alliance to fill in, with new keys.
-///
-/// The folder must be empty, or not there. alliance.toml comes with an explanation of every field;
-/// `alliance partner add` fills in brand after brand.
+/// What to make.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alliance init my-alliance\n  \
     alliance init my-alliance --alliance northern-lights --currency EUR")]
@@ -38,6 +35,9 @@ struct Initialised {
     root: String,
 }
 
+const ADD: &str =
+    "partner add aurora-air --name \"Aurora Air\" --program aurora --value 0.05 --scale 0";
+
 impl Shown for Initialised {
     fn text(&self) -> String {
         let Self { alliance, dir, root } = self;
@@ -55,16 +55,11 @@ impl Shown for Initialised {
                 ),
             ),
             String::new(),
-            "Next".to_owned(),
-            format!(
-                "  {}",
-                next(&format!(
-                    "partner add aurora-air --name \"Aurora Air\" --program aurora --value 0.05 \
-                     --scale 0 --dir {dir}"
-                ))
-            ),
-            format!("  {}", next(&format!("check --dir {dir}"))),
-            format!("  {}", next(&format!("serve --dir {dir}"))),
+            paint(HEADING, "Next"),
+            format!("  {}", paint(LIVE, &format!("cd {dir}"))),
+            format!("  {}", next(ADD)),
+            format!("  {}", next("check")),
+            format!("  {}", next("serve")),
         ]
         .join("\n")
     }

@@ -8,10 +8,7 @@ use super::failure::{Exit, Failure};
 use super::printer::{GOOD, Printer, Shown, paint};
 use crate::instance::config::without_password;
 
-/// Bring the database's schema up to date.
-///
-/// Makes an SQLite file that is missing. `serve` does this by itself at its start; again does no
-/// harm, and two at once wait for each other.
+/// Which database.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alliance migrate --dir my-alliance\n  \
     alliance migrate --dir my-alliance --database postgres://alliance@localhost/alliance")]

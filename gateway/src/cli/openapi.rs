@@ -6,9 +6,7 @@ use super::failure::{Exit, Failure};
 use super::printer::Printer;
 use crate::server;
 
-/// Print the API's description (OpenAPI, JSON).
-///
-/// The same document as the running gateway's /openapi.json.
+/// Nothing to choose.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  alliance openapi > openapi.json")]
 pub struct OpenapiArgs {}

@@ -33,8 +33,10 @@ pub enum PartnerCommand {
     #[command(after_help = "Example:\n  alliance partner list --dir my-alliance")]
     List(ListArgs),
     /// Suspend a partner: it trades no more, and nothing is lost
-    #[command(after_help = "Examples:\n  alliance partner suspend aurora-air --dir my-alliance\n  \
-        alliance partner suspend aurora-air --undo --dir my-alliance")]
+    #[command(
+        after_help = "Examples:\n  alliance partner suspend aurora-air --dir my-alliance\n  \
+        alliance partner suspend aurora-air --undo --dir my-alliance"
+    )]
     Suspend(SuspendArgs),
 }
 
@@ -119,13 +121,12 @@ struct Added {
 impl Shown for Added {
     fn text(&self) -> String {
         let heading = paint(HEADING, &format!("{} is a partner", self.partner));
-        let mut lines = vec![
-            format!("{} {heading}", paint(GOOD, "✓")),
-            format!("  public key  {}", self.x),
-        ];
+        let mut lines =
+            vec![format!("{} {heading}", paint(GOOD, "✓")), format!("  public key  {}", self.x)];
         if let Some(client) = &self.client {
             lines.push(format!("  for itself  {client} and key.pem beside it"));
-            lines.push(paint(FAINT, "  Hand both over and keep neither: the key is the partner's."));
+            lines
+                .push(paint(FAINT, "  Hand both over and keep neither: the key is the partner's."));
         }
         if self.agreements == 0 {
             lines.push(format!(
@@ -177,7 +178,7 @@ fn add(args: &AddArgs, printer: Printer) -> Result<Exit, Failure> {
         None => None,
     };
     // Read again as it was written, and applied.
-    args.place.load()?.write_books().map_err(Failure::config)?;
+    args.place.load()?.write_books().map_err(|faults| Failure::of_faults(&faults))?;
     printer.show(&Added { partner: args.partner.to_string(), x, agreements, client });
     Ok(Exit::Good)
 }
@@ -252,7 +253,9 @@ impl Shown for PartnerLines {
     fn text(&self) -> String {
         let Self { alliance, currency, partners } = self;
         if partners.is_empty() {
-            return format!("The alliance \"{alliance}\" has no partners yet: `alliance partner add`");
+            return format!(
+                "The alliance \"{alliance}\" has no partners yet: `alliance partner add`"
+            );
         }
         let rows: Vec<Vec<String>> = partners
             .iter()
@@ -262,10 +265,9 @@ impl Shown for PartnerLines {
                     partner.name.clone(),
                     partner.programs.join(", "),
                     partner.keys.to_string(),
-                    partner.net_debit_cap.map_or_else(
-                        || "none".to_owned(),
-                        |cap| grouped(&cap.to_string()),
-                    ),
+                    partner
+                        .net_debit_cap
+                        .map_or_else(|| "none".to_owned(), |cap| grouped(&cap.to_string())),
                     partner.state.to_owned(),
                 ]
             })
@@ -338,9 +340,11 @@ fn suspend(args: &SuspendArgs, printer: Printer) -> Result<Exit, Failure> {
     let instance = args.place.load()?;
     let (partner, suspended) = (args.partner.clone(), !args.undo);
     if !instance.definition.partners.iter().any(|known| known.partner == partner) {
-        return Err(Failure::usage(format!("{partner} is no partner: see `alliance partner list`")));
+        return Err(Failure::usage(format!(
+            "{partner} is no partner: see `alliance partner list`"
+        )));
     }
-    let books = instance.write_books().map_err(Failure::config)?;
+    let books = instance.write_books().map_err(|faults| Failure::of_faults(&faults))?;
     let command = Command::Suspend(partner.clone(), suspended);
     let answer = books.wait(books.house().submit(command)).map_err(Failure::wrong)?;
     let changed = matches!(answer.decided.outcome, Outcome::Done(changes) if changes > 0);

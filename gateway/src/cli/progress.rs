@@ -58,7 +58,6 @@ impl Progress {
     }
 }
 
-
 fn target(printer: Printer) -> ProgressDrawTarget {
     if printer.is_json() || !std::io::stderr().is_terminal() {
         ProgressDrawTarget::hidden()

@@ -99,7 +99,8 @@ pub(super) fn run(command: ReceiptsCommand, printer: Printer) -> Result<Exit, Fa
     let corridor = args.corridor.clone();
     let (low, high) = corridor.parties();
     let known = |name: &str| {
-        name == "alliance" || instance.definition.partners.iter().any(|p| p.partner.as_str() == name)
+        name == "alliance"
+            || instance.definition.partners.iter().any(|p| p.partner.as_str() == name)
     };
     if !known(low) || !known(high) {
         return Err(Failure::usage(format!(

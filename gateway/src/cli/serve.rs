@@ -10,15 +10,12 @@ use super::Place;
 use super::failure::{Exit, Failure};
 use super::printer::{GOOD, HEADING, LIVE, Printer, Shown, paint};
 use crate::instance::open::runtime;
-use crate::instance::{Instance, Overrides, authority, config, keyfile};
 use crate::instance::{GATEWAY_KEY_FILE, MASTER_KEY_FILE};
+use crate::instance::{Instance, Overrides, authority, config, keyfile};
 use crate::server::{self, RunningServer, ServerSettings};
 use crate::telemetry::{self, LogFormat, TelemetrySettings};
 
-/// Open the gateway.
-///
-/// Brings the database's schema up to date, applies alliance.toml, and serves until SIGTERM or
-/// Ctrl-C; then answers what it has accepted, and ends. Several may serve one PostgreSQL at once.
+/// How to serve.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alliance serve --dir my-alliance\n  \
     alliance serve --dir my-alliance --listen 0.0.0.0:8787 --public-url https://gateway.example")]
@@ -114,7 +111,8 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
     }
     let house = instance.start().map_err(Failure::config)?;
     let runtime = runtime().map_err(Failure::wrong)?;
-    let applied = runtime.block_on(instance.apply(&house)).map_err(Failure::config);
+    let applied =
+        runtime.block_on(instance.apply(&house)).map_err(|faults| Failure::of_faults(&faults));
     let settings = settings(&instance);
     let served = applied.and_then(|_| {
         let ready = |server: &RunningServer| {
@@ -125,8 +123,10 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
         };
         server::run_until_signal(house.clone(), settings, ready).map_err(|error| {
             let listen = instance.gateway.listen;
-            Failure::config(format!("{listen} cannot be served on: {error}; choose another with \
-                                     --listen, or --metrics-listen"))
+            Failure::config(format!(
+                "{listen} cannot be served on: {error}; choose another with \
+                                     --listen, or --metrics-listen"
+            ))
         })
     });
     if served.is_err() {

@@ -18,11 +18,7 @@ use super::layout::{Column, count, counted, grouped, on_the_point, table};
 use super::printer::{BAD, FAINT, GOOD, HEADING, Printer, Shown, paint};
 use crate::instance::keyfile;
 
-/// Verify exported receipts, offline.
-///
-/// Every signature, every link of the chain, every amount against its terms; with --checkpoint
-/// also that the end was not cut off. Needs the receipts and the key list and nothing else: no
-/// network, no database. Ends with 1 where anything is wrong, naming the first bad receipt.
+/// What to verify, and what with.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alliance verify receipts.ndjson --jwks jwks.json\n  \
     alliance verify receipts.ndjson --jwks jwks.json --checkpoint receipts.checkpoint")]
@@ -116,7 +112,8 @@ impl Found {
             format!("  receipts    {} to {}", count(self.first_seq), count(self.last_seq)),
             format!("  head        {}", self.head),
         ];
-        if let Some((first, last)) = self.first_completed_at.as_ref().zip(self.last_completed_at.as_ref())
+        if let Some((first, last)) =
+            self.first_completed_at.as_ref().zip(self.last_completed_at.as_ref())
         {
             lines.push(format!("  completed   {first} to {last}"));
         }
@@ -148,8 +145,7 @@ impl Shown for Verified {
             return format!("{} {file}: {fault}", paint(BAD, "✗"));
         }
         let Some(found) = &self.found else { return String::new() };
-        let receipts =
-            counted(usize::try_from(found.receipts).unwrap_or(usize::MAX), "receipt");
+        let receipts = counted(usize::try_from(found.receipts).unwrap_or(usize::MAX), "receipt");
         let of = found.corridor.as_deref().unwrap_or("no corridor");
         let heading = paint(HEADING, &format!("{receipts} of {of}, all good"));
         let mut lines = vec![format!("{} {heading}", paint(GOOD, "✓"))];

@@ -141,7 +141,8 @@ impl Folder {
         if followed != text {
             create::write(&config, &followed).map_err(unwritable)?;
         }
-        let root = keyfile::read_private(&self.path.join(ROOT_KEY_FILE)).map_err(Failure::config)?;
+        let root =
+            keyfile::read_private(&self.path.join(ROOT_KEY_FILE)).map_err(Failure::config)?;
         let (url, root) = (crate::instance::authority::url_of(listen), create::x_of(&root));
         for (at, brand) in BRANDS.iter().enumerate() {
             let (partner, alliance) = (parsed(brand.partner), parsed(ALLIANCE));

@@ -108,8 +108,7 @@ async fn download(client: &Client, corridor: &Corridor, file: &Path) -> Result<(
     loop {
         let after = end.seq;
         let path = format!("/v1/corridors/{corridor}/receipts?after={after}&limit={PAGE}");
-        let page: ReceiptPage =
-            client.get(&path).await.map_err(|error: Error| whole(&error))?;
+        let page: ReceiptPage = client.get(&path).await.map_err(|error: Error| whole(&error))?;
         for item in &page.items {
             let payload = item.receipt.get().as_bytes();
             end.head = Hash::of(payload);

@@ -5,9 +5,7 @@ use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::{IdempotencyKey, SourceReference};
 use alliance_contracts::quote::{MemberAccount, Side};
 
-use super::cast::{
-    AGREEMENTS, BRANDS, COMPANIES, COMPANY_ORDER, Cast, TIGHT, parsed, points,
-};
+use super::cast::{AGREEMENTS, BRANDS, COMPANIES, COMPANY_ORDER, Cast, TIGHT, parsed, points};
 use super::random::Seeded;
 
 /// Orders in one batch request.
@@ -167,7 +165,10 @@ impl Dealer<'_> {
     fn task(&mut self, card: Card) -> Task {
         match card {
             Card::Batch => self.batch(),
-            Card::Plain | Card::NotLinked | Card::TooFewPoints | Card::TooSmall
+            Card::Plain
+            | Card::NotLinked
+            | Card::TooFewPoints
+            | Card::TooSmall
             | Card::OverTheCap => {
                 let order = self.order_for(card);
                 Task::Single(Box::new(order), Then::Nothing)
@@ -223,9 +224,7 @@ impl Dealer<'_> {
                 let reference = self.names().0;
                 match card {
                     Card::ReverseAll => Then::ReverseAll(reference),
-                    Card::ReverseInTwo => {
-                        Then::ReversePart(part, reference, Some(self.names().0))
-                    }
+                    Card::ReverseInTwo => Then::ReversePart(part, reference, Some(self.names().0)),
                     Card::ReverseTooMuch => Then::ReverseTooMuch(too_much, reference),
                     _ => Then::ReversePart(part, reference, None),
                 }
@@ -288,14 +287,12 @@ impl Dealer<'_> {
 
     /// Somebody, not a company, whose two accounts are linked, or not.
     fn person(&mut self, one: usize, other: usize, linked: bool) -> usize {
-        let pair = AGREEMENTS.iter().position(|(a, b, _)| {
-            (*a, *b) == (one.min(other), one.max(other))
-        });
+        let pair =
+            AGREEMENTS.iter().position(|(a, b, _)| (*a, *b) == (one.min(other), one.max(other)));
         let people = self.cast.people.len();
-        let first = self.seeded.between(
-            i64::try_from(COMPANIES).unwrap_or(0),
-            i64::try_from(people).unwrap_or(1) - 1,
-        );
+        let first = self
+            .seeded
+            .between(i64::try_from(COMPANIES).unwrap_or(0), i64::try_from(people).unwrap_or(1) - 1);
         let first = usize::try_from(first).unwrap_or(COMPANIES);
         let fits = |at: &usize| pair.is_some_and(|p| self.cast.people[*at].linked[p] == linked);
         (first..people).chain(COMPANIES..first).find(fits).unwrap_or(first)

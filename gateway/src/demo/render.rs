@@ -25,7 +25,11 @@ impl Shown for Summary {
         let verdict = if self.ok {
             format!("{} {}", paint(GOOD, "✓"), paint(HEADING, "All of it verifies."))
         } else {
-            format!("{} {}", paint(BAD, "✗"), paint(HEADING, "Not all of it is as it must be: see above."))
+            format!(
+                "{} {}",
+                paint(BAD, "✗"),
+                paint(HEADING, "Not all of it is as it must be: see above.")
+            )
         };
         format!("\n{}\n\n{verdict}", sections.join("\n\n"))
     }
@@ -100,7 +104,8 @@ impl Summary {
             lines.push(format!("{INDENT}{}", paint(FAINT, what)));
             let last = command.len() - 1;
             for (at, part) in command.iter().enumerate() {
-                let (indent, more) = (if at == 0 { 4 } else { 8 }, if at < last { " \\" } else { "" });
+                let (indent, more) =
+                    (if at == 0 { 4 } else { 8 }, if at < last { " \\" } else { "" });
                 lines.push(format!("{:indent$}{}{more}", "", paint(LIVE, part)));
             }
         };
@@ -195,10 +200,11 @@ fn verification(found: &Verification) -> String {
         paint(FAINT, "by each brand for itself: downloaded, then offline, under the root key")
     )];
     for partner in &found.partners {
-        let receipts =
-            counted(usize::try_from(partner.receipts).unwrap_or(usize::MAX), "receipt");
+        let receipts = counted(usize::try_from(partner.receipts).unwrap_or(usize::MAX), "receipt");
         let (good, text) = match &partner.fault {
-            None => (true, format!("{} verified {receipts} and their checkpoints", partner.partner)),
+            None => {
+                (true, format!("{} verified {receipts} and their checkpoints", partner.partner))
+            }
             Some(fault) => (false, format!("{}: {fault}", partner.partner)),
         };
         lines.push(format!("{INDENT}{} {text}", mark(good)));

@@ -64,7 +64,8 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let mut fault = keyfile::unreadable(&error);
             if error.kind() == std::io::ErrorKind::NotFound {
-                fault.push_str(": name the folder with --dir, or make one with `alliance init DIR`");
+                fault
+                    .push_str(": name the folder with --dir, or make one with `alliance init DIR`");
             }
             vec![Fault::new(path.display(), fault)]
         })?;

@@ -130,8 +130,7 @@ pub fn write(path: &Path, text: &str) -> Result<(), CreateError> {
 }
 
 fn make_folder(path: &Path) -> Result<(), CreateError> {
-    fs::create_dir_all(path)
-        .map_err(|source| CreateError::Write { path: path.to_owned(), source })
+    fs::create_dir_all(path).map_err(|source| CreateError::Write { path: path.to_owned(), source })
 }
 
 fn make_secret_folder(path: &Path) -> Result<(), CreateError> {

@@ -217,7 +217,7 @@ fn no_program(definition: &Definition) -> ProgramId {
 }
 
 #[cfg(test)]
-pub(super) fn definition_for_tests() -> Definition {
+pub(crate) fn definition_for_tests() -> Definition {
     let text = "alliance = \"demo\"\ncurrency = \"CNY\"\n\
         [[partners]]\npartner = \"aurora-air\"\nname = \"A\"\n\
         [[partners]]\npartner = \"cedar-hotels\"\nname = \"C\"\n\

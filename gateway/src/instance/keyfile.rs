@@ -117,7 +117,10 @@ pub fn read_master(path: &Path) -> Result<Zeroizing<[u8; KEY_LEN]>, Fault> {
     let text = read_secret(path)?;
     let bytes = Zeroizing::new(base64_decode(text.trim()).unwrap_or_default());
     let key: [u8; KEY_LEN] = bytes.as_slice().try_into().map_err(|_| {
-        Fault::new(path.display(), "must hold 32 bytes in base64: put back the file of this alliance")
+        Fault::new(
+            path.display(),
+            "must hold 32 bytes in base64: put back the file of this alliance",
+        )
     })?;
     Ok(Zeroizing::new(key))
 }
@@ -160,9 +163,8 @@ pub fn parse_public(text: &str) -> Result<PublicKey, String> {
     }
     let bytes = match text.strip_prefix(PUBLIC_BEGIN) {
         Some(rest) => spki_body(rest).ok_or("is no PEM public key of Ed25519")?,
-        None => base64url_decode(text).map_err(|_| {
-            "must be a PEM public key, or the 43 characters of its x in base64url"
-        })?,
+        None => base64url_decode(text)
+            .map_err(|_| "must be a PEM public key, or the 43 characters of its x in base64url")?,
     };
     PublicKey::from_bytes(&bytes).map_err(|error| format!("is refused: {error}"))
 }

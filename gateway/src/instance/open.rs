@@ -4,12 +4,11 @@ use std::io;
 
 use alliance_settlement::clearing_house::{ClearingHouse, Settings, StartError};
 use alliance_settlement::inspection::{AuditReport, audit};
-use alliance_settlement::sequencer::Unavailable;
 use alliance_settlement::store::{self, Store, StoreError};
 use tokio::runtime::Runtime;
 
 use super::config::without_password;
-use super::{CHECKPOINTS_DIR, Fault, Instance};
+use super::{CHECKPOINTS_DIR, Fault, Instance, changes};
 use crate::draw;
 
 /// A runtime for a command that waits for a few answers.
@@ -56,12 +55,22 @@ impl Instance {
         migrated.map_err(|error| self.database_fault(error))
     }
 
-    /// Whether the database answers and has this version's schema; nothing is written.
+    /// Looks whether the database answers, has this version's schema, and may take what the
+    /// configuration says; nothing is written.
     ///
     /// # Errors
-    /// What is wrong with the database.
-    pub fn ping(&self) -> Result<(), Fault> {
-        self.with_store(async |store| store.ping().await)
+    /// Every fault.
+    pub fn check_database(&self) -> Result<(), Vec<Fault>> {
+        let applied = self.with_store(async |store| {
+            store.ping().await?;
+            store.registry().await
+        });
+        let faults = match applied {
+            Err(fault) => vec![fault],
+            Ok(None) => Vec::new(),
+            Ok(Some((_, parts))) => changes::forbidden(&parts.definition, &self.definition),
+        };
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
     /// Recomputes the books from their receipts; nothing is written.
@@ -111,9 +120,17 @@ impl Instance {
     /// Applies what the configuration says to the books; the number of changes.
     ///
     /// # Errors
-    /// Where the books do not answer.
-    pub async fn apply(&self, house: &ClearingHouse) -> Result<usize, Unavailable> {
-        house.define(self.definition.clone(), draw::id()).await
+    /// Every change that may not be made; where the books do not answer.
+    pub async fn apply(&self, house: &ClearingHouse) -> Result<usize, Vec<Fault>> {
+        let registry = house.registry();
+        if registry.version > 0 {
+            let forbidden = changes::forbidden(&registry.definition, &self.definition);
+            if !forbidden.is_empty() {
+                return Err(forbidden);
+            }
+        }
+        let applied = house.define(self.definition.clone(), draw::id()).await;
+        applied.map_err(|error| vec![self.database_fault(error)])
     }
 
     /// The books as they are, for a command that reads.
@@ -128,10 +145,10 @@ impl Instance {
     /// The books with the configuration applied, for a command that writes.
     ///
     /// # Errors
-    /// What is wrong with the database.
-    pub fn write_books(&self) -> Result<Books, Fault> {
-        let books = self.read_books()?;
-        books.wait(self.apply(books.house())).map_err(|error| self.database_fault(error))?;
+    /// What is wrong with the database, or with what the configuration would change.
+    pub fn write_books(&self) -> Result<Books, Vec<Fault>> {
+        let books = self.read_books().map_err(|fault| vec![fault])?;
+        books.wait(self.apply(books.house()))?;
         Ok(books)
     }
 
@@ -146,4 +163,3 @@ impl Instance {
         Fault::new(without_password(&self.gateway.database), error)
     }
 }
-

@@ -94,7 +94,8 @@ pub async fn write_links(
         links.push(refused(no_program(&registry.definition)));
     }
     let command = Command::ImportLinks(Arc::new(links));
-    let outcome = house.submit(command).await.map_err(|e| ImportError::Unavailable(e.to_string()))?;
+    let outcome =
+        house.submit(command).await.map_err(|e| ImportError::Unavailable(e.to_string()))?;
     finish(sheet.good, sheet.bad, &outcome.decided.outcome, number)
 }
 
@@ -131,8 +132,11 @@ mod tests {
         let sheet = read_links(text.as_bytes(), &definition_for_tests(), || {});
         let bad: Vec<_> = sheet.bad.iter().map(|b| (b.line, b.column.as_str())).collect();
         let wanted = [
-            (3, "linked_program"), (4, "linked_member"), (5, "linked_member"),
-            (5, "linked_program"), (5, "member"),
+            (3, "linked_program"),
+            (4, "linked_member"),
+            (5, "linked_member"),
+            (5, "linked_program"),
+            (5, "member"),
         ];
         assert_eq!(bad, wanted, "{:#?}", sheet.bad);
         assert_eq!(sheet.bad[1].reason, "this link stands in line 2 already");

@@ -30,7 +30,11 @@ pub struct Member {
 }
 
 /// Reads a members file; `step` is called for every row.
-pub fn read_members(source: impl Read, definition: &Definition, step: impl FnMut()) -> Sheet<Member> {
+pub fn read_members(
+    source: impl Read,
+    definition: &Definition,
+    step: impl FnMut(),
+) -> Sheet<Member> {
     let mut seen = HashMap::new();
     let mut sheet = read(source, &COLUMNS, step, |line, record, bad| {
         parse(definition, &mut seen, line, record, bad)
@@ -48,8 +52,7 @@ fn parse(
 ) -> Option<Member> {
     let before = bad.len();
     let field = |at| record.get(at).unwrap_or_default();
-    let found =
-        account(definition, line, (COLUMNS[0], field(0)), (COLUMNS[1], field(1)), bad);
+    let found = account(definition, line, (COLUMNS[0], field(0)), (COLUMNS[1], field(1)), bad);
     // Without its program a balance is held against no scale, but it must be a number all the same.
     let opening = opening(found.as_ref().map(|(program, _)| *program), field(2))
         .map_err(|fault| bad.push(BadRow::new(line, COLUMNS[2], fault)))
@@ -100,7 +103,8 @@ pub async fn write_members(
         members.push(refused(house, no_program(&registry.definition)));
     }
     let command = Command::ImportMembers(Arc::new(members));
-    let outcome = house.submit(command).await.map_err(|e| ImportError::Unavailable(e.to_string()))?;
+    let outcome =
+        house.submit(command).await.map_err(|e| ImportError::Unavailable(e.to_string()))?;
     finish(sheet.good, sheet.bad, &outcome.decided.outcome, number)
 }
 
@@ -173,9 +177,18 @@ mod tests {
         );
         let bad: Vec<_> = sheet.bad.iter().map(|b| (b.line, b.column.as_str())).collect();
         let wanted = [
-            (3, "program"), (4, "member"), (5, "balance"), (6, "balance"), (7, "row"),
-            (8, "balance"), (9, "member"), (10, "balance"), (10, "member"), (10, "program"),
-            (11, "balance"), (12, "balance"),
+            (3, "program"),
+            (4, "member"),
+            (5, "balance"),
+            (6, "balance"),
+            (7, "row"),
+            (8, "balance"),
+            (9, "member"),
+            (10, "balance"),
+            (10, "member"),
+            (10, "program"),
+            (11, "balance"),
+            (12, "balance"),
         ];
         assert_eq!(bad, wanted, "{:#?}", sheet.bad);
         assert_eq!(sheet.good.len(), 1);
