@@ -1,5 +1,6 @@
 //! Own vectors of values and arithmetic, canonical bytes against an independent canonicaliser, and
 //! the published vectors of JSON and JCS where they are at hand.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use std::collections::HashSet;
 use std::fmt;

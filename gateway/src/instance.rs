@@ -14,7 +14,6 @@
 //! Everything is read before anything is done, and all that is wrong is told at once.
 
 pub mod authority;
-pub mod changes;
 pub mod config;
 pub mod create;
 pub mod import;

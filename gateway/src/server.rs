@@ -126,13 +126,14 @@ pub fn run_until_signal(
     on_ready: impl FnOnce(&RunningServer),
 ) -> io::Result<()> {
     rt::System::new().block_on(async move {
+        // Heard from before anybody is told that it is ready: whoever is told may send one.
+        let mut terminate = rt::signal::unix::signal(rt::signal::unix::SignalKind::terminate())?;
+        let mut interrupt = rt::signal::unix::signal(rt::signal::unix::SignalKind::interrupt())?;
         let mut server = start(house, settings).await?;
         on_ready(&server);
-        let mut terminate = rt::signal::unix::signal(rt::signal::unix::SignalKind::terminate())?;
-        let interrupt = rt::signal::ctrl_c();
         let ended = tokio::select! {
             _ = terminate.recv() => None,
-            _ = interrupt => None,
+            _ = interrupt.recv() => None,
             ended = &mut server.task => Some(ended),
         };
         match ended {

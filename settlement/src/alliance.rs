@@ -4,6 +4,8 @@
 //! The definition is one document (`alliance.toml`), validated whole: every fault is listed, and
 //! nothing is applied while there is one. Each version applied is kept.
 
+pub mod changes;
+
 use std::collections::{BTreeMap, HashMap};
 
 use alliance_contracts::decimal::Decimal;

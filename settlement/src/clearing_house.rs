@@ -20,7 +20,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::alliance::Registry;
+use crate::alliance::{DefinitionFault, Registry};
 use crate::command::{Command, Outcome};
 use crate::sequencer::queue::{CAPACITY, Queue};
 use crate::sequencer::{Answer, Sequencer, TransactionView, Unavailable};
@@ -121,6 +121,17 @@ pub enum StartError {
         reason: String,
     },
     /// The queue is closed, or the sequencer ended.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a definition was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum DefineError {
+    /// It changes what may not change.
+    #[error("the definition changes what may not change")]
+    Refused(Vec<DefinitionFault>),
+    /// The writer.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -415,14 +426,15 @@ impl ClearingHouse {
     /// Applies a definition; the number of changes (0 or 1).
     ///
     /// # Errors
-    /// [`Unavailable`].
+    /// [`DefineError`].
     pub async fn define(
         &self,
         definition: crate::alliance::Definition,
         window: alliance_contracts::ids::WindowId,
-    ) -> Result<usize, Unavailable> {
+    ) -> Result<usize, DefineError> {
         let define = crate::command::Define { definition, window };
         match self.submit(Command::Define(Box::new(define))).await?.decided.outcome {
+            Outcome::DefinitionRefused(faults) => Err(DefineError::Refused(faults)),
             Outcome::Done(changes) => Ok(changes),
             _ => Ok(0),
         }

@@ -14,7 +14,7 @@ use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{Rate, Settlement, SideAmount};
 use alliance_contracts::time::Timestamp;
 
-use crate::alliance::Definition;
+use crate::alliance::{Definition, DefinitionFault};
 use crate::vault::Lookup;
 
 /// A member's number: what the ledger knows it by, for ever; says nothing about the person.
@@ -285,6 +285,8 @@ pub enum Outcome {
     Done(usize),
     /// An import was refused whole; nothing was changed.
     BadRows(Vec<RowFault>),
+    /// A definition changes what may not change; nothing was changed.
+    DefinitionRefused(Vec<DefinitionFault>),
     /// A checkpoint contradicts one that was signed before: it must not be served.
     CheckpointRefused,
 }

@@ -59,7 +59,8 @@ pub async fn inclusion(
 
 /// The path from the tree of the first `from` receipts to that of the first `to`.
 #[utoipa::path(
-    get, path = "/v1/corridors/{corridor}/proofs/consistency", operation_id = "get_consistency_proof",
+    get, path = "/v1/corridors/{corridor}/proofs/consistency",
+    operation_id = "get_consistency_proof",
     tag = "receipts",
     params(
         ("corridor" = Corridor, Path, description = "The corridor"),

@@ -2,13 +2,14 @@
 
 use std::io;
 
-use alliance_settlement::clearing_house::{ClearingHouse, Settings, StartError};
+use alliance_settlement::alliance::{DefinitionFault, changes};
+use alliance_settlement::clearing_house::{ClearingHouse, DefineError, Settings, StartError};
 use alliance_settlement::inspection::{AuditReport, audit};
 use alliance_settlement::store::{self, Store, StoreError};
 use tokio::runtime::Runtime;
 
 use super::config::without_password;
-use super::{CHECKPOINTS_DIR, Fault, Instance, changes};
+use super::{CHECKPOINTS_DIR, CONFIG_FILE, Fault, Instance};
 use crate::draw;
 
 /// A runtime for a command that waits for a few answers.
@@ -17,6 +18,10 @@ use crate::draw;
 /// Where no thread can be started.
 pub fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn definition_faults(faults: &[DefinitionFault]) -> Vec<Fault> {
+    faults.iter().map(|fault| Fault::new(CONFIG_FILE, fault)).collect()
 }
 
 /// A clearing house that a command has opened, and closes when it is done.
@@ -68,7 +73,9 @@ impl Instance {
         let faults = match applied {
             Err(fault) => vec![fault],
             Ok(None) => Vec::new(),
-            Ok(Some((_, parts))) => changes::forbidden(&parts.definition, &self.definition),
+            Ok(Some((_, parts))) => {
+                definition_faults(&changes::forbidden(&parts.definition, &self.definition))
+            }
         };
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -122,15 +129,11 @@ impl Instance {
     /// # Errors
     /// Every change that may not be made; where the books do not answer.
     pub async fn apply(&self, house: &ClearingHouse) -> Result<usize, Vec<Fault>> {
-        let registry = house.registry();
-        if registry.version > 0 {
-            let forbidden = changes::forbidden(&registry.definition, &self.definition);
-            if !forbidden.is_empty() {
-                return Err(forbidden);
-            }
-        }
         let applied = house.define(self.definition.clone(), draw::id()).await;
-        applied.map_err(|error| vec![self.database_fault(error)])
+        applied.map_err(|error| match error {
+            DefineError::Refused(faults) => definition_faults(&faults),
+            DefineError::Unavailable(error) => vec![self.database_fault(error)],
+        })
     }
 
     /// The books as they are, for a command that reads.

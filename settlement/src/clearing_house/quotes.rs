@@ -3,7 +3,7 @@
 //! A token is stateless: whatever gateway of the alliance gets it can honour it. Its members are
 //! sealed under a key of the period, destroyed within a day: `<period>.<base64url>`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 
 use alliance_contracts::encoding::sha256;
@@ -39,27 +39,41 @@ pub struct OpenedToken {
     pub quoted: Quoted,
 }
 
-/// SHA-256 of tokens that this gateway has signed and not yet seen expire: a hit needs no
-/// signature check. Bounded; the oldest go first.
+/// SHA-256 of tokens that this gateway has signed, until they expire: a hit needs no signature
+/// check. Bounded; the oldest go first.
 #[derive(Default)]
-pub(super) struct TokenMemory(Mutex<(HashMap<[u8; 32], Timestamp>, VecDeque<[u8; 32]>)>);
+pub(super) struct TokenMemory(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    tokens: HashSet<[u8; 32]>,
+    /// In the order they were signed in, which is nearly the order they expire in.
+    signed: VecDeque<([u8; 32], Timestamp)>,
+}
 
 impl TokenMemory {
-    fn remember(&self, token: &str, expires_at: Timestamp) {
+    fn remember(&self, token: &str, expires_at: Timestamp, now: Timestamp) {
         let hash = sha256(token.as_bytes());
         let mut memory = lock(&self.0);
-        if memory.0.insert(hash, expires_at).is_none() {
-            memory.1.push_back(hash);
-        }
-        if memory.1.len() > TOKENS_REMEMBERED
-            && let Some(oldest) = memory.1.pop_front()
-        {
-            memory.0.remove(&oldest);
+        memory.tokens.insert(hash);
+        memory.signed.push_back((hash, expires_at));
+        let full = memory.signed.len() > TOKENS_REMEMBERED;
+        let past = |memory: &Remembered| memory.signed.front().is_some_and(|(_, end)| *end <= now);
+        if full || past(&memory) {
+            if let Some((oldest, _)) = memory.signed.pop_front() {
+                memory.tokens.remove(&oldest);
+            }
+            // One more for each that comes: what has expired goes faster than it came.
+            if past(&memory)
+                && let Some((next, _)) = memory.signed.pop_front()
+            {
+                memory.tokens.remove(&next);
+            }
         }
     }
 
     fn knows(&self, token: &str) -> bool {
-        lock(&self.0).0.contains_key(&sha256(token.as_bytes()))
+        lock(&self.0).tokens.contains(&sha256(token.as_bytes()))
     }
 }
 
@@ -103,7 +117,7 @@ impl ClearingHouse {
             target: side(priced.target, target.program.clone(), sealed_target),
         };
         let token = jws::sign(JwsType::Quote, &json::canonical(&claims), self.signing_key());
-        self.inner.tokens.remember(&token, expires_at);
+        self.inner.tokens.remember(&token, expires_at, now);
         let plain = |side: QuoteSide, member: &MemberRef| QuoteSide {
             member: member.expose().to_owned(),
             ..side

@@ -10,6 +10,7 @@ use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 
 use super::working_set::{DefinitionRow, LinkRecord, LinkSideRecord, MemberRow, WorkingSet};
+use crate::alliance::changes;
 use crate::command::{Define, MemberNo, NewLink, NewMember, Outcome, RowFault, SignedCheckpoint};
 use crate::vault::Lookup;
 
@@ -122,6 +123,10 @@ pub fn define(set: &mut WorkingSet, define: &Define, now: Timestamp) -> Outcome 
     let definition = define.definition.clone().with_key_times(known, now);
     if known == Some(&definition) {
         return Outcome::Done(0);
+    }
+    let forbidden = known.map_or_else(Vec::new, |before| changes::forbidden(before, &definition));
+    if !forbidden.is_empty() {
+        return Outcome::DefinitionRefused(forbidden);
     }
     let values = definition.board(before.board.board + 1, now);
     let same_values = values.values == before.board.values;

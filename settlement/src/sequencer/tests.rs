@@ -264,10 +264,8 @@ async fn a_full_queue_says_so_and_a_batch_is_shared_out_among_partners() {
     waiting.push(queue.push(other.clone()).unwrap());
     assert_eq!(queue.push(other).err(), Some(Unavailable::QueueFull));
     let taken = queue.take().await.unwrap();
-    let partners: Vec<String> = taken
-        .iter()
-        .map(|job| job.command.keyed().unwrap().partner.to_string())
-        .collect();
+    let partners: Vec<String> =
+        taken.iter().map(|job| job.command.keyed().unwrap().partner.to_string()).collect();
     let (a, b) = ("aurora-air", "borealis-coffee");
     assert_eq!(partners, [a, b, a, b, a, a], "round-robin");
     assert_eq!(queue.waiting(), 0);

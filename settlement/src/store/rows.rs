@@ -555,9 +555,12 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         Outcome::Transaction(id) => Ok(("transaction", Some(id.to_bytes()))),
         Outcome::Link(id) => Ok(("link", Some(id.to_bytes()))),
         Outcome::Refused(code) => Ok((code.as_str(), None)),
-        Outcome::Done(_) | Outcome::BadRows(_) | Outcome::CheckpointRefused => Err(
-            StoreError::Contradiction("an operator's command has no idempotency key".to_owned()),
-        ),
+        Outcome::Done(_)
+        | Outcome::BadRows(_)
+        | Outcome::DefinitionRefused(_)
+        | Outcome::CheckpointRefused => Err(StoreError::Contradiction(
+            "an operator's command has no idempotency key".to_owned(),
+        )),
     }
 }
 
