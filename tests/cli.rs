@@ -141,7 +141,7 @@ fn what_balances_are_counted_in_does_not_change() {
     for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["check"]] {
         let output = alliance(&[command, &["--dir", &dir]].concat());
         assert_eq!(output.status.code(), Some(78));
-        assert!(stderr(&output).contains("scale of cedar was 2"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("scale of cedar: was 2"), "{}", stderr(&output));
     }
 }
 

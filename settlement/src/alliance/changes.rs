@@ -68,8 +68,10 @@ mod tests {
                 {"partner": "cedar-hotels", "name": "Cedar"}
             ],
             "programs": [
-                {"program": "aurora", "partner": "aurora-air", "name": "M", "scale": 0, "value": "0.05"},
-                {"program": "cedar", "partner": "cedar-hotels", "name": "N", "scale": 2, "value": "1"}
+                {"program": "aurora", "partner": "aurora-air", "name": "M",
+                 "scale": 0, "value": "0.05"},
+                {"program": "cedar", "partner": "cedar-hotels", "name": "N",
+                 "scale": 2, "value": "1"}
             ]
         }))
         .unwrap()

@@ -763,7 +763,7 @@ pub async fn the_registry_grows_by_versions(place: &Place) {
     // Another value and another key: a new board, a new key list.
     let keys = parts.partner_keys_jws;
     definition.programs[0].value = name("0.11");
-    definition.partners[0].keys.clear();
+    definition.partners[0].keys[0].scope = crate::alliance::Scope::Read;
     let define = Define { definition, window: world.id() };
     world.decide(vec![Command::Define(Box::new(define))]).await;
     let mut batch = world.store.begin().await.unwrap();
