@@ -1,0 +1,335 @@
+//! The definition: one document (`alliance.toml`) that says what the alliance has agreed on. It is
+//! checked whole: every fault is listed, and nothing is applied while there is one.
+
+use std::collections::HashMap;
+
+use alliance_contracts::decimal::Decimal;
+use alliance_contracts::encoding;
+use alliance_contracts::keys::{Jwk, PublicKey};
+use alliance_contracts::limits;
+use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
+use alliance_contracts::program::{Balances, Board, ProgramValue};
+use alliance_contracts::quote::TransactionKind;
+use alliance_contracts::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Everything its partner may do.
+    #[default]
+    Full,
+    /// Ask, never change.
+    Read,
+}
+
+/// A partner's public key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyDefinition {
+    /// From when it holds; as the file has it, or the time it was first applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<Timestamp>,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exp: Option<Timestamp>,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+    /// What it may do.
+    #[serde(default)]
+    pub scope: Scope,
+    /// The Ed25519 public key, base64url.
+    pub x: String,
+}
+
+/// A brand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartnerDefinition {
+    /// Its slug.
+    pub partner: PartnerId,
+    /// What people call it.
+    pub name: String,
+    /// How far its position may go below zero, in the settlement currency; none: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net_debit_cap: Option<Decimal>,
+    /// Its keys.
+    #[serde(default)]
+    pub keys: Vec<KeyDefinition>,
+}
+
+/// A loyalty currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramDefinition {
+    /// Its slug.
+    pub program: ProgramId,
+    /// The brand it belongs to.
+    pub partner: PartnerId,
+    /// What people call it.
+    pub name: String,
+    /// Decimals of its points: 0 to 2.
+    pub scale: u32,
+    /// Settlement currency per point.
+    pub value: Decimal,
+    /// Who keeps its members' balances.
+    #[serde(default = "hosted")]
+    pub balances: Balances,
+}
+
+fn hosted() -> Balances {
+    Balances::Hosted
+}
+
+/// What two partners have agreed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementDefinition {
+    /// One partner.
+    pub a: PartnerId,
+    /// The other.
+    pub b: PartnerId,
+    /// The part of the gross that the alliance takes, below one.
+    pub fee: Decimal,
+    /// Which kinds of order are allowed.
+    #[serde(default = "exchange_only")]
+    pub kinds: Vec<TransactionKind>,
+    /// The least gross of an order, in the settlement currency.
+    #[serde(default)]
+    pub minimum_gross: Decimal,
+    /// How long a quote stands.
+    #[serde(default = "quote_lifetime")]
+    pub quote_lifetime_seconds: i64,
+    /// How long the source partner may reverse.
+    #[serde(default = "reversal_period")]
+    pub reversal_period_seconds: i64,
+}
+
+fn exchange_only() -> Vec<TransactionKind> {
+    vec![TransactionKind::Exchange]
+}
+
+fn quote_lifetime() -> i64 {
+    limits::QUOTE_LIFETIME_SECONDS
+}
+
+fn reversal_period() -> i64 {
+    limits::REVERSAL_PERIOD_SECONDS
+}
+
+/// The whole definition, as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// The alliance.
+    pub alliance: AllianceId,
+    /// What is settled in.
+    pub currency: Currency,
+    /// The brands.
+    #[serde(default)]
+    pub partners: Vec<PartnerDefinition>,
+    /// Their loyalty currencies.
+    #[serde(default)]
+    pub programs: Vec<ProgramDefinition>,
+    /// What pairs of them have agreed on.
+    #[serde(default)]
+    pub agreements: Vec<AgreementDefinition>,
+}
+
+/// A fault of a definition: where, and which rule it breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {fault}")]
+pub struct DefinitionFault {
+    /// Where it stands (`programs[2] aurora`).
+    pub place: String,
+    /// What is wrong and what would be right.
+    pub fault: String,
+}
+
+impl Definition {
+    /// Checks the whole definition.
+    ///
+    /// # Errors
+    /// Every fault there is.
+    pub fn check(&self) -> Result<(), Vec<DefinitionFault>> {
+        let mut faults = Vec::new();
+        self.check_partners(&mut faults);
+        self.check_programs(&mut faults);
+        self.check_agreements(&mut faults);
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    fn check_partners(&self, faults: &mut Vec<DefinitionFault>) {
+        let mut partners = HashMap::new();
+        let mut keys = HashMap::new();
+        for (at, partner) in self.partners.iter().enumerate() {
+            let place = format!("partners[{at}] {}", partner.partner);
+            let mut fault = |fault: String| {
+                faults.push(DefinitionFault { place: place.clone(), fault });
+            };
+            if partners.insert(partner.partner.clone(), at).is_some() {
+                fault("this partner stands here twice".to_owned());
+            }
+            if partner.net_debit_cap.is_some_and(|cap| !limits::amount_in_range(cap)) {
+                fault("net_debit_cap is beyond 10^12".to_owned());
+            }
+            for key in &partner.keys {
+                match key.public_key() {
+                    Err(reason) => fault(format!("key {}: {reason}", key.x)),
+                    Ok(public) => {
+                        if keys.insert(public.kid().clone(), at).is_some() {
+                            fault(format!("key {} stands here twice", key.x));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_programs(&self, faults: &mut Vec<DefinitionFault>) {
+        let mut seen = HashMap::new();
+        for (at, program) in self.programs.iter().enumerate() {
+            let place = format!("programs[{at}] {}", program.program);
+            let mut fault = |fault: String| {
+                faults.push(DefinitionFault { place: place.clone(), fault });
+            };
+            if seen.insert(program.program.clone(), at).is_some() {
+                fault("this program stands here twice".to_owned());
+            }
+            if !self.partners.iter().any(|p| p.partner == program.partner) {
+                fault(format!("no partner {} is defined", program.partner));
+            }
+            if program.scale > limits::MAX_PROGRAM_SCALE {
+                fault("scale must be 0, 1 or 2".to_owned());
+            }
+            if !limits::value_in_range(program.value) {
+                fault("value must be above 0 and at most 1000000".to_owned());
+            }
+            if program.balances == Balances::Connected {
+                fault("connected balances are not served by this version: use hosted".to_owned());
+            }
+        }
+    }
+
+    fn check_agreements(&self, faults: &mut Vec<DefinitionFault>) {
+        let mut seen = HashMap::new();
+        for (at, agreement) in self.agreements.iter().enumerate() {
+            let place = format!("agreements[{at}] {} and {}", agreement.a, agreement.b);
+            let mut fault = |fault: String| {
+                faults.push(DefinitionFault { place: place.clone(), fault });
+            };
+            for partner in [&agreement.a, &agreement.b] {
+                if !self.partners.iter().any(|p| p.partner == *partner) {
+                    fault(format!("no partner {partner} is defined"));
+                }
+            }
+            if agreement.a == agreement.b {
+                fault("a partner needs no agreement with itself".to_owned());
+            }
+            if seen.insert(pair(&agreement.a, &agreement.b), at).is_some() {
+                fault("this pair stands here twice".to_owned());
+            }
+            if !limits::fee_rate_in_range(agreement.fee) {
+                fault("fee must be at least 0 and below 1".to_owned());
+            }
+            if !limits::amount_in_range(agreement.minimum_gross) {
+                fault("minimum_gross is beyond 10^12".to_owned());
+            }
+            if agreement.kinds.iter().any(|kind| *kind != TransactionKind::Exchange) {
+                fault("only the kind exchange is served by this version".to_owned());
+            }
+            if !(1..=3_600).contains(&agreement.quote_lifetime_seconds) {
+                fault("quote_lifetime_seconds must be 1 to 3600".to_owned());
+            }
+            if !(0..=31_536_000).contains(&agreement.reversal_period_seconds) {
+                fault("reversal_period_seconds must be 0 to 31536000, a year".to_owned());
+            }
+        }
+    }
+
+    /// The same definition with every key's `nbf` filled in: as it was known before, else the
+    /// second that `now` is in, because signatures tell their time in seconds.
+    #[must_use]
+    pub fn with_key_times(mut self, before: Option<&Self>, now: Timestamp) -> Self {
+        let known: HashMap<&str, Timestamp> = before
+            .iter()
+            .flat_map(|definition| &definition.partners)
+            .flat_map(|partner| &partner.keys)
+            .filter_map(|key| Some((key.x.as_str(), key.nbf?)))
+            .collect();
+        let second = now.floor_to_second();
+        for key in self.partners.iter_mut().flat_map(|partner| &mut partner.keys) {
+            let begun = known.get(key.x.as_str()).copied().unwrap_or(second);
+            key.nbf = key.nbf.or(Some(begun));
+        }
+        self
+    }
+
+    /// Every partner key as the key list shows it, by kid.
+    #[must_use]
+    pub fn jwks(&self) -> Vec<Jwk> {
+        let mut keys: Vec<Jwk> = self
+            .partners
+            .iter()
+            .flat_map(|partner| partner.keys.iter().map(move |key| (partner, key)))
+            .filter_map(|(partner, key)| {
+                let mut jwk = Jwk::new(&key.public_key().ok()?, key.nbf);
+                jwk.exp = key.exp;
+                jwk.revoked_at = key.revoked_at;
+                jwk.partner = Some(partner.partner.to_string());
+                jwk.scope = Some(key.scope.as_str().to_owned());
+                Some(jwk)
+            })
+            .collect();
+        keys.sort_by(|one, other| one.kid.cmp(&other.kid));
+        keys
+    }
+
+    /// The values as board `number`.
+    #[must_use]
+    pub fn board(&self, number: u32, effective_at: Timestamp) -> Board {
+        let mut values: Vec<ProgramValue> = self
+            .programs
+            .iter()
+            .map(|p| ProgramValue { program: p.program.clone(), value: p.value })
+            .collect();
+        values.sort_by(|one, other| one.program.cmp(&other.program));
+        Board {
+            alliance: self.alliance.clone(),
+            board: number,
+            currency: self.currency.clone(),
+            effective_at,
+            values,
+        }
+    }
+}
+
+impl Scope {
+    /// As it stands in lists and files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Read => "read",
+        }
+    }
+}
+
+impl KeyDefinition {
+    /// The key itself.
+    ///
+    /// # Errors
+    /// Why it is none, in words.
+    pub fn public_key(&self) -> Result<PublicKey, String> {
+        let bytes = encoding::base64url_decode(&self.x)
+            .map_err(|_| "not base64url without padding".to_owned())?;
+        PublicKey::from_bytes(&bytes).map_err(|weak| format!("weak_key: {weak}"))
+    }
+}
+
+/// Two partners, whichever comes first.
+pub(super) fn pair(a: &PartnerId, b: &PartnerId) -> (PartnerId, PartnerId) {
+    if a <= b { (a.clone(), b.clone()) } else { (b.clone(), a.clone()) }
+}

@@ -1,0 +1,206 @@
+//! The registry: the snapshot of what is agreed that orders are priced and decided by.
+
+use std::collections::{BTreeMap, HashMap};
+
+use alliance_contracts::decimal::Decimal;
+use alliance_contracts::ids::WindowId;
+use alliance_contracts::keys::{Kid, PublicKey};
+use alliance_contracts::limits;
+use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
+use alliance_contracts::program::Board;
+use alliance_contracts::time::Timestamp;
+
+use super::definition::{
+    AgreementDefinition, Definition, KeyDefinition, PartnerDefinition, ProgramDefinition, Scope,
+    pair,
+};
+
+/// A partner key, ready to verify with.
+#[derive(Clone, Debug)]
+pub struct PartnerKey {
+    /// Whose it is.
+    pub partner: PartnerId,
+    /// The key.
+    pub public: PublicKey,
+    /// What it may do.
+    pub scope: Scope,
+    /// From when it holds.
+    pub nbf: Option<Timestamp>,
+    /// Until when.
+    pub exp: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl PartnerKey {
+    /// Whether a signature made then counts.
+    #[must_use]
+    pub fn valid_at(&self, at: Timestamp) -> bool {
+        self.nbf.is_none_or(|nbf| nbf <= at)
+            && self.exp.is_none_or(|exp| at < exp)
+            && self.revoked_at.is_none_or(|revoked| at < revoked)
+    }
+}
+
+/// The snapshot that orders are priced and decided by. Cheap to share, never changed in place.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// Grows with every change to any part of it; 0 before the first definition.
+    pub seen_version: i64,
+    /// The definition as applied.
+    pub definition: Definition,
+    /// Its number, from 1; 0 before the first.
+    pub version: i64,
+    /// The board in force.
+    pub board: Board,
+    /// The board as signed.
+    pub board_jws: String,
+    /// The partner key list's signed statement.
+    pub partner_keys_jws: String,
+    /// The open settlement window.
+    pub window: WindowId,
+    /// Partners that may not trade now.
+    pub suspended: Vec<PartnerId>,
+    partners: BTreeMap<PartnerId, usize>,
+    programs: BTreeMap<ProgramId, usize>,
+    agreements: HashMap<(PartnerId, PartnerId), usize>,
+    keys: HashMap<Kid, PartnerKey>,
+    values: HashMap<ProgramId, Decimal>,
+}
+
+/// What a registry is made of, as the store has it.
+#[derive(Clone, Debug)]
+pub struct RegistryParts {
+    /// The definition as applied.
+    pub definition: Definition,
+    /// Its number.
+    pub version: i64,
+    /// The board in force.
+    pub board: Board,
+    /// The board as signed.
+    pub board_jws: String,
+    /// The partner key list's signed statement.
+    pub partner_keys_jws: String,
+    /// The open settlement window.
+    pub window: WindowId,
+    /// Partners that may not trade now.
+    pub suspended: Vec<PartnerId>,
+}
+
+impl Registry {
+    /// The registry of these parts.
+    #[must_use]
+    pub fn new(seen_version: i64, parts: RegistryParts) -> Self {
+        let definition = parts.definition;
+        let keys = definition
+            .partners
+            .iter()
+            .flat_map(|partner| partner.keys.iter().map(move |key| (partner, key)))
+            .filter_map(|(partner, key)| {
+                let public = key.public_key().ok()?;
+                let kid = public.kid().clone();
+                let partner = partner.partner.clone();
+                let KeyDefinition { nbf, exp, revoked_at, scope, .. } = *key;
+                Some((kid, PartnerKey { partner, public, scope, nbf, exp, revoked_at }))
+            })
+            .collect();
+        Self {
+            seen_version,
+            partners: definition
+                .partners
+                .iter()
+                .enumerate()
+                .map(|(at, p)| (p.partner.clone(), at))
+                .collect(),
+            programs: definition
+                .programs
+                .iter()
+                .enumerate()
+                .map(|(at, p)| (p.program.clone(), at))
+                .collect(),
+            agreements: definition
+                .agreements
+                .iter()
+                .enumerate()
+                .map(|(at, g)| (pair(&g.a, &g.b), at))
+                .collect(),
+            keys,
+            values: parts.board.values.iter().map(|v| (v.program.clone(), v.value)).collect(),
+            definition,
+            version: parts.version,
+            board: parts.board,
+            board_jws: parts.board_jws,
+            partner_keys_jws: parts.partner_keys_jws,
+            window: parts.window,
+            suspended: parts.suspended,
+        }
+    }
+
+    /// The registry before the first definition.
+    #[must_use]
+    pub fn empty(alliance: AllianceId, currency: Currency) -> Self {
+        let definition = Definition {
+            alliance,
+            currency,
+            partners: Vec::new(),
+            programs: Vec::new(),
+            agreements: Vec::new(),
+        };
+        let board = definition.board(0, Timestamp::from_millis(0));
+        Self::new(
+            0,
+            RegistryParts {
+                definition,
+                version: 0,
+                board,
+                board_jws: String::new(),
+                partner_keys_jws: String::new(),
+                window: WindowId::from_u128(0),
+                suspended: Vec::new(),
+            },
+        )
+    }
+
+    /// A partner.
+    #[must_use]
+    pub fn partner(&self, partner: &PartnerId) -> Option<&PartnerDefinition> {
+        self.partners.get(partner).and_then(|at| self.definition.partners.get(*at))
+    }
+
+    /// A program.
+    #[must_use]
+    pub fn program(&self, program: &ProgramId) -> Option<&ProgramDefinition> {
+        self.programs.get(program).and_then(|at| self.definition.programs.get(*at))
+    }
+
+    /// A program's value on the board in force.
+    #[must_use]
+    pub fn value(&self, program: &ProgramId) -> Option<Decimal> {
+        self.values.get(program).copied()
+    }
+
+    /// What two partners have agreed on.
+    #[must_use]
+    pub fn agreement(&self, a: &PartnerId, b: &PartnerId) -> Option<&AgreementDefinition> {
+        self.agreements.get(&pair(a, b)).and_then(|at| self.definition.agreements.get(*at))
+    }
+
+    /// A partner key.
+    #[must_use]
+    pub fn key(&self, kid: &Kid) -> Option<&PartnerKey> {
+        self.keys.get(kid)
+    }
+
+    /// Whether this partner may not trade now.
+    #[must_use]
+    pub fn is_suspended(&self, partner: &PartnerId) -> bool {
+        self.suspended.contains(partner)
+    }
+
+    /// How long the source partner may reverse; as the protocol says within one partner.
+    #[must_use]
+    pub fn reversal_period_seconds(&self, a: &PartnerId, b: &PartnerId) -> i64 {
+        self.agreement(a, b)
+            .map_or(limits::REVERSAL_PERIOD_SECONDS, |agreed| agreed.reversal_period_seconds)
+    }
+}
