@@ -42,25 +42,13 @@ impl PartnerKey {
     }
 }
 
-/// The snapshot that orders are priced and decided by. Cheap to share, never changed in place.
+/// The snapshot that orders are priced and decided by: [`RegistryParts`], to be looked up in. Cheap
+/// to share, never changed in place.
 #[derive(Clone, Debug)]
 pub struct Registry {
     /// Grows with every change to any part of it; 0 before the first definition.
     pub seen_version: i64,
-    /// The definition as applied.
-    pub definition: Definition,
-    /// Its number, from 1; 0 before the first.
-    pub version: i64,
-    /// The board in force.
-    pub board: Board,
-    /// The board as signed.
-    pub board_jws: String,
-    /// The partner key list's signed statement.
-    pub partner_keys_jws: String,
-    /// The open settlement window.
-    pub window: WindowId,
-    /// Partners that may not trade now.
-    pub suspended: Vec<PartnerId>,
+    parts: RegistryParts,
     partners: BTreeMap<PartnerId, usize>,
     programs: BTreeMap<ProgramId, usize>,
     agreements: HashMap<(PartnerId, PartnerId), usize>,
@@ -87,11 +75,26 @@ pub struct RegistryParts {
     pub suspended: Vec<PartnerId>,
 }
 
+impl std::ops::Deref for Registry {
+    type Target = RegistryParts;
+    fn deref(&self) -> &RegistryParts {
+        &self.parts
+    }
+}
+
+/// Tests bend the agreement in place; the product makes a new registry of new parts.
+#[cfg(test)]
+impl std::ops::DerefMut for Registry {
+    fn deref_mut(&mut self) -> &mut RegistryParts {
+        &mut self.parts
+    }
+}
+
 impl Registry {
     /// The registry of these parts.
     #[must_use]
     pub fn new(seen_version: i64, parts: RegistryParts) -> Self {
-        let definition = parts.definition;
+        let definition = &parts.definition;
         let keys = definition
             .partners
             .iter()
@@ -126,13 +129,7 @@ impl Registry {
                 .collect(),
             keys,
             values: parts.board.values.iter().map(|v| (v.program.clone(), v.value)).collect(),
-            definition,
-            version: parts.version,
-            board: parts.board,
-            board_jws: parts.board_jws,
-            partner_keys_jws: parts.partner_keys_jws,
-            window: parts.window,
-            suspended: parts.suspended,
+            parts,
         }
     }
 

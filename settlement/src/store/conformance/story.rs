@@ -81,7 +81,7 @@ async fn operators(world: &mut World, dice: &mut Dice) -> Command {
             Command::Suspend(partner, dice.below(3) == 0)
         }
         1 => {
-            let mut definition = world.registry().await.definition;
+            let mut definition = world.registry().await.definition.clone();
             definition.programs[0].value = name(["0.1", "0.11", "0.12"][dice.below(3)]);
             Command::Define(Box::new(Define { definition, window: world.id() }))
         }
