@@ -7,7 +7,7 @@
 //! | the one table of problem codes | [`problem`] | RFC 9457 |
 //! | quotes, transactions, links, receipts and their pages | [`quote`], [`transaction`], [`link`], [`receipt`], [`corridor`], [`program`] | protocol § 3 to § 5 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
-//! | keys, key lists and signatures | [`keys`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
+//! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
 //!
 //! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
@@ -22,6 +22,7 @@ pub mod http_signature;
 pub mod ids;
 pub mod json;
 pub mod jws;
+pub mod key_list;
 pub mod keys;
 pub mod limits;
 pub mod link;

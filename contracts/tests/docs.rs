@@ -26,7 +26,8 @@ use alliance_contracts::http_signature::{
 use alliance_contracts::ids::{QuoteId, ReceiptId, TransactionId};
 use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
-use alliance_contracts::keys::{KeyList, KeyStatement, PublicKey, SigningKey, TrustedKeys};
+use alliance_contracts::key_list::{KeyList, KeyStatement, TrustedKeys};
+use alliance_contracts::keys::{PublicKey, SigningKey};
 use alliance_contracts::merkle::{
     leaf_hash, node_hash, root_of, verify_consistency, verify_inclusion,
 };

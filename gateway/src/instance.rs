@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alliance_contracts::json;
-use alliance_contracts::keys::{KeyList, SigningKey, TrustedKeys};
+use alliance_contracts::key_list::{KeyList, TrustedKeys};
+use alliance_contracts::keys::SigningKey;
 use alliance_settlement::alliance::Definition;
 use alliance_settlement::vault::KEY_LEN;
 use zeroize::Zeroizing;

@@ -32,7 +32,7 @@ use actix_web::dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceRespon
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, Error, HttpResponse, HttpServer, rt, web};
-use alliance_contracts::keys::KeyList;
+use alliance_contracts::key_list::KeyList;
 use alliance_settlement::clearing_house::ClearingHouse;
 
 pub use crate::api::openapi_json;

@@ -29,7 +29,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alliance_contracts::encoding::hex_encode;
-use alliance_contracts::keys::{PublicKey, SigningKey, TrustedKeys};
+use alliance_contracts::key_list::TrustedKeys;
+use alliance_contracts::keys::{PublicKey, SigningKey};
 use alliance_contracts::names::{AllianceId, IdempotencyKey, PartnerId};
 use alliance_contracts::time::Timestamp;
 use reqwest::Url;

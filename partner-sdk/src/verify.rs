@@ -26,7 +26,8 @@ mod receipt;
 mod terms;
 
 pub use alliance_contracts::encoding::Hash;
-pub use alliance_contracts::keys::{PublicKey, TrustedKeys};
+pub use alliance_contracts::key_list::TrustedKeys;
+pub use alliance_contracts::keys::PublicKey;
 pub use alliance_contracts::names::Corridor;
 pub use alliance_contracts::receipt::Receipt;
 pub use alliance_contracts::time::Timestamp;

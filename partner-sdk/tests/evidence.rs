@@ -14,7 +14,7 @@ use c::http_signature::{
 };
 use c::json;
 use c::jws::{self, JwsType};
-use c::keys::TrustedKeys;
+use c::key_list::TrustedKeys;
 use c::merkle;
 use c::names::SourceReference;
 use c::quote::{QuoteClaims, QuoteSide};

@@ -8,7 +8,7 @@ use alliance_partner_sdk::contracts::decimal::Decimal;
 use alliance_partner_sdk::contracts::encoding::Hash;
 use alliance_partner_sdk::contracts::json;
 use alliance_partner_sdk::contracts::jws::{self, JwsError, JwsType};
-use alliance_partner_sdk::contracts::keys::{Jwk, TrustedKeys};
+use alliance_partner_sdk::contracts::key_list::{Jwk, TrustedKeys};
 use alliance_partner_sdk::contracts::merkle::{self, ProofError};
 use alliance_partner_sdk::contracts::quote::TransactionKind;
 use alliance_partner_sdk::contracts::tlog_proof::TlogProof;

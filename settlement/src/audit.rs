@@ -12,7 +12,7 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::jws::{self, JwsType};
-use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::limits::MONEY_SCALE;
 use alliance_contracts::merkle::{self, Frontier};
 use alliance_contracts::names::{Corridor, ProgramId};

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alliance_contracts::ids::TransactionId;
-use alliance_contracts::keys::{SigningKey, TrustedKeys};
+use alliance_contracts::key_list::TrustedKeys;
+use alliance_contracts::keys::SigningKey;
 use alliance_contracts::names::{AllianceId, Corridor, Currency, MemberRef};
 use alliance_contracts::time::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::ids::TransactionId;
-use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::receipt::Asset;
 
 use crate::audit::{Auditor, Finding};

@@ -67,7 +67,7 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
 )]
 struct Api;
 
-// The wire types are `contracts::keys::Jwk` and `KeyList`; their module knows no schemas.
+// The wire types are `contracts::key_list::Jwk` and `KeyList`; their module knows no schemas.
 
 /// A published key (RFC 7517, RFC 8037).
 #[derive(ToSchema)]

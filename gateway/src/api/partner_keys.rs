@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use alliance_contracts::keys::{KeyList, KeyStatement};
+use alliance_contracts::key_list::{KeyList, KeyStatement};
 use alliance_contracts::{json, jws};
 
 use super::document::KeyListSchema;

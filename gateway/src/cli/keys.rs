@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use alliance_contracts::encoding::base64url_encode;
-use alliance_contracts::keys::{Jwk, PublicKey, SigningKey};
+use alliance_contracts::key_list::Jwk;
+use alliance_contracts::keys::{PublicKey, SigningKey};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 

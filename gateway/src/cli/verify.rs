@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use alliance_contracts::decimal::format_micros;
-use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::names::Corridor;
 use alliance_contracts::receipt::Asset;
 use alliance_partner_sdk::verify::file::{self, After, FileError, Options, Report};

@@ -74,7 +74,7 @@ fn agree(accounts: &[AccountBalance], receipts: &Totals, currency: &Currency) ->
 /// What the store says.
 pub async fn audited(
     house: &ClearingHouse,
-    keys: alliance_contracts::keys::TrustedKeys,
+    keys: alliance_contracts::key_list::TrustedKeys,
 ) -> Result<AuditReport, StoreError> {
     house.read(move |store| async move { audit(store.as_ref(), &keys).await }).await
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use alliance_contracts::corridor::{ReceiptPage, StreamEnd, StreamTrailer};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::json;
-use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::names::Corridor;
 use alliance_partner_sdk::verify::file::{MAX_LINE_BYTES, Totals};
 use alliance_partner_sdk::verify::{ChainState, ChainVerifier, Pushed, VerifiedCheckpoint};

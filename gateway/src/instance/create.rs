@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use alliance_contracts::encoding::{Hash, base64url_encode};
-use alliance_contracts::keys::{Jwk, KeyStatement, SigningKey};
+use alliance_contracts::key_list::{Jwk, KeyStatement};
+use alliance_contracts::keys::SigningKey;
 use alliance_contracts::names::{AllianceId, PartnerId};
 use alliance_contracts::time::Timestamp;
 

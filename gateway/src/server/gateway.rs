@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::http::Uri;
 use actix_web::web::Bytes;
-use alliance_contracts::keys::KeyList;
+use alliance_contracts::key_list::KeyList;
 use alliance_settlement::clearing_house::ClearingHouse;
 use alliance_settlement::command::Command;
 use alliance_settlement::sequencer::{Answer, Unavailable};

@@ -8,7 +8,7 @@ use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::ReceiptId;
 use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
-use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::names::Corridor;
 use alliance_contracts::program::Rates;
 use alliance_contracts::time::Timestamp;

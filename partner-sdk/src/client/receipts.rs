@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use alliance_contracts::corridor::ReceiptPage;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::names::Corridor;
 use futures_core::Stream;
 use futures_util::stream;

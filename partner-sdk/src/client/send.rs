@@ -10,7 +10,7 @@ use alliance_contracts::http_signature::{
     self as signature, ACCEPT_SIGNATURE, HeaderList, Headers, LABEL, RequestBinding,
     RequestSignatureParams, RequestView, ResponseView, SignatureHeaders, Tag,
 };
-use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::names::{Corridor, IdempotencyKey};
 use alliance_contracts::problem::{Problem, ProblemCode};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};

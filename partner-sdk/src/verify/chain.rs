@@ -6,7 +6,7 @@ use std::sync::Arc;
 use alliance_contracts::corridor::{StreamEnd, StreamTrailer};
 use alliance_contracts::encoding::{Hash, base64_decode, base64_encode};
 use alliance_contracts::json;
-use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::merkle::{self, Frontier, ProofError};
 use alliance_contracts::names::Corridor;
 use alliance_contracts::time::Timestamp;

@@ -1,7 +1,8 @@
 //! Checkpoints: what the alliance says a corridor's history is, and proofs against them.
 
 use alliance_contracts::encoding::{Hash, base64_decode_array};
-use alliance_contracts::keys::{Kid, TrustedKeys};
+use alliance_contracts::key_list::TrustedKeys;
+use alliance_contracts::keys::Kid;
 use alliance_contracts::limits::{CHECKPOINT_STALE_SECONDS, SIGNATURE_MAX_AHEAD_SECONDS};
 use alliance_contracts::merkle::{self, ProofError};
 use alliance_contracts::names::Corridor;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use alliance_contracts::decimal::format_micros;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::keys::TrustedKeys;
+use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::limits::MAX_BODY_BYTES;
 use alliance_contracts::names::{Corridor, PartnerId, ProgramId};
 use alliance_contracts::note;

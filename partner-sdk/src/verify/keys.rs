@@ -6,7 +6,8 @@
 
 use alliance_contracts::encoding::base64url_decode_array;
 use alliance_contracts::json;
-use alliance_contracts::keys::{KeyList, KeyListError, PublicKey, TrustedKeys};
+use alliance_contracts::key_list::{KeyList, KeyListError, TrustedKeys};
+use alliance_contracts::keys::PublicKey;
 
 /// Why a key list is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

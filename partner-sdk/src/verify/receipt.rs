@@ -6,7 +6,8 @@
 
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::jws::{self, JwsError, JwsType};
-use alliance_contracts::keys::{Kid, TrustedKey, TrustedKeys};
+use alliance_contracts::key_list::{TrustedKey, TrustedKeys};
+use alliance_contracts::keys::Kid;
 use alliance_contracts::merkle;
 use alliance_contracts::receipt::{self, Receipt, ReceiptError};
 use alliance_contracts::time::Timestamp;

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding;
-use alliance_contracts::keys::{Jwk, PublicKey};
+use alliance_contracts::key_list::Jwk;
+use alliance_contracts::keys::PublicKey;
 use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
 use alliance_contracts::program::{Balances, Board, ProgramValue};

@@ -4,7 +4,7 @@ use alliance_contracts::content_digest::orders_digest;
 use alliance_contracts::corridor::OrderInclusion;
 use alliance_contracts::encoding::{Hash, base64_decode, base64_decode_array, hex_encode};
 use alliance_contracts::jws::{self, JwsType};
-use alliance_contracts::keys::KeyList;
+use alliance_contracts::key_list::KeyList;
 use alliance_contracts::tlog_proof::TlogProof;
 use alliance_contracts::transaction::{order_bytes, orders_root};
 use alliance_contracts::{merkle, note, receipt};

@@ -14,7 +14,8 @@ use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, RequestBinding, RequestSignatureParams, RequestView, ResponseView,
     SignatureHeaders, Tag, required_components, sign_request, verify_response,
 };
-use alliance_contracts::keys::{Jwk, KeyList, KeyStatement, SigningKey};
+use alliance_contracts::key_list::{Jwk, KeyList, KeyStatement};
+use alliance_contracts::keys::SigningKey;
 use alliance_contracts::names::{MemberRef, ProgramId};
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::{
