@@ -910,7 +910,7 @@ fn files_name_no_machine_paths() {
         for (number, line) in read(&file).lines().enumerate() {
             for path in paths {
                 let found = line.match_indices(path).any(|(at, _)| {
-                    // `https://host/home/…` and `./work/…` are no machine's paths.
+                    // Part of a longer path or of an address: no path of a machine.
                     let before = line[..at].chars().next_back();
                     !before.is_some_and(|c| c.is_alphanumeric() || ".-_}>~".contains(c))
                 });

@@ -3,7 +3,7 @@
 //!
 //! | step of a request | where |
 //! | --- | --- |
-//! | id, plain path, problems, signed answers, counting, logging | [`edge`] |
+//! | id, plain path, problems, signed answers, counting, logging | `edge` |
 //! | body within its bounds | `body` |
 //! | signature, key, digest, scope, query, `Alliance-Seen` | `verify` |
 //! | what is refused, and how it is told | `refusal` |

@@ -2,7 +2,7 @@
 //!
 //! Logs are structured and go to standard error. Traces leave over OTLP where an endpoint is
 //! configured; metrics over OTLP, too, and always to the Prometheus registry that `/metrics` shows
-//! on a port of its own ([`prometheus_text`]).
+//! on a port of its own (`prometheus_text`).
 //!
 //! Nothing here sees what a caller wrote: attributes are route templates, methods, status codes,
 //! problem codes (threat T50). The OTLP exporters send from threads of their own and are built
