@@ -79,15 +79,15 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/v1/members/{program}/{member}/balance", members::balance))
         .service(get("/v1/members/{program}/{member}/openings/{corridor}", members::opening))
         .service(get("/v1/partners/keys", partner_keys::list))
-        .service(get("/.well-known/jwks.json", well_known::jwks))
-        .service(get("/health/live", health::live))
-        .service(get("/health/ready", health::ready))
-        .service(get("/openapi.json", docs::openapi))
-        .service(get("/docs", docs::index))
-        .service(get("/docs/", docs::index))
-        .service(get("/docs/problems", docs::problems))
-        .service(get("/docs/{file}", docs::file))
-        .service(get("/", docs::root))
+        .service(page("/.well-known/jwks.json", well_known::jwks))
+        .service(page("/health/live", health::live))
+        .service(page("/health/ready", health::ready))
+        .service(page("/openapi.json", docs::openapi))
+        .service(page("/docs", docs::index))
+        .service(page("/docs/", docs::index))
+        .service(page("/docs/problems", docs::problems))
+        .service(page("/docs/{file}", docs::file))
+        .service(page("/", docs::root))
         .default_service(web::to(nothing));
 }
 
@@ -98,6 +98,18 @@ where
     F::Output: Responder + 'static,
 {
     resource(template, "GET").route(web::get().to(handler))
+}
+
+/// What needs no signature is also there for a `HEAD`: load balancers ask that way.
+fn page<F, Args>(template: &'static str, handler: F) -> impl HttpServiceFactory
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    resource(template, "GET, HEAD")
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
 }
 
 fn post<F, Args>(template: &'static str, handler: F) -> impl HttpServiceFactory

@@ -25,6 +25,8 @@ async fn documents_are_there_without_a_signature() {
         let answer = get(&world, uri).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some(media)), "{uri}");
         assert!(String::from_utf8_lossy(&answer.body).contains(has), "{uri}");
+        let head = world.raw("HEAD", uri, &[], Vec::new()).await;
+        assert_eq!((head.status, head.header("content-type")), (200, Some(media)), "HEAD {uri}");
     }
     for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"] {
         let answer = get(&world, &format!("/docs/{file}")).await;
@@ -60,6 +62,8 @@ async fn what_has_no_route_or_method_is_a_problem() {
         ("GET", "/v1/transactions/batch", "POST"),
         ("GET", "/v1/quotes", "POST"),
         ("PUT", "/v1/links", "GET, POST"),
+        ("HEAD", "/v1/programs", "GET"),
+        ("PUT", "/docs", "GET, HEAD"),
         ("BREW", "/v1/links", "GET, POST"),
     ] {
         let answer = world.raw(method, uri, &[], Vec::new()).await;
