@@ -2,8 +2,10 @@
 //! is stored before it is served, and its copy beside the keys outlives the database.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
 
-use alliance_contracts::encoding::Hash;
+use alliance_contracts::encoding::{self, Hash};
 use alliance_contracts::limits::CHECKPOINT_MAX_LAG_SECONDS;
 use alliance_contracts::merkle;
 use alliance_contracts::names::Corridor;
@@ -149,15 +151,9 @@ impl ClearingHouse {
 
     async fn keep_beside_keys(&self, signed: &SignedCheckpoint) {
         let Some(dir) = self.inner.checkpoints_dir.clone() else { return };
-        let path = dir.join(format!("{}.note", signed.corridor));
-        let text = signed.note.clone();
-        let kept = self.inner.handle.spawn_blocking(move || {
-            std::fs::create_dir_all(&dir)?;
-            // Written aside and renamed: a crash leaves the old one or the new one, whole.
-            let aside = path.with_extension("new");
-            std::fs::write(&aside, text)?;
-            std::fs::rename(&aside, &path)
-        });
+        let (alliance, signed) = (self.alliance().to_string(), signed.clone());
+        let drawn = encoding::hex_encode(&self.random::<8>());
+        let kept = self.inner.handle.spawn_blocking(move || keep(&dir, &alliance, &signed, &drawn));
         if let Ok(Err(error)) = kept.await {
             tracing::error!(%error, "the checkpoint could not be kept beside the keys");
         }
@@ -249,7 +245,22 @@ impl ClearingHouse {
     }
 }
 
-fn kept_checkpoint(path: &std::path::Path, alliance: &str) -> Option<(Corridor, Checkpoint)> {
+/// Written aside under a name of its own, made durable, and renamed: a crash, or another gateway on
+/// the same folder, leaves one note or the other, whole. A later one is never replaced.
+fn keep(dir: &Path, alliance: &str, signed: &SignedCheckpoint, drawn: &str) -> io::Result<()> {
+    let path = dir.join(format!("{}.note", signed.corridor));
+    if kept_checkpoint(&path, alliance).is_some_and(|(_, kept)| kept.size > signed.size) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(dir)?;
+    let aside = path.with_extension(format!("{drawn}.new"));
+    let mut file = std::fs::File::create(&aside)?;
+    file.write_all(signed.note.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&aside, &path)
+}
+
+fn kept_checkpoint(path: &Path, alliance: &str) -> Option<(Corridor, Checkpoint)> {
     if path.extension().is_none_or(|extension| extension != "note") {
         return None;
     }
