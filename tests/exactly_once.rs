@@ -51,7 +51,7 @@ fn the_same_order_makes_one_receipt(engine: Engine, gateways: usize) {
                 .idempotency_key("the-key".parse().unwrap())
                 .send()
         });
-        let answers: Vec<_> = stream::iter(calls).buffer_unordered(500).collect().await;
+        let answers: Vec<_> = stream::iter(calls).buffer_unordered(1_000).collect().await;
         let mut fresh = 0;
         let mut ids = HashMap::new();
         for answer in answers {
