@@ -27,6 +27,7 @@ use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
 
 use crate::command::{Command, Decided, Keyed, Outcome};
+pub use operations::is_here_whole;
 pub use working_set::{
     AccountBalance, ChainHead, KeyRecord, LinkRecord, LinkSideRecord, Member, TransactionRecord,
     TransactionSideRecord, Wanted, WorkingSet, Writes,

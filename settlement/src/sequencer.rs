@@ -7,7 +7,7 @@
 //! | committed | every waiter gets its outcome |
 //! | unavailable before the commit | nothing was written: waiters are told so, and repeat |
 //! | contradiction | nothing was written: the batch is replayed one command at a time, so that the culprit is named and the others live |
-//! | unknown commit | the row is taken again — then the old transaction has ended — and the same commands are decided again: what was committed is found by its key and answered, what was not is done now |
+//! | unknown commit | the row is taken again — then the old transaction has ended — and the same commands are decided again: what was committed is found by its key (an import by its rows) and answered, what was not is done now |
 //!
 //! A batch runs in a task of its own that nobody cancels; should it panic, its waiters are told
 //! that nothing is known, and the next batch starts afresh.
@@ -29,7 +29,7 @@ use alliance_contracts::time::Timestamp;
 use tokio::sync::watch;
 
 use crate::alliance::{Registry, RegistryParts};
-use crate::command::{Decided, Outcome};
+use crate::command::{Command, Decided, Outcome};
 use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet};
 use crate::receipts::{self, StoredReceipt};
 use crate::store::{Batch, Store, StoreError};
@@ -240,11 +240,25 @@ impl Sequencer {
     }
 }
 
-/// After an unknown commit, finding our own first answer by its key is no replay to the caller.
+/// After an unknown commit, what is found of our own first try is its answer: a key that this very
+/// request has used is no replay to the caller, and an import whose rows are all here was done.
 fn first_answer(mut decided: Decided, job: &Job, unsure: bool) -> Decided {
+    if !unsure {
+        return decided;
+    }
     let own = job.command.keyed().map(|keyed| keyed.request.id);
-    if unsure && decided.replayed && decided.first_request == own {
+    if decided.replayed && decided.first_request == own {
         decided.replayed = false;
+    }
+    let rows = match &job.command {
+        Command::ImportMembers(members) => members.len(),
+        Command::ImportLinks(links) => links.len(),
+        _ => 0,
+    };
+    if let Outcome::BadRows(faults) = &decided.outcome
+        && ledger::is_here_whole(rows, faults)
+    {
+        decided.outcome = Outcome::Done(rows);
     }
     decided
 }

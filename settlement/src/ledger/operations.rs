@@ -14,6 +14,17 @@ use crate::alliance::changes;
 use crate::command::{Define, MemberNo, NewLink, NewMember, Outcome, RowFault, SignedCheckpoint};
 use crate::vault::Lookup;
 
+const MEMBER_IS_HERE: &str = "this member is here already";
+const MEMBERS_ARE_LINKED: &str = "these members are linked already";
+
+/// Whether an import of so many rows was refused only because every row is here. Imports are all or
+/// nothing: after a commit whose answer was lost, that is what tells that it was carried out.
+#[must_use]
+pub fn is_here_whole(rows: usize, faults: &[RowFault]) -> bool {
+    let here = |fault: &RowFault| [MEMBER_IS_HERE, MEMBERS_ARE_LINKED].contains(&fault.fault);
+    rows > 0 && faults.len() == rows && faults.iter().all(here)
+}
+
 /// Imports members with their opening balances; issuance is posted to each program.
 pub fn import_members(set: &mut WorkingSet, members: &[NewMember]) -> Outcome {
     let mut seen = HashSet::with_capacity(members.len());
@@ -23,7 +34,7 @@ pub fn import_members(set: &mut WorkingSet, members: &[NewMember]) -> Outcome {
         if known.is_none() {
             faults.push(RowFault { row, fault: "there is no such program" });
         } else if set.found(&member.lookup).is_some() {
-            faults.push(RowFault { row, fault: "this member is here already" });
+            faults.push(RowFault { row, fault: MEMBER_IS_HERE });
         } else if !seen.insert(member.lookup) {
             faults.push(RowFault { row, fault: "this member stands in the file twice" });
         }
@@ -62,7 +73,7 @@ pub fn import_links(set: &mut WorkingSet, links: &[NewLink], now: Timestamp) -> 
                 if !seen.insert(ends) {
                     faults.push(RowFault { row, fault: "this link stands in the file twice" });
                 } else if !joined.insert(ends) {
-                    faults.push(RowFault { row, fault: "these members are linked already" });
+                    faults.push(RowFault { row, fault: MEMBERS_ARE_LINKED });
                 }
                 records.push(record);
             }

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::*;
-use crate::command::{Command, Outcome};
 use crate::ledger::Writes;
 use crate::ledger::working_set::Loaded;
 use crate::store::conformance::world::World;
@@ -206,6 +205,38 @@ async fn whatever_becomes_of_a_commit_each_order_is_performed_once_and_answered_
             assert_eq!(again.decided.outcome, first.decided.outcome, "{faults:?}");
         }
         assert_eq!(stage.receipts().await, 4, "{faults:?}");
+    }
+}
+
+/// Operators' commands have no key: their own rows are what tells that they were carried out.
+#[tokio::test(start_paused = true)]
+async fn an_import_whose_commit_was_lost_is_told_as_done_and_is_there_once() {
+    for faults in [&[Fault::LostAfter][..], &[Fault::LostBefore], &[Fault::LostBefore; 2]] {
+        let mut stage = Stage::new().await;
+        let members = (100..105).map(|n| stage.world.new_member("aurora", n, 7)).collect();
+        let members = Command::ImportMembers(Arc::new(members));
+        let target = (100..105).map(|n| stage.world.new_member("cumulus", n, 7)).collect();
+        let outcomes = stage.submit(&[Command::ImportMembers(Arc::new(target))]).await;
+        assert!(outcomes.iter().all(Result::is_ok));
+        stage.plan(faults);
+        let answers = stage.submit(std::slice::from_ref(&members)).await;
+        let outcome = |answers: &[Result<Answer, Unavailable>]| {
+            answers[0].as_ref().unwrap().decided.outcome.clone()
+        };
+        assert_eq!(outcome(&answers), Outcome::Done(5), "{faults:?}");
+        let links = (100..105).map(|n| stage.world.new_link((0, n), (2, n))).collect();
+        let links = Command::ImportLinks(Arc::new(links));
+        stage.plan(faults);
+        let answers = stage.submit(std::slice::from_ref(&links)).await;
+        assert_eq!(outcome(&answers), Outcome::Done(5), "{faults:?}");
+        // Repeated for no reason, it says what it always says.
+        for again in [members, links] {
+            let answers = stage.submit(&[again]).await;
+            assert!(matches!(outcome(&answers), Outcome::BadRows(rows) if rows.len() == 5));
+        }
+        let books = stage.world.store.member_books(crate::command::MemberNo(0), 1_000).await;
+        let sevens = books.unwrap().iter().filter(|books| books.opening == 7).count();
+        assert_eq!(sevens, 10, "{faults:?}: each member is there once");
     }
 }
 
