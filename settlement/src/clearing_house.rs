@@ -187,6 +187,7 @@ impl ClearingHouse {
             registry,
             clock: settings.clock.clone(),
             queue: Arc::new(Queue::new(settings.queue_capacity)),
+            kept: Mutex::default(),
         });
         let house = Self {
             inner: Arc::new(Inner {

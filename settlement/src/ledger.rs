@@ -8,12 +8,14 @@
 //! | file | decides |
 //! | --- | --- |
 //! | `working_set` | what is loaded, what is to be written |
+//! | `kept` | what one batch leaves to the next |
 //! | `exchange` | orders under a quote |
 //! | `reversal` | turning a transaction round |
 //! | `links` | proposing, confirming, revoking |
 //! | `operations` | what operators and gateways ask |
 
 mod exchange;
+pub mod kept;
 mod links;
 mod operations;
 mod posting;

@@ -16,7 +16,8 @@ pub mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use alliance_contracts::ids::TransactionId;
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 
 use crate::alliance::{Registry, RegistryParts};
 use crate::command::{Command, Decided, Outcome};
+use crate::ledger::kept::{self, Kept};
 use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet};
 use crate::receipts::{self, StoredReceipt};
 use crate::store::{Batch, Store, StoreError};
@@ -97,6 +99,8 @@ pub struct Sequencer {
     pub(crate) registry: watch::Sender<Arc<Registry>>,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub(crate) queue: Arc<Queue>,
+    /// What the last batch has left; none while one is under way, and after one that failed.
+    pub(crate) kept: Mutex<Option<Kept>>,
 }
 
 impl Sequencer {
@@ -151,17 +155,26 @@ impl Sequencer {
     /// One database transaction: lock, load, decide, chain, sign, commit.
     async fn once(&self, jobs: &[Job], unsure: bool) -> Result<Vec<Answer>, StoreError> {
         // Lock. From here to the commit nobody else writes.
+        let kept = self.kept().take();
         let mut batch = self.store.begin().await?;
         let registry = self.registry_under_lock(batch.as_mut()).await?;
-        // Load.
+        let now = (self.clock)();
+        // Load: what the batch before this one has not left here.
+        let orders = jobs.iter().all(|job| kept::is_order(&job.command));
+        let (number, continues) = (batch.number(), batch.continues());
+        let kept = kept.filter(|kept| orders && continues && kept.holds_for(number, now));
+        let since = kept.as_ref().map_or(now, Kept::since);
         let mut wanted = Wanted::default();
         for job in jobs {
             wanted.add(&registry, &job.command);
         }
+        if let Some(kept) = &kept {
+            wanted.without(kept);
+        }
         let loaded = batch.load(&wanted).await?;
-        // Decide. Synchronous and pure; `now` is read once.
-        let now = (self.clock)();
-        let mut set = WorkingSet::new(registry.clone(), self.vault.clone(), loaded);
+        // Decide. Synchronous and pure; `now` was read once.
+        let vault = self.vault.clone();
+        let mut set = WorkingSet::resume(registry.clone(), vault, kept, loaded, &wanted);
         let decided: Vec<Decided> = jobs
             .iter()
             .map(|job| first_answer(ledger::decide(&mut set, &job.command, now), job, unsure))
@@ -170,13 +183,25 @@ impl Sequencer {
         set.writes.receipts = sign(unsigned, &self.key).await?;
         self.sign_definition(&mut set, &registry);
         // Commit. When this answers, everything below is durable; nothing of it was before.
-        if !set.writes.is_empty() {
+        let written = !set.writes.is_empty();
+        if written {
             batch.commit(&set.writes).await?;
         }
         if set.writes.definition.is_some() || !set.writes.suspensions.is_empty() {
             self.refresh().await?;
         }
-        Ok(answers(&set, decided))
+        let answers = answers(&mut set, decided);
+        if orders {
+            // A batch that wrote nothing is rolled back, its number with it.
+            let left_by = if written { number } else { number - 1 };
+            *self.kept() = Some(set.into_kept(left_by, since));
+        }
+        Ok(answers)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+        // Nothing panics while holding the lock.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The registry as of this batch: read again only when its version moved on.
@@ -292,16 +317,19 @@ async fn sign(
     Ok(signed)
 }
 
-fn answers(set: &WorkingSet, decided: Vec<Decided>) -> Vec<Answer> {
-    let receipts: std::collections::HashMap<TransactionId, &StoredReceipt> =
-        set.writes.receipts.iter().map(|receipt| (receipt.transaction, receipt)).collect();
+/// The answers, as they can be rendered: what the batch has made moves out of the set.
+fn answers(set: &mut WorkingSet, decided: Vec<Decided>) -> Vec<Answer> {
+    let receipts = std::mem::take(&mut set.writes.receipts);
+    let mut receipts: HashMap<TransactionId, StoredReceipt> =
+        receipts.into_iter().map(|receipt| (receipt.transaction, receipt)).collect();
     decided
         .into_iter()
         .map(|decided| {
+            // A replay of what the same batch has made finds it taken: it is read from the store.
             let transaction = match decided.outcome {
-                Outcome::Transaction(id) => receipts
-                    .get(&id)
-                    .zip(set.transaction(&id))
+                Outcome::Transaction(id) if !decided.replayed => receipts
+                    .remove(&id)
+                    .zip(set.transaction(&id).cloned())
                     .map(|(receipt, record)| Box::new(view(set, record, receipt))),
                 _ => None,
             };
@@ -310,15 +338,15 @@ fn answers(set: &WorkingSet, decided: Vec<Decided>) -> Vec<Answer> {
         .collect()
 }
 
-fn view(set: &WorkingSet, record: &TransactionRecord, receipt: &StoredReceipt) -> TransactionView {
+fn view(set: &WorkingSet, record: TransactionRecord, receipt: StoredReceipt) -> TransactionView {
     let name = |member: Option<crate::command::MemberNo>| {
         member.and_then(|member| set.member(member)).and_then(|member| member.reference.clone())
     };
     TransactionView {
         source_member: name(record.source.member),
         target_member: name(record.target.member),
-        record: record.clone(),
-        receipt: Some(receipt.clone()),
+        record,
+        receipt: Some(receipt),
     }
 }
 

@@ -222,6 +222,12 @@ pub trait Batch: Send {
     /// This batch's number; grows by one with every batch taken, committed or not at most once.
     fn number(&self) -> i64;
 
+    /// Whether it runs on the connection that this store's last batch has left. A new connection may
+    /// lead to another copy of the database: what was known before is not known to hold there.
+    fn continues(&self) -> bool {
+        true
+    }
+
     /// The registry's version under this lock; 0 before the first definition.
     fn registry_version(&self) -> i64;
 

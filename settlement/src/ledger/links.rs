@@ -129,5 +129,5 @@ fn revoke_older(set: &mut WorkingSet, record: &LinkRecord) {
 
 fn keep(set: &mut WorkingSet, record: LinkRecord) {
     set.writes.links.insert(record.id, record.clone());
-    set.links.insert(record.id, record);
+    set.put_link(record);
 }

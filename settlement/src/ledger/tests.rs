@@ -117,7 +117,7 @@ impl World {
             proposed_by: "aurora-air".parse().unwrap(),
             created_at: NOW,
         };
-        self.set.links.insert(id, record);
+        self.set.put_link(record);
     }
 
     fn keyed(&mut self, partner: &str, key: &str, digest: &str) -> Keyed {

@@ -1,7 +1,7 @@
 //! What a batch works on: loaded in one go before the first decision, written in one go after the
 //! last. Hot rows (positions, fees, heads, balances) are folded here and written once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use alliance_contracts::arithmetic::Reversed;
@@ -20,6 +20,7 @@ use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
+use super::kept::{Kept, Pair};
 use crate::alliance::{Definition, Registry};
 use crate::command::{
     Command, Keyed, LinkEnd, MemberNo, NewMember, OrderSide, Outcome, RequestEvidence,
@@ -39,6 +40,8 @@ pub struct Wanted {
     pub references: BTreeSet<(PartnerId, SourceReference)>,
     /// Members by where they are found; the active links between any two of them come along.
     pub lookups: BTreeSet<Lookup>,
+    /// Of those, the pairs that orders are about.
+    pub pairs: BTreeSet<Pair>,
     /// Members by number.
     pub members: BTreeSet<MemberNo>,
     /// Links by id; their members come along.
@@ -96,6 +99,7 @@ impl Wanted {
 
     fn add_order(&mut self, registry: &Registry, source: &OrderSide, target: &OrderSide) {
         self.lookups.extend([source.lookup, target.lookup]);
+        self.pairs.insert(pair(source.lookup, target.lookup));
         self.accounts.extend([issued(&source.program), issued(&target.program)]);
         let corridor = Corridor::between(&source.partner, &target.partner);
         self.add_corridor(registry, &corridor);
@@ -115,6 +119,16 @@ impl Wanted {
         self.accounts.insert((Account::Rounding, money));
         self.corridors.insert(corridor.clone());
     }
+}
+
+/// Two members by where they are found, the lower first.
+fn pair(one: Lookup, other: Lookup) -> Pair {
+    if one <= other { (one, other) } else { (other, one) }
+}
+
+/// Two members by number, the lower first.
+fn ends(one: MemberNo, other: MemberNo) -> (MemberNo, MemberNo) {
+    if one <= other { (one, other) } else { (other, one) }
 }
 
 fn issued(program: &ProgramId) -> (Account, Asset) {
@@ -401,6 +415,10 @@ pub struct WorkingSet {
     pub(crate) members: HashMap<MemberNo, Member>,
     pub(crate) by_lookup: HashMap<Lookup, MemberNo>,
     pub(crate) links: HashMap<LinkId, LinkRecord>,
+    /// Links by the two members they join, the lower first.
+    pub(crate) links_between: HashMap<(MemberNo, MemberNo), Vec<LinkId>>,
+    /// Pairs whose members are here, and every active link between them.
+    pub(crate) pairs: HashSet<Pair>,
     pub(crate) transactions: HashMap<TransactionId, TransactionRecord>,
     pub(crate) accounts: HashMap<(Account, Asset), i128>,
     pub(crate) heads: HashMap<Corridor, ChainHead>,
@@ -473,32 +491,92 @@ impl WorkingSet {
     /// The set of what was loaded.
     #[must_use]
     pub fn new(registry: Arc<Registry>, vault: Arc<Vault>, loaded: Loaded) -> Self {
-        let members: HashMap<_, _> =
-            loaded.members.into_iter().map(|sealed| (sealed.member, sealed.open(&vault))).collect();
-        Self {
+        let mut set = Self {
             registry,
             vault,
             next_member: MemberNo(loaded.next_member),
             writes: Writes::default(),
             drafts: Vec::new(),
-            keys: loaded
-                .keys
-                .into_iter()
-                .map(|key| ((key.partner.clone(), key.key.clone()), key))
-                .collect(),
-            quotes: loaded.quotes.into_iter().collect(),
-            references: loaded.references.into_iter().collect(),
-            by_lookup: members.values().filter_map(|m| Some((m.lookup?, m.member))).collect(),
-            members,
-            links: loaded.links.into_iter().map(|link| (link.id, link)).collect(),
-            transactions: loaded.transactions.into_iter().map(|t| (t.id, t)).collect(),
-            accounts: loaded
-                .accounts
-                .into_iter()
-                .map(|a| ((a.account, a.asset), a.balance))
-                .collect(),
-            heads: loaded.heads.into_iter().collect(),
+            keys: HashMap::new(),
+            quotes: BTreeSet::new(),
+            references: BTreeSet::new(),
+            members: HashMap::new(),
+            by_lookup: HashMap::new(),
+            links: HashMap::new(),
+            links_between: HashMap::new(),
+            pairs: HashSet::new(),
+            transactions: HashMap::new(),
+            accounts: HashMap::new(),
+            heads: HashMap::new(),
+        };
+        set.take(loaded);
+        set
+    }
+
+    /// The set of what is kept and of what was loaded beside it because it was not.
+    #[must_use]
+    pub fn resume(
+        registry: Arc<Registry>,
+        vault: Arc<Vault>,
+        kept: Option<Kept>,
+        loaded: Loaded,
+        wanted: &Wanted,
+    ) -> Self {
+        let empty = Loaded { next_member: loaded.next_member, ..Loaded::default() };
+        let mut set = Self::new(registry, vault, empty);
+        if let Some(kept) = kept {
+            set.members = kept.members;
+            set.by_lookup = kept.by_lookup;
+            set.links = kept.links;
+            set.links_between = kept.links_between;
+            set.pairs = kept.pairs;
+            set.accounts = kept.accounts;
+            set.heads = kept.heads;
         }
+        set.take(loaded);
+        // Who is not found is asked for again: kept is what is there.
+        for pair in &wanted.pairs {
+            if set.found(&pair.0).is_some() && set.found(&pair.1).is_some() {
+                set.pairs.insert(*pair);
+            }
+        }
+        for account in &wanted.accounts {
+            set.accounts.entry(account.clone()).or_insert(0);
+        }
+        set
+    }
+
+    fn take(&mut self, loaded: Loaded) {
+        self.keys.extend(
+            loaded.keys.into_iter().map(|key| ((key.partner.clone(), key.key.clone()), key)),
+        );
+        self.quotes.extend(loaded.quotes);
+        self.references.extend(loaded.references);
+        for sealed in loaded.members {
+            let member = sealed.open(&self.vault);
+            if let Some(lookup) = member.lookup {
+                self.by_lookup.insert(lookup, member.member);
+            }
+            self.members.insert(member.member, member);
+        }
+        for link in loaded.links {
+            self.put_link(link);
+        }
+        self.transactions.extend(loaded.transactions.into_iter().map(|t| (t.id, t)));
+        self.accounts
+            .extend(loaded.accounts.into_iter().map(|a| ((a.account, a.asset), a.balance)));
+        self.heads.extend(loaded.heads);
+    }
+
+    /// Takes a link in, or its new version.
+    pub(crate) fn put_link(&mut self, link: LinkRecord) {
+        if let Some((a, b)) = link.a.member.zip(link.b.member) {
+            let between = self.links_between.entry(ends(a, b)).or_default();
+            if !between.contains(&link.id) {
+                between.push(link.id);
+            }
+        }
+        self.links.insert(link.id, link);
     }
 
     /// What a key was used for.
@@ -553,11 +631,9 @@ impl WorkingSet {
         kind: TransactionKind,
         now: Timestamp,
     ) -> Option<&LinkRecord> {
-        self.links.values().find(|link| {
-            let ends = (link.a.member, link.b.member);
-            let joined = ends == (Some(one), Some(other)) || ends == (Some(other), Some(one));
-            joined && link.allows(kind, now)
-        })
+        let between = self.links_between.get(&ends(one, other))?;
+        let links = between.iter().filter_map(|id| self.links.get(id));
+        links.into_iter().find(|link| link.allows(kind, now))
     }
 
     /// An account's balance.

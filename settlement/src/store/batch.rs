@@ -105,6 +105,7 @@ pub(super) struct SqlBatch<S: Session> {
     number: i64,
     next_member: i64,
     registry_version: i64,
+    continues: bool,
     /// None while it is in use, and after an error.
     session: Option<S>,
     /// None once the batch has ended.
@@ -124,10 +125,10 @@ where
 {
     let mut slot = slot.clone().lock_owned().await;
     let kept = slot.take();
-    let (session, taken) = match kept {
+    let (session, taken, continues) = match kept {
         None => fresh(alliance, &connect).await?,
         Some(mut session) => match take(&mut session, alliance).await {
-            Ok(taken) => (session, taken),
+            Ok(taken) => (session, taken, true),
             Err(broken) if broken.connection_lost => fresh(alliance, &connect).await?,
             Err(broken) => return Err(broken.error),
         },
@@ -138,12 +139,13 @@ where
         number,
         next_member,
         registry_version,
+        continues,
         session: Some(session),
         slot: Some(slot),
     })
 }
 
-async fn fresh<S, C, F>(alliance: &AllianceId, connect: &C) -> Result<(S, [i64; 3])>
+async fn fresh<S, C, F>(alliance: &AllianceId, connect: &C) -> Result<(S, [i64; 3], bool)>
 where
     S: Session,
     C: Fn() -> F + Send + Sync,
@@ -151,7 +153,7 @@ where
 {
     let mut session = connect().await?;
     let taken = take(&mut session, alliance).await.map_err(|broken| broken.error)?;
-    Ok((session, taken))
+    Ok((session, taken, false))
 }
 
 async fn take<S: Session>(
@@ -253,6 +255,10 @@ fn assert_each(statement: &Statement, rows: &Rows<'_>, done: u64) -> Result<()> 
 impl<S: Session> Batch for SqlBatch<S> {
     fn number(&self) -> i64 {
         self.number
+    }
+
+    fn continues(&self) -> bool {
+        self.continues
     }
 
     fn registry_version(&self) -> i64 {
