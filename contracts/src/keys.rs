@@ -10,11 +10,14 @@
 //! message, or whose bytes are not the only spelling of the point: two `kid`s, one key. ring
 //! verifies against such keys, so they are refused when a [`PublicKey`] is made.
 //! RFC 8032 §5.1 is the algorithm; ring checks S < L and compares R as bytes (threat T09).
+//! [`batch`] verifies many signatures at once.
+
+pub mod batch;
 
 use std::fmt;
 use std::str::FromStr;
 
-use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -136,9 +139,11 @@ impl<'de> Deserialize<'de> for Kid {
 // ---------------------------------------------------------------------------------------------
 
 /// An Ed25519 public key that is not weak, with its name.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct PublicKey {
     bytes: [u8; 32],
+    /// The point −A, by which [`batch`] verifies: found once, when the value is made.
+    minus: EdwardsPoint,
     kid: Kid,
 }
 
@@ -157,13 +162,18 @@ impl PublicKey {
         let canonical = point.compress().0 == bytes;
         // The identity is torsion-free, yet of low order.
         let prime_order = point.is_torsion_free() && !point.is_small_order();
-        if canonical && prime_order { Ok(Self::unchecked(bytes)) } else { Err(WeakKey) }
+        if canonical && prime_order { Ok(Self::unchecked(bytes, point)) } else { Err(WeakKey) }
+    }
+
+    /// For the bytes of a point that was found not to be weak.
+    fn unchecked(bytes: [u8; 32], point: EdwardsPoint) -> Self {
+        Self { bytes, minus: -point, kid: Kid::of_public_key(&bytes) }
     }
 
     /// For bytes that ring computed from a seed: l·B can't be weak, as the scalar is clamped.
-    fn unchecked(bytes: [u8; 32]) -> Self {
-        let kid = Kid::of_public_key(&bytes);
-        Self { bytes, kid }
+    fn of_seed(bytes: [u8; 32]) -> Self {
+        let point = CompressedEdwardsY(bytes).decompress();
+        Self::unchecked(bytes, point.expect("ring computed the bytes of a point"))
     }
 
     /// The 32 bytes of RFC 8032 §5.1.5.
@@ -191,6 +201,15 @@ impl PublicKey {
             .map_err(|_| BadSignature)
     }
 }
+
+impl PartialEq for PublicKey {
+    /// By the bytes: a key has one spelling.
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for PublicKey {}
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -232,7 +251,7 @@ impl SigningKey {
     fn of_pair(pair: Ed25519KeyPair) -> Self {
         let bytes =
             pair.public_key().as_ref().try_into().expect("an Ed25519 public key is 32 bytes");
-        Self { pair, public: PublicKey::unchecked(bytes) }
+        Self { pair, public: PublicKey::of_seed(bytes) }
     }
 
     /// The public half.

@@ -11,7 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use alliance_contracts::encoding::{Hash, base64_decode, hex_decode};
-use alliance_contracts::keys::PublicKey;
+use alliance_contracts::keys::batch::{Claim, verify_batch, verify_each};
+use alliance_contracts::keys::{PublicKey, SigningKey};
 use alliance_contracts::merkle::{
     Frontier, inclusion_path_of, leaf_hash, root_of, verify_consistency, verify_inclusion,
 };
@@ -53,10 +54,30 @@ fn wycheproof_agrees_on_every_ed25519_signature() {
             // A key that we refuse verifies nothing.
             let verified = key.as_ref().is_ok_and(|key| key.verify(&message, &signature).is_ok());
             assert_eq!(verified, text(case, "result") == "valid", "{case}");
-            if verified { seen.0 += 1 } else { seen.1 += 1 }
+            if verified {
+                seen.0 += 1
+            } else {
+                seen.1 += 1
+            }
+            // In batches nothing differs: none of these signatures is torsioned.
+            if let (Ok(key), Ok(signature)) = (&key, <[u8; 64]>::try_from(&*signature)) {
+                let claim = Claim { key, message: &message, signature: &signature };
+                in_batches(claim, verified);
+            }
         }
     }
     assert_eq!(seen, (88, 63));
+}
+
+/// Expects the verdict on a claim alone, and on it between good ones.
+fn in_batches(claim: Claim<'_>, verdict: bool) {
+    assert_eq!(verify_batch(&[claim]).is_ok(), verdict);
+    let key = SigningKey::from_seed(&[9; 32]);
+    let (key, signature) = (key.public_key(), key.sign(b"good"));
+    let good = Claim { key, message: b"good", signature: &signature };
+    let company = [good, good, claim, good];
+    assert_eq!(verify_batch(&company).is_ok(), verdict);
+    assert_eq!(verify_each(&company), [true, true, verdict, true]);
 }
 
 /// Every JSON file below `folder`.
