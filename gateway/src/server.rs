@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | id, plain path, problems, signed answers, counting, logging | `edge` |
 //! | body within its bounds | `body` |
-//! | signature, key, digest, scope, query, `Alliance-Seen` | `verify` |
+//! | signature, key, digest, scope, query, `Alliance-Seen` | `verify`, `signatures` |
 //! | what is refused, and how it is told | `refusal` |
 //! | the routes and what each does | [`crate::api`] |
 //!
@@ -17,6 +17,7 @@ pub(crate) mod context;
 pub(crate) mod edge;
 pub(crate) mod gateway;
 pub(crate) mod refusal;
+pub(crate) mod signatures;
 pub(crate) mod signing;
 pub(crate) mod target;
 #[cfg(test)]
@@ -181,7 +182,8 @@ pub(crate) fn app(
         InitError = (),
     >,
 > {
-    App::new().app_data(gateway).configure(api::routes).wrap(from_fn(edge::edge))
+    let bench = signatures::Bench::default();
+    App::new().app_data(gateway).app_data(bench).configure(api::routes).wrap(from_fn(edge::edge))
 }
 
 fn serve_metrics(listen: SocketAddr) -> io::Result<(SocketAddr, ServerHandle)> {
