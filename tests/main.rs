@@ -9,6 +9,7 @@
     reason = "tests fail by panicking and speak to whoever runs them"
 )]
 
+mod bench;
 mod cli;
 mod exactly_once;
 mod faults;

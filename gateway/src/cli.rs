@@ -5,6 +5,7 @@
 //! object with `--json`; and writes through [`printer`] and nothing else.
 
 mod audit;
+mod bench;
 mod check;
 mod completions;
 mod demo;
@@ -121,6 +122,12 @@ pub enum Command {
     /// every account must have. Changes nothing. Stop the gateways before: what they write
     /// meanwhile may show as a difference. Ends with 1 where anything differs.
     Audit(audit::AuditArgs),
+    /// Measure how fast this machine performs exchanges
+    ///
+    /// Makes an alliance to throw away, opens a gateway for it as a process of its own, sends it
+    /// signed orders through the SDK over HTTP, and verifies every receipt and chain before it says
+    /// anything. Ends with 1 where anything was wrong.
+    Bench(bench::BenchArgs),
     /// Print the API's description (OpenAPI, JSON)
     ///
     /// The same document as the running gateway's /openapi.json.
@@ -201,6 +208,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Receipts(command) => receipts::run(command, printer),
         Command::Verify(args) => verify::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),
+        Command::Bench(args) => bench::run(args, printer),
         Command::Openapi(args) => openapi::run(&args, printer),
         Command::Completions(args) => completions::run(&args, printer),
     }

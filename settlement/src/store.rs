@@ -21,6 +21,7 @@ mod batch;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod failure;
+pub mod measure;
 pub mod memory;
 pub mod postgres;
 mod reads;
