@@ -25,6 +25,11 @@ type Result<T> = std::result::Result<T, StoreError>;
 /// Rows of a statement at most: an import is written in parts of this.
 const PART: usize = 10_000;
 
+/// A plan made while a table is empty may read all of it where an index would find one row, and is
+/// kept while the table grows by millions. So plans are dropped after so many batches, and in a new
+/// database, which grows fastest, at 1, 2, 4, 8, … batches.
+const PLANS_HOLD_FOR: i64 = 64;
+
 /// Takes the sequencer row: lock, fence and order in one.
 pub(super) static TAKE: Sql = Sql::query(
     "UPDATE sequencer SET batch = batch + 1 WHERE alliance = $1 \
@@ -73,6 +78,9 @@ pub(super) trait Session: Send + Sized + 'static {
         &mut self,
         alliance: &AllianceId,
     ) -> impl Future<Output = std::result::Result<Option<Row>, Broken>> + Send;
+
+    /// Has statements planned anew, by the size that tables have now.
+    fn plan_anew(&mut self) -> impl Future<Output = Result<()>> + Send;
 
     /// Ends the transaction for good. Every error that leaves it open what has become of it is
     /// [`StoreError::UnknownCommit`].
@@ -170,7 +178,11 @@ async fn take<S: Session>(
     };
     let missing = || StoreError::Unavailable("the sequencer row was not made".to_owned());
     let mut row = row.ok_or_else(missing)?;
-    Ok([row.int("batch")?, row.int("next_member")?, row.int("registry_version")?])
+    let taken = [row.int("batch")?, row.int("next_member")?, row.int("registry_version")?];
+    if taken[0] % PLANS_HOLD_FOR == 0 || taken[0].count_ones() == 1 {
+        session.plan_anew().await?;
+    }
+    Ok(taken)
 }
 
 /// All rows of a query without lists.

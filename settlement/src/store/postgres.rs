@@ -41,9 +41,10 @@ pub(super) const WRITER: &str = "SET statement_timeout = '10s'; \
     WHERE current_setting('synchronous_commit') = 'off'; \
     SET enable_seqscan = off; SET jit = off";
 
-/// What a reading connection is told.
+/// What a reading connection is told; to plan every statement for the tables as they are, too: a
+/// plan kept from when they were empty may read all of them.
 const READER: &str = "SET statement_timeout = '30s'; SET default_transaction_read_only = on; \
-    SET jit = off";
+    SET plan_cache_mode = force_custom_plan; SET jit = off";
 
 /// A store on PostgreSQL. Its `Debug` shows nothing: there is a password among its options.
 pub struct PostgresStore {
@@ -212,6 +213,11 @@ impl Session for PgConnection {
         })?;
         let row = rows.first().map(|row| Row::read(row, TAKE.shape)).transpose();
         Ok(row.map_err(failure)?)
+    }
+
+    async fn plan_anew(&mut self) -> Result<()> {
+        within(sqlx::raw_sql("DISCARD PLANS").execute(&mut *self)).await.map_err(failure)?;
+        Ok(())
     }
 
     async fn commit(&mut self) -> Result<()> {
