@@ -65,6 +65,15 @@ pub(super) enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// How many bytes it has.
+    fn size(&self) -> usize {
+        match self {
+            Self::Bytes(Some(bytes)) => bytes.len(),
+            Self::Text(Some(text)) => text.len(),
+            _ => 0,
+        }
+    }
+
     /// The value of an id.
     pub(super) fn id<K: IdKind>(id: Id<K>) -> Self {
         Self::Bytes(Some(Cow::Owned(id.to_bytes().to_vec())))
@@ -154,6 +163,19 @@ pub(super) struct List {
     pub(super) columns: &'static [(&'static str, Kind)],
 }
 
+impl List {
+    /// Whether any column holds bytes.
+    pub(super) fn has_bytes(&self) -> bool {
+        self.columns.iter().any(|(_, kind)| *kind == Kind::Bytes)
+    }
+
+    /// How many values a row has as JSON.
+    fn json_width(&self) -> usize {
+        let bytes = self.columns.iter().filter(|(_, kind)| *kind == Kind::Bytes).count();
+        self.columns.len() + bytes
+    }
+}
+
 /// The rows of a [`List`], one after the other.
 #[derive(Clone, Debug)]
 pub(super) struct Rows<'a> {
@@ -195,33 +217,42 @@ impl<'a> Rows<'a> {
         self.values.iter().skip(at).step_by(self.list.columns.len())
     }
 
-    /// All rows as JSON: an array of arrays, or of values where there is one column; bytes as hex.
-    pub(super) fn to_json(&self) -> String {
+    /// All rows as JSON, an array of arrays, or of values where each row has one; and beside it
+    /// all bytes put together: in the JSON a column of bytes is two numbers, where they begin
+    /// (from 1) and how many they are. JSON itself would have them as hex, twice as long, written
+    /// here only to be read there.
+    pub(super) fn to_json(&self) -> (String, Vec<u8>) {
         use std::fmt::Write as _;
-        let width = self.list.columns.len();
-        let mut json = String::with_capacity(self.values.len() * 24);
+        let columns = self.list.columns;
+        let single = self.list.json_width() == 1;
+        let all: usize = self.values.iter().map(Value::size).sum();
+        let mut json = String::with_capacity(self.values.len() * 16 + all / 4);
+        // What is empty would be null: so the bytes are never none at all.
+        let mut bytes = Vec::with_capacity(all + 1);
+        bytes.push(0);
         json.push('[');
-        for (at, value) in self.values.iter().enumerate() {
-            let place = at % width;
-            json.push_str(if at > 0 && place == 0 && width > 1 { "],[" } else { "" });
-            json.push_str(if at == 0 && width > 1 { "[" } else { "" });
-            json.push_str(if place > 0 || (width == 1 && at > 0) { "," } else { "" });
-            match value {
-                Value::Int(Some(number)) => _ = write!(json, "{number}"),
-                Value::Text(Some(text)) => {
-                    // Writing a text to memory cannot fail.
-                    json.push_str(&serde_json::to_string(text).unwrap_or_default());
+        for (number, row) in self.values.chunks(columns.len()).enumerate() {
+            json.push_str(if number > 0 { "," } else { "" });
+            json.push_str(if single { "" } else { "[" });
+            for (place, (value, (_, kind))) in row.iter().zip(columns).enumerate() {
+                json.push_str(if place > 0 { "," } else { "" });
+                // Writing to memory cannot fail.
+                match value {
+                    Value::Int(Some(number)) => _ = write!(json, "{number}"),
+                    Value::Text(Some(text)) => {
+                        json.push_str(&serde_json::to_string(text).unwrap_or_default());
+                    }
+                    Value::Bytes(Some(part)) => {
+                        _ = write!(json, "{},{}", bytes.len() + 1, part.len());
+                        bytes.extend_from_slice(part);
+                    }
+                    _ => json.push_str(if *kind == Kind::Bytes { "null,null" } else { "null" }),
                 }
-                Value::Bytes(Some(bytes)) => {
-                    json.push('"');
-                    json.push_str(&alliance_contracts::encoding::hex_encode(bytes));
-                    json.push('"');
-                }
-                _ => json.push_str("null"),
             }
+            json.push_str(if single { "" } else { "]" });
         }
-        json.push_str(if width > 1 && !self.values.is_empty() { "]]" } else { "]" });
-        json
+        json.push(']');
+        (json, bytes)
     }
 }
 
@@ -277,21 +308,26 @@ impl Dialect {
                 let names: Vec<&str> = list.columns.iter().map(|(name, _)| *name).collect();
                 format!("UNNEST({}) AS {name}({})", arrays.join(", "), names.join(", "))
             }
-            // One parameter, JSON. Bytes are hex in it.
+            // One parameter, JSON; and a second where there are bytes: all of them together.
             Self::Sqlite => {
-                let single = list.columns.len() == 1;
-                let column = |(at, (name, kind)): (usize, &(_, Kind))| {
-                    let value = if single { "value".to_owned() } else { format!("value ->> {at}") };
+                let single = list.json_width() == 1;
+                let (json, bytes) = (*next, *next + 1);
+                let mut place = 0;
+                let mut column = |(name, kind): &(_, Kind)| {
+                    let mut value = || {
+                        place += 1;
+                        if single { "value".to_owned() } else { format!("value ->> {}", place - 1) }
+                    };
                     match kind {
-                        Kind::Bytes => format!("unhex({value}) AS {name}"),
-                        Kind::Int | Kind::Text => format!("{value} AS {name}"),
+                        Kind::Bytes => {
+                            format!("substr(${bytes}, {}, {}) AS {name}", value(), value())
+                        }
+                        Kind::Int | Kind::Text => format!("{} AS {name}", value()),
                     }
                 };
-                let columns: Vec<String> = list.columns.iter().enumerate().map(column).collect();
-                let source =
-                    format!("(SELECT {} FROM json_each(${next})) AS {name}", columns.join(", "));
-                *next += 1;
-                source
+                let columns: Vec<String> = list.columns.iter().map(&mut column).collect();
+                *next += 1 + usize::from(list.has_bytes());
+                format!("(SELECT {} FROM json_each(${json})) AS {name}", columns.join(", "))
             }
         }
     }
@@ -905,17 +941,19 @@ mod tests {
     #[test]
     fn a_table_is_an_array_of_arrays_and_a_column_an_array() {
         let mut pairs = Rows::new(&PAIRS);
-        assert_eq!(pairs.to_json(), "[]");
+        assert_eq!(pairs.to_json(), ("[]".to_owned(), vec![0]));
         pairs.push(["a \"b\" \\ é\n".into(), vec![0, 255].into()]);
         pairs.push([Value::Text(None), Value::Bytes(None)]);
-        assert_eq!(pairs.to_json(), r#"[["a \"b\" \\ é\n","00ff"],[null,null]]"#);
-        assert_eq!((pairs.len(), pairs.is_empty()), (2, false));
+        pairs.push(["".into(), vec![].into()]);
+        let json = r#"[["a \"b\" \\ é\n",2,2],[null,null,null],["",4,0]]"#;
+        assert_eq!(pairs.to_json(), (json.to_owned(), vec![0, 0, 255]));
+        assert_eq!((pairs.len(), pairs.is_empty()), (3, false));
         let mut singles = Rows::new(&SINGLES);
         for number in [i64::MIN, 0, i64::MAX] {
             singles.push([number.into()]);
         }
-        assert_eq!(singles.to_json(), "[-9223372036854775808,0,9223372036854775807]");
-        let parts: Vec<String> = singles.chunks(2).map(|part| part.to_json()).collect();
+        assert_eq!(singles.to_json().0, "[-9223372036854775808,0,9223372036854775807]");
+        let parts: Vec<String> = singles.chunks(2).map(|part| part.to_json().0).collect();
         assert_eq!(parts, ["[-9223372036854775808,0]", "[9223372036854775807]"]);
     }
 
