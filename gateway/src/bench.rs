@@ -12,6 +12,7 @@
 //! | `check` | every receipt and chain, and what the gateway shows in the end |
 //! | `cost`, `histogram` | processor time, bytes, memory; latencies |
 //! | `report` | what is printed |
+//! | `leftovers` | what must not stay behind, however a run ends |
 //!
 //! What is measured is only the work itself. Quotes are fetched, and answers verified, with the
 //! clock stopped; and nothing is printed before everything has been verified.
@@ -22,6 +23,7 @@ mod drive;
 mod ground;
 mod histogram;
 mod in_process;
+mod leftovers;
 mod offline;
 mod over_http;
 mod process;
@@ -35,6 +37,8 @@ use crate::cli::printer::Printer;
 use crate::telemetry::{self, LogFormat, TelemetrySettings};
 use drive::Work;
 use ground::Ground;
+use leftovers::Leftovers;
+use report::Report;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +55,9 @@ pub enum Mode {
     Verify,
     /// Orders handed to the clearing house without HTTP.
     Store,
+    /// The requests of [`Mode::Quotes`], to a handler that is not the gateway's: what they are
+    /// compared with.
+    Bare,
 }
 
 impl Mode {
@@ -64,6 +71,7 @@ impl Mode {
             Self::Quotes => "quotes",
             Self::Verify => "verify",
             Self::Store => "store",
+            Self::Bare => "bare",
         }
     }
 
@@ -74,6 +82,7 @@ impl Mode {
             Self::Orders | Self::Full | Self::Batch | Self::Store => "orders",
             Self::Quotes => "quotes",
             Self::Verify => "receipts",
+            Self::Bare => "requests",
         }
     }
 }
@@ -97,6 +106,28 @@ pub struct Options {
     pub members: usize,
     /// The folder to make, and to leave there; none: one that is taken away afterwards.
     pub dir: Option<PathBuf>,
+    /// The program that serves; none: this one.
+    pub server: Option<PathBuf>,
+}
+
+impl Options {
+    /// A mode with everything else as it usually is.
+    #[must_use]
+    pub const fn new(mode: Mode) -> Self {
+        // The gateway's queue holds 8,192 orders: 16 batches of 500.
+        let clients = if matches!(mode, Mode::Batch) { 8 } else { 64 };
+        Self {
+            mode,
+            database: None,
+            time: Duration::from_secs(10),
+            clients,
+            batch_size: 500,
+            rate: None,
+            members: 10_000,
+            dir: None,
+            server: None,
+        }
+    }
 }
 
 /// Runs a benchmark.
@@ -109,44 +140,37 @@ pub fn run(options: &Options, printer: Printer) -> Result<Exit, Failure> {
         log_filter: Some("error".to_owned()),
         ..TelemetrySettings::default()
     });
-    let folder = Folder::take(options.dir.as_deref())?;
-    let database = options.database.as_deref();
-    let ground = Ground::make(&folder.path, database, options.members, printer)?;
-    let over_http = |work| over_http::measure(&ground, work, options, printer);
-    let report = match options.mode {
-        Mode::Orders => over_http(Work::Order),
-        Mode::Full => over_http(Work::QuoteAndOrder),
-        Mode::Batch => over_http(Work::Batch(options.batch_size)),
-        Mode::Quotes => over_http(Work::Quote),
-        Mode::Verify => offline::measure(&ground, options, printer),
-        Mode::Store => in_process::measure(&ground, options, printer),
-    }?;
+    let leftovers = Leftovers::watch()?;
+    let folder = match &options.dir {
+        Some(dir) => dir.clone(),
+        None => {
+            let name = format!("alliance-bench-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            leftovers.folder(&folder);
+            folder
+        }
+    };
+    let report = measured(&folder, options, &leftovers, printer);
+    leftovers.clear();
+    let report = report?;
     printer.show(&report);
     Ok(if report.ok { Exit::Good } else { Exit::Wrong })
 }
 
-/// The run's folder.
-struct Folder {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl Folder {
-    fn take(asked: Option<&Path>) -> Result<Self, Failure> {
-        match asked {
-            Some(path) => Ok(Self { path: path.to_owned(), kept: true }),
-            None => {
-                let name = format!("alliance-bench-{}", std::process::id());
-                Ok(Self { path: std::env::temp_dir().join(name), kept: false })
-            }
-        }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if !self.kept {
-            let _ = std::fs::remove_dir_all(&self.path);
-        }
+fn measured(
+    folder: &Path,
+    options: &Options,
+    leftovers: &Leftovers,
+    printer: Printer,
+) -> Result<Report, Failure> {
+    let ground = Ground::make(folder, options.database.as_deref(), options.members, printer)?;
+    let over_http = |work| over_http::measure(&ground, work, options, leftovers, printer);
+    match options.mode {
+        Mode::Orders => over_http(Work::Order),
+        Mode::Full => over_http(Work::QuoteAndOrder),
+        Mode::Batch => over_http(Work::Batch(options.batch_size)),
+        Mode::Quotes | Mode::Bare => over_http(Work::Quote),
+        Mode::Verify => offline::measure(&ground, options, printer),
+        Mode::Store => in_process::measure(&ground, options, printer),
     }
 }

@@ -269,3 +269,132 @@ pub fn on_all_cores<T: Sync, R: Send>(items: &[T], look: impl Fn(&T) -> R + Sync
             .collect()
     })
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::super::ground::Ground;
+    use super::super::in_process;
+    use super::*;
+    use crate::cli::printer::Printer;
+
+    /// A ground in a folder of its own, gone with it.
+    pub struct GroundOfTests {
+        pub ground: Ground,
+        folder: PathBuf,
+    }
+
+    impl GroundOfTests {
+        pub fn make(name: &str) -> Self {
+            let name = format!("alliance-bench-{name}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            let ground = Ground::make(&folder, None, 24, Printer::new(true)).unwrap();
+            Self { ground, folder }
+        }
+
+        /// So many orders, performed and acknowledged.
+        pub fn orders(&self, wanted: usize) -> Vec<Acknowledged> {
+            in_process::orders(&self.ground, wanted, Duration::from_secs(60)).unwrap()
+        }
+
+        fn checker(&self) -> Checker {
+            Checker::new(self.ground.instance.trusted_keys.clone().into())
+        }
+
+        /// What is wrong after the answers were taken and held against the books.
+        fn faults(&self, answers: &[Acknowledged]) -> (u64, Vec<String>) {
+            let mut checker = self.checker();
+            checker.take(answers);
+            let books = self.ground.instance.read_books().unwrap();
+            books.wait(checker.compare(&Shown::Books(books.house())));
+            assert_eq!(checker.faults.is_empty(), checker.wrong == 0);
+            (checker.verified, checker.faults)
+        }
+    }
+
+    impl Drop for GroundOfTests {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+
+    /// A JWS with one bit of its signature turned.
+    pub fn tampered(jws: &str) -> String {
+        let (signed, signature) = jws.rsplit_once('.').unwrap();
+        let first = if signature.starts_with('A') { "B" } else { "A" };
+        format!("{signed}.{first}{}", &signature[1..])
+    }
+
+    #[test]
+    fn what_was_answered_and_is_there_verifies() {
+        let ground = GroundOfTests::make("whole");
+        let answers = ground.orders(40);
+        assert_eq!(ground.faults(&answers), (40, Vec::new()));
+        // In whatever order the answers came.
+        let backwards: Vec<_> = answers.into_iter().rev().collect();
+        assert_eq!(ground.faults(&backwards), (40, Vec::new()));
+    }
+
+    #[test]
+    fn whatever_is_not_as_it_was_answered_is_noticed() {
+        let ground = GroundOfTests::make("tampered");
+        let answers = ground.orders(40);
+        let spoilt = |spoil: &dyn Fn(&mut Vec<Acknowledged>)| {
+            let mut answers = answers.clone();
+            spoil(&mut answers);
+            ground.faults(&answers)
+        };
+        let said = |spoil: &dyn Fn(&mut Vec<Acknowledged>), words: &str| {
+            let (verified, faults) = spoilt(spoil);
+            assert!(verified < 40, "{words}");
+            assert!(faults.iter().any(|fault| fault.contains(words)), "{words}: {faults:?}");
+        };
+        said(&|a| a[7].jws = tampered(&a[7].jws), "the signature does not verify");
+        said(&|a| a[7].jws = "x".to_owned(), "the JWS is refused");
+        // One that was performed, and not acknowledged: the last of its chain, and one before.
+        said(&|a| drop(a.remove(39)), "are there");
+        said(&|a| drop(a.remove(3)), "in its place");
+        said(&|a| a[3].jws = a[4].jws.clone(), "another order's receipt");
+        said(&|a| a[3].reference = a[4].reference.clone(), "another order's receipt");
+        said(&|a| a.clear(), "0 receipts were acknowledged");
+    }
+
+    #[test]
+    fn an_order_that_was_acknowledged_and_is_not_there_is_noticed() {
+        let (one, other) = (GroundOfTests::make("one"), GroundOfTests::make("other"));
+        let (answers, _) = (one.orders(30), other.orders(12));
+        let mut checker = one.checker();
+        checker.take(&answers);
+        assert_eq!((checker.verified, checker.wrong), (30, 0));
+        // Held against books that never had them, as if the database had lost its end.
+        let books = other.ground.instance.read_books().unwrap();
+        books.wait(checker.compare(&Shown::Books(books.house())));
+        assert!(checker.wrong >= 3, "{:?}", checker.faults);
+    }
+
+    #[test]
+    fn receipts_that_are_shown_otherwise_than_they_were_answered_are_noticed() {
+        let ground = GroundOfTests::make("shown");
+        let mut checker = ground.checker();
+        checker.take(&ground.orders(12));
+        let kept = checker.corridors.values_mut().next().unwrap();
+        kept.receipts[1] = Hash::of(b"another receipt with this number");
+        let books = ground.ground.instance.read_books().unwrap();
+        books.wait(checker.compare(&Shown::Books(books.house())));
+        assert!(checker.faults[0].contains("receipt 2 is not the one"), "{:?}", checker.faults);
+    }
+
+    #[test]
+    fn a_quote_that_is_not_signed_by_the_gateway_is_noticed() {
+        let ground = GroundOfTests::make("token");
+        let books = ground.ground.instance.read_books().unwrap();
+        let (brand, request) = super::super::ground::order(0, 12);
+        let caller = super::super::ground::partner(brand);
+        let quote = books.house().quote(&caller, &request, crate::draw::id()).unwrap();
+        let mut checker = ground.checker();
+        checker.take_tokens(&[quote.token.clone(), tampered(&quote.token)]);
+        assert_eq!((checker.tokens_verified, checker.wrong), (1, 1));
+    }
+}

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use alliance_contracts::ids::{QuoteId, TransactionId};
 use alliance_contracts::limits::MAX_BATCH_ITEMS;
 use alliance_contracts::names::{IdempotencyKey, SourceReference};
+use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{Quote, QuoteRequest};
 use alliance_contracts::transaction::Transaction;
-use alliance_partner_sdk::Client;
+use alliance_partner_sdk::client::{Batch, BatchAnswer};
+use alliance_partner_sdk::{Client, Error};
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
@@ -26,6 +28,10 @@ use crate::cli::failure::{Failure, whole};
 pub const FAULTS_KEPT: usize = 5;
 /// Batches of quotes that a lane fetches at once.
 const FETCHES: usize = 2;
+/// A batch is sent again so often, at most.
+const RESENDS: usize = 20;
+/// The pause before.
+const RESEND_AFTER: Duration = Duration::from_millis(100);
 
 /// What is done again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -356,7 +362,7 @@ async fn batch(shared: &RefCell<Shared<'_>>, size: usize, began: Instant) -> Opt
         }
         (batch, quotes)
     };
-    let answers = batch.send().await;
+    let answers = send_until_decided(&batch).await;
     let tally = &mut shared.borrow_mut().tally;
     match answers {
         Ok(answers) => {
@@ -371,6 +377,23 @@ async fn batch(shared: &RefCell<Shared<'_>>, size: usize, began: Instant) -> Opt
         Err(error) => tally.fail(whole(&error)),
     }
     Some(())
+}
+
+/// Sends a batch, and again while any of its orders was not decided for want of room in the queue,
+/// as a partner must: what was decided is answered again.
+async fn send_until_decided(batch: &Batch) -> Result<Vec<BatchAnswer>, Error> {
+    let undecided = |answer: &BatchAnswer| {
+        answer.outcome.as_ref().is_err_and(|e| e.code() == Some(ProblemCode::Unavailable))
+    };
+    let mut answers = batch.send().await?;
+    for _ in 0..RESENDS {
+        if !answers.iter().any(undecided) {
+            break;
+        }
+        tokio::time::sleep(RESEND_AFTER).await;
+        answers = batch.send().await?;
+    }
+    Ok(answers)
 }
 
 async fn quote(shared: &RefCell<Shared<'_>>, began: Instant) -> Option<()> {

@@ -65,11 +65,15 @@ pub fn measure(ground: &Ground, options: &Options, printer: Printer) -> Result<R
     Ok(Report::of(options, &findings))
 }
 
-/// Performs orders until there are so many receipts, or the time is up, and gives the receipts.
+/// Performs so many orders, or as many as the time allows, and gives what was answered.
 ///
 /// # Errors
 /// [`Failure`] where not all of them were performed and verify.
-pub fn receipts(ground: &Ground, wanted: usize, time: Duration) -> Result<Vec<String>, Failure> {
+pub fn orders(
+    ground: &Ground,
+    wanted: usize,
+    time: Duration,
+) -> Result<Vec<Acknowledged>, Failure> {
     let mut run = Run::start(ground, 256)?;
     let (began, mut found) = (Instant::now(), Vec::new());
     while found.len() < wanted && (found.is_empty() || began.elapsed() < time) {
@@ -77,7 +81,7 @@ pub fn receipts(ground: &Ground, wanted: usize, time: Duration) -> Result<Vec<St
         let (tally, _) = run.round(prepared, time);
         run.checker.take(&tally.acknowledged);
         run.checker.count_errors(&tally);
-        found.extend(tally.acknowledged.into_iter().map(|answer| answer.jws));
+        found.extend(tally.acknowledged);
     }
     match run.checker.faults.first() {
         Some(fault) => Err(Failure::wrong(fault)),

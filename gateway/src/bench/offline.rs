@@ -37,7 +37,8 @@ const SLICE: usize = 1_024;
 /// [`Failure`] where none could be made.
 pub fn measure(ground: &Ground, options: &Options, printer: Printer) -> Result<Report, Failure> {
     let bar = Progress::spinner(printer, "making receipts");
-    let receipts = in_process::receipts(ground, RECEIPTS, options.time)?;
+    let orders = in_process::orders(ground, RECEIPTS, 2 * options.time)?;
+    let receipts = orders.into_iter().map(|order| order.jws).collect();
     bar.done();
     let keys = &ground.instance.trusted_keys;
     let mut checker = Checker::new(keys.clone().into());
@@ -155,4 +156,44 @@ fn gaps(slices: &[Slice], ends: &BTreeMap<usize, Ends>) -> Vec<String> {
         before = Some((&slice.corridor, *end));
     }
     faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::tests::{GroundOfTests, tampered};
+    use super::*;
+
+    /// What a pass over these receipts finds, cut into slices of seven.
+    fn found(ground: &GroundOfTests, receipts: Vec<String>) -> Tally {
+        let whole = slices(receipts).unwrap();
+        let cut =
+            |slice: &'_ Slice| slice.receipts.chunks(7).map(<[String]>::to_vec).collect::<Vec<_>>();
+        let parts =
+            whole.iter().flat_map(|slice| cut(slice).into_iter().map(move |part| (slice, part)));
+        let short: Vec<Slice> = parts
+            .map(|(slice, part)| Slice { corridor: slice.corridor.clone(), receipts: part })
+            .collect();
+        pass(&short, &ground.ground.instance.trusted_keys)
+    }
+
+    #[test]
+    fn a_receipt_that_is_missing_or_altered_is_noticed_wherever_slices_meet() {
+        let ground = GroundOfTests::make("offline");
+        let receipts: Vec<String> = ground.orders(60).into_iter().map(|a| a.jws).collect();
+        let all = found(&ground, receipts.clone());
+        assert_eq!((all.done, all.errors), (60, 0), "{:?}", all.faults);
+        // The last receipt of a chain is the one that nothing follows.
+        let mut unnoticed = 0;
+        for missing in 0..receipts.len() {
+            let mut fewer = receipts.clone();
+            fewer.remove(missing);
+            unnoticed += usize::from(found(&ground, fewer).errors == 0);
+        }
+        assert_eq!(unnoticed, 3, "one for each corridor");
+        for at in [0, 30, 59] {
+            let mut altered = receipts.clone();
+            altered[at] = tampered(&altered[at]);
+            assert!(found(&ground, altered).errors > 0);
+        }
+    }
 }

@@ -19,6 +19,7 @@ use super::check::{Checker, Shown};
 use super::cost::{Cost, Watched, postmaster_of};
 use super::drive::{Lane, Pace, Tally, Work};
 use super::ground::{self, ALLIANCE, Ground};
+use super::leftovers::Leftovers;
 use super::process::Serving;
 use super::report::{Findings, Growth, Memory, Report};
 use crate::cli::failure::{Failure, whole};
@@ -42,12 +43,18 @@ pub fn measure(
     ground: &Ground,
     work: Work,
     options: &Options,
+    leftovers: &Leftovers,
     printer: Printer,
 ) -> Result<Report, Failure> {
     let runtime = runtime().map_err(Failure::wrong)?;
     let database = &ground.instance.gateway.database;
     let size_before = runtime.block_on(Size::of(database));
-    let serving = Serving::start(&ground.instance.folder, database)?;
+    let program = match &options.server {
+        Some(program) => program.clone(),
+        None => std::env::current_exe().map_err(Failure::wrong)?,
+    };
+    let serving = Serving::start(&program, &ground.instance.folder, database)?;
+    leftovers.gateway(Some(serving.pid()));
     let watched = Watched {
         client: Some(std::process::id()),
         gateway: Some(serving.pid()),
@@ -71,6 +78,7 @@ pub fn measure(
     if let Err(failure) = serving.stop() {
         run.checker.fault(failure.message);
     }
+    leftovers.gateway(None);
     let findings = Findings {
         tally: &measured.tally,
         time: measured.time,

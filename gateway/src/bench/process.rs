@@ -29,13 +29,12 @@ struct Ready {
 }
 
 impl Serving {
-    /// Starts the gateway of a folder on a free port, and waits until it is open. What it logs goes
+    /// Starts a program as the gateway of a folder, on a free port, and waits until it is open. What it logs goes
     /// into the folder; the environment's `ALLIANCE_…` do not reach it.
     ///
     /// # Errors
     /// [`Failure`] with the last that it logged.
-    pub fn start(folder: &Path, database: &str) -> Result<Self, Failure> {
-        let program = std::env::current_exe().map_err(Failure::wrong)?;
+    pub fn start(program: &Path, folder: &Path, database: &str) -> Result<Self, Failure> {
         let log = folder.join(LOG_FILE);
         let file = File::create(&log).map_err(Failure::wrong)?;
         let mut command = Command::new(program);

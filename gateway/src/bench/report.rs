@@ -126,7 +126,7 @@ impl Report {
             ));
         }
         faults.truncate(2 * FAULTS_KEPT);
-        let orders = !matches!(options.mode, Mode::Quotes | Mode::Verify);
+        let orders = !matches!(options.mode, Mode::Quotes | Mode::Verify | Mode::Bare);
         let per_order = |bytes: Option<u64>, of: u64| bytes?.checked_div(of).filter(|_| orders);
         let per_1000 = |ms: Option<u64>| Some(rounded(ms? as f64 / done.max(1) as f64, 4));
         let slow = latencies.above(SLOW) as f64 * 100.0 / latencies.total().max(1) as f64;
@@ -171,9 +171,11 @@ impl Report {
         };
         let per = &format!("{} a second", self.unit);
         row(per, count(self.per_second), &format!("{} in {} s", count(self.done), self.seconds));
-        let latency = match self.rate {
-            Some(_) => "from when the request should have been sent to its whole answer",
-            None => "from sending a request to its whole answer",
+        let latency = match (self.mode, self.rate) {
+            ("verify", _) => "for 1,024 receipts on one core",
+            ("store", _) => "from handing an order in to its answer",
+            (_, Some(_)) => "from when the request should have been sent to its whole answer",
+            (_, None) => "from sending a request to its whole answer",
         };
         row("p50", ms(self.p50_ms), latency);
         row("p90", ms(self.p90_ms), "");
@@ -184,7 +186,7 @@ impl Report {
         }
         let cpu = |seconds: Option<f64>| seconds.map(|seconds| format!("{seconds} s"));
         let cpu_of = [
-            ("client", self.client_cpu_seconds_per_1000, "signs, sends, reads; does not verify"),
+            ("client", self.client_cpu_seconds_per_1000, self.client_remark()),
             ("gateway", self.gateway_cpu_seconds_per_1000, self.gateway_remark()),
             ("PostgreSQL", self.database_cpu_seconds_per_1000, "all its processes"),
         ];
@@ -218,8 +220,19 @@ impl Report {
         rows
     }
 
+    fn client_remark(&self) -> &'static str {
+        match self.mode {
+            "verify" => "verifies, on all cores",
+            _ => "signs, sends, reads; does not verify",
+        }
+    }
+
     fn gateway_remark(&self) -> &'static str {
-        if self.database == "sqlite" { "SQLite runs inside it" } else { "without the database" }
+        match (self.mode, self.database) {
+            ("quotes" | "bare", _) => "no database is asked",
+            (_, "sqlite") => "SQLite runs inside it",
+            _ => "without the database",
+        }
     }
 }
 

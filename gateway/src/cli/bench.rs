@@ -25,10 +25,9 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// Requests under way at once
-    #[arg(long, value_name = "N", default_value_t = 64,
-          value_parser = clap::value_parser!(u32).range(1..=4_096))]
-    clients: u32,
+    /// Requests under way at once [default: 64; with --mode batch 8, so that the queue holds them]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    clients: Option<u32>,
     /// Orders in one request of --mode batch
     #[arg(long, value_name = "N", default_value_t = 500,
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -71,15 +70,16 @@ pub(super) fn run(args: BenchArgs, printer: Printer) -> Result<Exit, Failure> {
         ModeName::Verify => Mode::Verify,
         ModeName::Store => Mode::Store,
     };
+    let usual = Options::new(mode);
     let options = Options {
-        mode,
         database: args.database,
         time: Duration::from_secs(args.seconds),
-        clients: args.clients as usize,
+        clients: args.clients.map_or(usual.clients, |clients| clients as usize),
         batch_size: args.batch_size as usize,
         rate: args.rate,
         members: args.members as usize,
         dir: args.dir,
+        ..usual
     };
     bench::run(&options, printer)
 }
