@@ -67,6 +67,23 @@ pub fn base64url_decode(text: &str) -> Result<Vec<u8>, EncodingError> {
     BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| EncodingError::Base64Url)
 }
 
+/// Whether `text` is the unpadded base64url of `bytes`: as encoding and comparing, without room for
+/// the whole.
+#[must_use]
+pub fn is_base64url_of(text: &[u8], bytes: &[u8]) -> bool {
+    // Whole groups of 3 bytes and 4 characters, so that pieces stand by themselves.
+    const BYTES: usize = 768;
+    let mut piece = [0; BYTES / 3 * 4];
+    if text.len() != BASE64URL_NOPAD.encode_len(bytes.len()) {
+        return false;
+    }
+    bytes.chunks(BYTES).zip(text.chunks(piece.len())).all(|(bytes, text)| {
+        let piece = &mut piece[..text.len()];
+        BASE64URL_NOPAD.encode_mut(bytes, piece);
+        piece == text
+    })
+}
+
 /// Lower-case hex.
 #[must_use]
 pub fn hex_encode(bytes: &[u8]) -> String {
@@ -94,7 +111,15 @@ pub fn base64_decode_array<const N: usize>(text: &str) -> Result<[u8; N], Encodi
 /// # Errors
 /// [`EncodingError::Base64Url`], or [`EncodingError::Length`] for another number of bytes.
 pub fn base64url_decode_array<const N: usize>(text: &str) -> Result<[u8; N], EncodingError> {
-    base64url_decode(text)?.try_into().map_err(|_| EncodingError::Length)
+    let mut bytes = [0; N];
+    if BASE64URL_NOPAD.encode_len(N) != text.len() {
+        base64url_decode(text)?;
+        return Err(EncodingError::Length);
+    }
+    match BASE64URL_NOPAD.decode_mut(text.as_bytes(), &mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(_) => Err(EncodingError::Base64Url),
+    }
 }
 
 /// SHA-256 (FIPS 180-4) of `bytes`.
@@ -223,6 +248,36 @@ mod tests {
         assert_eq!(base64url_decode("AA").unwrap(), [0]);
         for bad in ["AB", "AA==", "A", "A+", "A A", "AA\n"] {
             assert_eq!(base64url_decode(bad), Err(EncodingError::Base64Url), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn comparing_with_base64url_is_encoding_and_comparing() {
+        for length in (0..70).chain([767, 768, 769, 770, 1_536, 1_742]) {
+            let bytes: Vec<u8> = (0..length).map(|at: usize| (at * 7) as u8).collect();
+            let text = base64url_encode(&bytes);
+            assert!(is_base64url_of(text.as_bytes(), &bytes), "{length}");
+            for at in 0..text.len() {
+                let mut other = text.clone().into_bytes();
+                other[at] ^= 1;
+                assert!(!is_base64url_of(&other, &bytes), "{length}, {at}");
+            }
+            assert!(!is_base64url_of(format!("{text}A").as_bytes(), &bytes));
+            assert!(length == 0 || !is_base64url_of(&text.as_bytes()[1..], &bytes));
+        }
+    }
+
+    #[test]
+    fn arrays_are_read_at_their_length_only() {
+        assert_eq!(base64url_decode_array::<2>("AAA"), Ok([0, 0]));
+        for (bad, why) in [
+            ("AAB", EncodingError::Base64Url),
+            ("AA", EncodingError::Length),
+            ("AAAA", EncodingError::Length),
+            ("AAAAA", EncodingError::Base64Url),
+            ("", EncodingError::Length),
+        ] {
+            assert_eq!(base64url_decode_array::<2>(bad), Err(why), "{bad:?}");
         }
     }
 

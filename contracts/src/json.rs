@@ -6,6 +6,8 @@
 
 mod objects;
 
+use std::io;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,6 +34,31 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldError> {
         })?;
     reader.end().map_err(|error| malformed(String::new(), &error))?;
     Ok(value)
+}
+
+/// Reads the canonical bytes of a `T`, and nothing else: what [`canonical`] would write again.
+/// Where there is no need to say what is wrong this is the quick way: what [`read`] refuses is
+/// never canonical, so nothing has to look for it.
+#[must_use]
+pub fn read_canonical<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Option<T> {
+    let value: T = serde_json::from_slice(bytes).ok()?;
+    let mut expected = Expected(bytes);
+    serde_json::to_writer(&mut expected, &value).ok()?;
+    expected.0.is_empty().then_some(value)
+}
+
+/// What is still to be written; writing anything else fails.
+struct Expected<'a>(&'a [u8]);
+
+impl io::Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn malformed(pointer: String, error: &serde_json::Error) -> FieldError {

@@ -16,6 +16,8 @@
 //! Deliberately absent: a clock (`now` is an argument), I/O other than the reader that
 //! [`file::verify`] is given, and trust in the decoded copies that stand beside signed bytes.
 
+mod block;
+mod blocks;
 mod chain;
 mod checkpoint;
 pub mod evidence;

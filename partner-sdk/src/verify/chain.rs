@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::VerifiedCheckpoint;
 use super::fork::ForkEvidence;
-use super::receipt::{ParsedReceipt, ReceiptFault, VerifiedReceipt};
+use super::receipt::{ParsedReceipt, ReceiptFault, Signatures, VerifiedReceipt};
 use super::terms::{TermsFault, check_terms};
 
 /// Where a chain stops being proven, and why. Every receipt before `seq` was verified.
@@ -159,6 +159,16 @@ impl<'a> NdjsonLine<'a> {
         let trailer: StreamTrailer = json::read(line).ok()?;
         (json::canonical(&trailer) == line).then_some(Self::End(trailer.end))
     }
+}
+
+/// What a chain has to know of a receipt of which all else was verified.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub(super) seq: u64,
+    pub(super) prev: Hash,
+    pub(super) hash: Hash,
+    pub(super) leaf_hash: Hash,
+    pub(super) completed_at: Timestamp,
 }
 
 /// What a pushed line turned out to be.
@@ -307,6 +317,33 @@ impl ChainVerifier {
         Ok(())
     }
 
+    /// Takes several receipts at once, of which everything has been verified but their place. All
+    /// of them, or none: where it says no, the verifier stands where it stood, and pushing them
+    /// one by one tells why.
+    pub(super) fn extend(&mut self, links: &[Link]) -> bool {
+        let (mut seq, mut head, mut completed_at) = (self.seq, self.head, self.completed_at);
+        let mut tree = self.tree.clone();
+        for link in links {
+            let follows = !self.ended
+                && seq.checked_add(1) == Some(link.seq)
+                && link.prev == head
+                && completed_at.is_none_or(|previous| link.completed_at >= previous);
+            if !follows {
+                return false;
+            }
+            (seq, head, completed_at) = (link.seq, link.hash, Some(link.completed_at));
+            if let Some(tree) = &mut tree {
+                tree.push(link.leaf_hash);
+            }
+            let awaited = self.awaited.as_ref().filter(|checkpoint| checkpoint.size() == seq);
+            if awaited.is_some_and(|c| tree.as_ref().map(Frontier::root) != Some(c.root())) {
+                return false;
+            }
+        }
+        (self.seq, self.head, self.completed_at, self.tree) = (seq, head, completed_at, tree);
+        true
+    }
+
     fn check_place(&self, verified: &VerifiedReceipt) -> Result<(), ChainFault> {
         let receipt = verified.receipt();
         if self.ended {
@@ -341,20 +378,33 @@ impl ChainVerifier {
     /// # Errors
     /// [`ChainError`] with the number that was expected.
     pub fn push_ndjson_line(&mut self, line: &[u8]) -> Result<Pushed, ChainError> {
+        self.push_line(line, Signatures::Strict)
+    }
+
+    pub(super) fn push_line(
+        &mut self,
+        line: &[u8],
+        signatures: Signatures,
+    ) -> Result<Pushed, ChainError> {
         self.of_lines = true;
         if self.ended {
             return Err(self.error(ChainFault::AfterEnd));
         }
         match NdjsonLine::parse(line) {
-            Some(NdjsonLine::Item { jws, decoded }) => self.push_item(jws, decoded),
+            Some(NdjsonLine::Item { jws, decoded }) => self.push_item(jws, decoded, signatures),
             Some(NdjsonLine::End(end)) => self.push_end(end),
             None => Err(self.error(ChainFault::Line)),
         }
     }
 
-    fn push_item(&mut self, jws: &str, decoded: &[u8]) -> Result<Pushed, ChainError> {
+    fn push_item(
+        &mut self,
+        jws: &str,
+        decoded: &[u8],
+        signatures: Signatures,
+    ) -> Result<Pushed, ChainError> {
         let verified = ParsedReceipt::parse(jws)
-            .and_then(|parsed| parsed.verify(&self.keys))
+            .and_then(|parsed| parsed.verify_by(signatures, &self.keys))
             .map_err(|fault| self.error(fault))?;
         if verified.payload() != decoded {
             return Err(self.error(ChainFault::DecodedDiffers));

@@ -1,10 +1,17 @@
 //! A whole exported corridor: every line verified, totals drawn up on the way, in little memory
 //! whatever the file's size. `alliance verify FILE.ndjson` is a call of [`verify`].
+//!
+//! Signatures are verified in batches, on all cores, unless [`Options::strict`] asks for one by
+//! one. A batch also accepts a signature to whose R a point of low order was added, which most
+//! verifiers refuse. Only the key's owner can make one, and it signs the same receipt; so it is no
+//! forgery, but a receipt that the alliance could have others refuse.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
+use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::thread;
 
 use alliance_contracts::decimal::format_micros;
 use alliance_contracts::encoding::Hash;
@@ -16,12 +23,18 @@ use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::receipt::{Account, Asset, Receipt};
 use alliance_contracts::time::Timestamp;
 
+use super::block::{Block, Checked, Checker};
+use super::blocks::{self, Blocks, Unreadable};
 use super::chain::{ChainError, ChainFault, ChainVerifier, NdjsonLine, Pushed};
 use super::checkpoint::{CheckpointError, VerifiedCheckpoint};
-use super::receipt::ParsedReceipt;
+use super::receipt::{ParsedReceipt, Signatures};
 
 /// The longest line that is read, its line end included. A receipt takes about 4 kB.
 pub const MAX_LINE_BYTES: usize = MAX_BODY_BYTES;
+
+/// How many receipts are verified at once, unless said otherwise: about 5 MB of a file. A batch
+/// of twice as many signatures costs 3 % less for each.
+const BLOCK_RECEIPTS: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
 
 /// Where a file begins that does not begin at receipt 1; as text `SEQ:HASH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +73,12 @@ pub struct Options {
     pub checkpoint: Option<String>,
     /// Refuse a checkpoint that is stale at this time; left out: of any age.
     pub now: Option<Timestamp>,
+    /// Verify every signature by itself, and refuse what only batch verification accepts.
+    pub strict: bool,
+    /// How many threads verify; left out: as many as the machine runs at once, 16 at most.
+    pub threads: Option<NonZeroUsize>,
+    /// How many receipts each thread verifies at once; left out: 1,024.
+    pub block: Option<NonZeroUsize>,
 }
 
 impl Options {
@@ -95,6 +114,32 @@ impl Options {
     pub const fn fresh_at(mut self, now: Timestamp) -> Self {
         self.now = Some(now);
         self
+    }
+
+    /// Every signature by itself, as RFC 8032 has it: three times the work.
+    #[must_use]
+    pub const fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    /// How many threads verify, beside the one that reads. One: it reads and verifies.
+    #[must_use]
+    pub const fn threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// How many receipts each thread verifies at once. Fewer take less memory (4 kB each, twice
+    /// over for every thread), more are a little faster.
+    #[must_use]
+    pub const fn block(mut self, receipts: NonZeroUsize) -> Self {
+        self.block = Some(receipts);
+        self
+    }
+
+    const fn signatures(&self) -> Signatures {
+        if self.strict { Signatures::Strict } else { Signatures::Batched }
     }
 }
 
@@ -189,6 +234,22 @@ impl Totals {
             *holders.entry(Holder::of(&posting.credit)).or_default() += amount;
         }
     }
+
+    /// Adds what other receipts come to.
+    pub fn merge(&mut self, other: Self) {
+        for (kind, number) in other.kinds {
+            *self.kinds.entry(kind).or_default() += number;
+        }
+        for (asset, amount) in other.moved {
+            *self.moved.entry(asset).or_default() += amount;
+        }
+        for (asset, holders) in other.net {
+            let all = self.net.entry(asset).or_default();
+            for (holder, amount) in holders {
+                *all.entry(holder).or_default() += amount;
+            }
+        }
+    }
 }
 
 /// The entry of a key that is cloned only the first time.
@@ -266,22 +327,49 @@ pub fn verify(
     keys: &TrustedKeys,
     options: &Options,
 ) -> Result<Report, FileError> {
+    verify_watched(export, keys, options, &mut |_| ())
+}
+
+/// The same, telling `watch` now and then how many receipts more have been verified.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_watched(
+    export: impl BufRead,
+    keys: &TrustedKeys,
+    options: &Options,
+    watch: &mut dyn FnMut(u64),
+) -> Result<Report, FileError> {
     let after = options.after.unwrap_or(After { seq: 0, head: Hash::ZERO });
-    let mut lines = Lines { export, line: Vec::new() };
-    let mut more = lines.read(after.seq)?;
-    let corridor = corridor_of(more.then_some(&lines.line), after.seq, keys, options)?;
-    let Some(corridor) = corridor else { return verify_empty(lines, more, after) };
+    let mut blocks = Blocks::new(export, options.block.unwrap_or(BLOCK_RECEIPTS));
+    let mut first = Block::default();
+    blocks.fill(&mut first);
+    if first.len() == 0 {
+        check_end(&mut blocks, after.seq)?;
+    }
+    let corridor = corridor_of(first.lines().next(), after.seq, keys, options)?;
+    let Some(corridor) = corridor else { return verify_empty(&mut blocks, &first, after) };
     let mut chain = ChainVerifier::resume(corridor.clone(), after.seq, after.head, keys);
     chain.expect_end();
     let checkpoint_size = await_checkpoint(&mut chain, keys, options)?;
-    let (mut totals, mut first_completed_at) = (Totals::default(), None);
-    while more {
-        if let Pushed::Receipt(verified) = chain.push_ndjson_line(&lines.line)? {
-            totals.add(verified.receipt());
-            first_completed_at.get_or_insert(verified.receipt().completed_at);
-        }
-        more = lines.read(chain.seq())?;
-    }
+    let (signatures, totals) = (options.signatures(), Totals::default());
+    let mut taken = Taken { chain, signatures, totals, first_completed_at: None };
+    let checker = Checker::new(&corridor, keys, signatures);
+    let threads = options.threads.or_else(|| thread::available_parallelism().ok());
+    blocks::check_all(
+        &mut blocks,
+        first,
+        checker,
+        threads.unwrap_or(NonZeroUsize::MIN),
+        &mut |block, checked| {
+            let before = taken.chain.seq();
+            taken.take(block, checked)?;
+            watch(taken.chain.seq() - before);
+            Ok::<(), FileError>(())
+        },
+    )?;
+    let Taken { chain, totals, first_completed_at, .. } = taken;
+    check_end(&mut blocks, chain.seq())?;
     let root = chain.root();
     let end = chain.finish()?;
     Ok(Report {
@@ -298,25 +386,42 @@ pub fn verify(
     })
 }
 
-/// Lines of bounded length.
-struct Lines<R> {
-    export: R,
-    line: Vec<u8>,
+/// The chain so far, and what its receipts come to.
+struct Taken {
+    chain: ChainVerifier,
+    signatures: Signatures,
+    totals: Totals,
+    first_completed_at: Option<Timestamp>,
 }
 
-impl<R: BufRead> Lines<R> {
-    /// Reads the next line, without its line end; false at the end of the file.
-    fn read(&mut self, last_seq: u64) -> Result<bool, FileError> {
-        self.line.clear();
-        let limit = MAX_LINE_BYTES as u64;
-        let read = self.export.by_ref().take(limit).read_until(b'\n', &mut self.line)?;
-        if read == 0 {
-            return Ok(false);
+impl Taken {
+    /// Takes the next block: what was verified of it as a whole if it follows, and all else line
+    /// by line, by which the first fault is named.
+    fn take(&mut self, block: &Block, checked: Checked) -> Result<(), ChainError> {
+        let Checked { links, totals } = checked;
+        let mut done = 0;
+        if self.chain.extend(&links) {
+            done = links.len();
+            self.totals.merge(totals);
+            let first = links.first().map(|link| link.completed_at);
+            self.first_completed_at = self.first_completed_at.or(first);
         }
-        match self.line.pop() {
-            Some(b'\n') => Ok(true),
-            _ => Err(at(last_seq, ChainFault::LineEnd)),
+        for line in block.lines().skip(done) {
+            if let Pushed::Receipt(verified) = self.chain.push_line(line, self.signatures)? {
+                self.totals.add(verified.receipt());
+                self.first_completed_at.get_or_insert(verified.receipt().completed_at);
+            }
         }
+        Ok(())
+    }
+}
+
+/// What the end of the reading says about the place behind `last_seq`.
+fn check_end<R: BufRead>(blocks: &mut Blocks<R>, last_seq: u64) -> Result<(), FileError> {
+    match blocks.fault() {
+        None => Ok(()),
+        Some(Unreadable::LineEnd) => Err(at(last_seq, ChainFault::LineEnd)),
+        Some(Unreadable::Io(error)) => Err(FileError::Io(error)),
     }
 }
 
@@ -327,7 +432,7 @@ fn at(last_seq: u64, fault: ChainFault) -> FileError {
 /// The corridor that the file is verified as: what the caller or the first receipt says, which
 /// the receipts then have to bear out.
 fn corridor_of(
-    first: Option<&Vec<u8>>,
+    first: Option<&[u8]>,
     last_seq: u64,
     keys: &TrustedKeys,
     options: &Options,
@@ -335,7 +440,7 @@ fn corridor_of(
     if options.corridor.is_some() {
         return Ok(options.corridor.clone());
     }
-    match first.map(|line| NdjsonLine::parse(line)) {
+    match first.map(NdjsonLine::parse) {
         Some(None) => Err(at(last_seq, ChainFault::Line)),
         Some(Some(NdjsonLine::Item { jws, .. })) => {
             let parsed = ParsedReceipt::parse(jws).map_err(|fault| at(last_seq, fault.into()))?;
@@ -380,20 +485,22 @@ fn await_checkpoint(
 
 /// A file without receipts, of a corridor that nothing names.
 fn verify_empty<R: BufRead>(
-    mut lines: Lines<R>,
-    has_line: bool,
+    blocks: &mut Blocks<R>,
+    first: &Block,
     after: After,
 ) -> Result<Report, FileError> {
-    let end = match NdjsonLine::parse(&lines.line) {
-        Some(NdjsonLine::End(end)) if has_line => end,
-        _ => return Err(FileError::Empty),
+    let Some(Some(NdjsonLine::End(end))) = first.lines().next().map(NdjsonLine::parse) else {
+        return Err(FileError::Empty);
     };
     if (end.seq, end.head) != (after.seq, after.head) {
         return Err(at(after.seq, ChainFault::EndMismatch(end)));
     }
-    if lines.read(after.seq)? {
+    let mut more = Block::default();
+    blocks.fill(&mut more);
+    if first.len() + more.len() > 1 {
         return Err(at(after.seq, ChainFault::AfterEnd));
     }
+    check_end(blocks, after.seq)?;
     Ok(Report {
         corridor: None,
         receipts: 0,

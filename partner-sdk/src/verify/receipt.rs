@@ -8,6 +8,7 @@ use alliance_contracts::encoding::Hash;
 use alliance_contracts::jws::{self, JwsError, JwsType};
 use alliance_contracts::key_list::{TrustedKey, TrustedKeys};
 use alliance_contracts::keys::Kid;
+use alliance_contracts::keys::batch::Claim;
 use alliance_contracts::merkle;
 use alliance_contracts::receipt::{self, Receipt, ReceiptError};
 use alliance_contracts::time::Timestamp;
@@ -59,6 +60,15 @@ pub enum ReceiptFault {
     },
 }
 
+/// Which signatures are good enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signatures {
+    /// Those that every verifier accepts (RFC 8032, R compared as bytes).
+    Strict,
+    /// Those that batch verification accepts: the same, and what only the key's owner can make.
+    Batched,
+}
+
 /// A receipt that was read: well-formed and canonical, but nothing about it is verified yet.
 #[derive(Clone, Debug)]
 pub struct ParsedReceipt {
@@ -92,8 +102,24 @@ impl ParsedReceipt {
     /// # Errors
     /// Every [`ReceiptFault`] but `Payload`.
     pub fn verify(self, keys: &TrustedKeys) -> Result<VerifiedReceipt, ReceiptFault> {
+        self.verify_by(Signatures::Strict, keys)
+    }
+
+    pub(super) fn verify_by(
+        self,
+        signatures: Signatures,
+        keys: &TrustedKeys,
+    ) -> Result<VerifiedReceipt, ReceiptFault> {
         let key = self.key(keys)?;
-        self.jws.verify(JwsType::Receipt, &key.public)?;
+        match signatures {
+            Signatures::Strict => self.jws.verify(JwsType::Receipt, &key.public)?,
+            // The key was found by the name in the header, and the type asked for when reading.
+            Signatures::Batched => {
+                let (message, signature) = (&*self.jws.signing_input, &self.jws.signature);
+                let claim = Claim { key: &key.public, message, signature };
+                claim.verify().map_err(|_| JwsError::BadSignature)?;
+            }
+        }
         let jws::Parsed { kid, payload, .. } = self.jws;
         Ok(VerifiedReceipt {
             hash: Hash::of(&payload),
@@ -107,21 +133,31 @@ impl ParsedReceipt {
     fn key<'k>(&self, keys: &'k TrustedKeys) -> Result<&'k TrustedKey, ReceiptFault> {
         let kid = &self.jws.kid;
         let key = keys.find(kid).ok_or_else(|| ReceiptFault::UnknownKey { kid: kid.clone() })?;
-        if self.receipt.alliance.as_str() != keys.alliance() {
-            return Err(ReceiptFault::ForeignAlliance {
-                expected: keys.alliance().to_owned(),
-                found: self.receipt.alliance.to_string(),
-            });
-        }
-        if let Some(revoked_at) = key.revoked_at {
-            return Err(ReceiptFault::RevokedKey { kid: kid.clone(), revoked_at });
-        }
-        let completed_at = self.receipt.completed_at;
-        if !key.valid_at(completed_at) {
-            return Err(ReceiptFault::KeyNotValid { kid: kid.clone(), completed_at });
-        }
+        check_key(key, keys, &self.receipt)?;
         Ok(key)
     }
+}
+
+/// Whether a key of the list may have signed what the receipt says.
+pub(super) fn check_key(
+    key: &TrustedKey,
+    keys: &TrustedKeys,
+    receipt: &Receipt,
+) -> Result<(), ReceiptFault> {
+    if receipt.alliance.as_str() != keys.alliance() {
+        return Err(ReceiptFault::ForeignAlliance {
+            expected: keys.alliance().to_owned(),
+            found: receipt.alliance.to_string(),
+        });
+    }
+    if let Some(revoked_at) = key.revoked_at {
+        return Err(ReceiptFault::RevokedKey { kid: key.kid.clone(), revoked_at });
+    }
+    let completed_at = receipt.completed_at;
+    if !key.valid_at(completed_at) {
+        return Err(ReceiptFault::KeyNotValid { kid: key.kid.clone(), completed_at });
+    }
+    Ok(())
 }
 
 /// A receipt whose signature was verified. That it has its place in an unbroken chain is for
