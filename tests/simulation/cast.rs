@@ -12,6 +12,7 @@ use alliance_contracts::names::MemberRef;
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::Definition;
+use alliance_settlement::clearing_house::Settings;
 use alliance_settlement::command::{NewMember, RequestEvidence};
 use alliance_settlement::vault::{Lookup, Vault};
 
@@ -199,7 +200,7 @@ pub fn decimal(micros: i64) -> String {
 /// Keys and ids: what is drawn at the door.
 pub struct Props {
     pub vault: Arc<Vault>,
-    pub master: [u8; 32],
+    master: [u8; 32],
     pub key: Arc<SigningKey>,
     drawn: u64,
     base: Vec<u8>,
@@ -231,6 +232,13 @@ impl Props {
             previous: Hash::ZERO,
         };
         statement.publish(&self.key).trust_without_root().unwrap()
+    }
+
+    /// What a gateway is started with, but for its clock.
+    pub fn settings(&self, trusted: &TrustedKeys) -> Settings {
+        let (alliance, currency) = (name("demo"), name("CNY"));
+        let (master, key) = (self.master, self.key.clone());
+        Settings::new(alliance, currency, String::new(), master, key, trusted.clone())
     }
 
     pub fn number(&mut self) -> u64 {

@@ -7,17 +7,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use alliance_contracts::key_list::TrustedKeys;
 use alliance_settlement::alliance::Registry;
 use alliance_settlement::clearing_house::{ClearingHouse, Settings, StartError};
 use alliance_settlement::command::Command;
 use alliance_settlement::sequencer::{Answer, Unavailable};
-use alliance_settlement::store::Store;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cast::{Props, name};
-use crate::stage::SharedStage;
-use crate::store::{Manner, StagedStore};
+use crate::store::StagedStore;
 
 /// An answer to a delivery.
 pub type Answered = (u64, Result<Answer, Unavailable>);
@@ -26,7 +22,6 @@ type Outbox = Arc<Mutex<Vec<Answered>>>;
 type Door = Arc<Mutex<Option<Result<ClearingHouse, StartError>>>>;
 
 pub struct Gateway {
-    number: usize,
     process: Option<Process>,
     /// Times it was started.
     pub lives: usize,
@@ -43,19 +38,12 @@ fn take<T: Default>(shared: &Mutex<T>) -> T {
 }
 
 impl Gateway {
-    pub const fn new(number: usize) -> Self {
-        Self { number, process: None, lives: 0 }
+    pub const fn new() -> Self {
+        Self { process: None, lives: 0 }
     }
 
     /// Starts the process; it comes up as the world lets it run.
-    pub fn boot(
-        &mut self,
-        props: &Props,
-        trusted: &TrustedKeys,
-        store: &Arc<dyn Store>,
-        stage: &SharedStage,
-        manner: Manner,
-    ) {
+    pub fn boot(&mut self, settings: Settings, store: StagedStore) {
         self.lives += 1;
         // Tasks that were woken from outside come first, always: else how many turns the signing
         // threads took would decide what runs next.
@@ -65,25 +53,10 @@ impl Gateway {
             .global_queue_interval(1)
             .build()
             .unwrap();
-        let mut settings = Settings::new(
-            name("demo"),
-            name("CNY"),
-            String::new(),
-            props.master,
-            props.key.clone(),
-            trusted.clone(),
-        );
-        settings.clock = stage.clock(self.number);
-        let store = Arc::new(StagedStore {
-            inner: store.clone(),
-            stage: stage.clone(),
-            gateway: self.number,
-            manner,
-        });
         let door: Door = Arc::default();
         let opened = door.clone();
         runtime.spawn(async move {
-            let house = ClearingHouse::start_on(settings, store).await;
+            let house = ClearingHouse::start_on(settings, Arc::new(store)).await;
             *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(house);
         });
         self.process = Some(Process { runtime, door, outbox: Outbox::default() });
@@ -151,14 +124,11 @@ impl Gateway {
         }
     }
 
-    /// Lets each of its tasks take so many turns, and stops it there.
-    pub fn turns(&mut self, turns: usize) {
-        let Some(process) = &self.process else { return };
-        process.runtime.block_on(async {
-            for _ in 0..turns {
-                tokio::task::yield_now().await;
-            }
-        });
+    /// Lets each of its tasks take a turn, and stops it there.
+    pub fn turn(&mut self) {
+        if let Some(process) = &self.process {
+            process.runtime.block_on(tokio::task::yield_now());
+        }
     }
 
     /// What it has answered since.

@@ -28,6 +28,7 @@ mod dice;
 mod gateway;
 mod stage;
 mod store;
+mod sweep;
 mod workload;
 mod world;
 

@@ -2,6 +2,7 @@
 //! go wrong, in an order that the seed decides. One thread; time stands still unless it is let go.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use alliance_contracts::key_list::TrustedKeys;
@@ -17,7 +18,7 @@ use crate::client::{Delivery, Errand, Message, Open};
 use crate::dice::Dice;
 use crate::gateway::Gateway;
 use crate::stage::{Point, SharedStage, Verdict};
-use crate::store::Manner;
+use crate::store::{Manner, StagedStore};
 use crate::workload::Memory;
 
 /// How much goes wrong; times in a thousand.
@@ -71,6 +72,8 @@ pub struct World {
     /// Commands handed to a gateway.
     pub commands: u64,
     trusted: TrustedKeys,
+    /// Where checkpoints are kept beside the keys.
+    checkpoints: Option<PathBuf>,
     store: Arc<dyn Store>,
     trouble: Trouble,
     /// How far each gateway's clock is off.
@@ -99,12 +102,13 @@ impl World {
             dice,
             props,
             stage,
-            gateways: (0..gateways).map(Gateway::new).collect(),
+            gateways: (0..gateways).map(|_| Gateway::new()).collect(),
             memory: Memory::default(),
             now: BEGINNING,
             sent: Vec::new(),
             commands: 0,
             trusted,
+            checkpoints: None,
             store: Arc::new(MemoryStore::new(name("demo"))),
             trouble: Trouble::NONE,
             skews,
@@ -122,8 +126,24 @@ impl World {
 
     /// A world at work: agreed on, with its first people. Nothing goes wrong yet.
     pub fn new(seed: u64, gateways: usize) -> Self {
+        Self::empty(seed, gateways).begun()
+    }
+
+    /// One whose gateways keep checkpoints beside their keys, and have signed some.
+    pub fn with_checkpoints(seed: u64, gateways: usize, folder: PathBuf) -> Self {
         let mut world = Self::empty(seed, gateways);
-        world.boot_all(Manner::Gated);
+        world.checkpoints = Some(folder);
+        let mut world = world.begun();
+        world.run(200, Trouble::NONE);
+        while !world.stage.lock().auditor.tally.contains_key("checkpoint") {
+            world.step();
+        }
+        world.settle();
+        world
+    }
+
+    fn begun(self) -> Self {
+        let mut world = self;
         world.settle();
         let agreed = Agreed::first();
         let definition = agreed.definition(&world.props.key);
@@ -195,7 +215,7 @@ impl World {
         self.now += self.dice.between(0, 20);
         self.go_wrong();
         self.set_clocks();
-        self.boot_all(Manner::Gated);
+        self.boot_all();
         self.ask_again();
         self.deliver();
         self.run_gateways();
@@ -235,22 +255,31 @@ impl World {
         }
     }
 
-    pub fn boot_all(&mut self, manner: Manner) {
+    fn boot_all(&mut self) {
         for at in 0..self.gateways.len() {
             if self.gateways[at].has_failed() {
                 self.kill(at, false);
             }
             if !self.gateways[at].is_running() {
-                self.gateways[at].boot(
-                    &self.props,
-                    &self.trusted,
-                    &self.store,
-                    &self.stage,
-                    manner,
-                );
-                self.note(Event::Booted(at));
+                self.boot(at, Manner::Gated);
             }
         }
+    }
+
+    /// Starts a process; it comes up as it is let run.
+    pub fn boot(&mut self, gateway: usize, manner: Manner) {
+        self.set_clocks();
+        let store = StagedStore {
+            inner: self.store.clone(),
+            stage: self.stage.clone(),
+            gateway,
+            manner,
+        };
+        let mut settings = self.props.settings(&self.trusted);
+        settings.clock = self.stage.clock(gateway);
+        settings.checkpoints_dir.clone_from(&self.checkpoints);
+        self.gateways[gateway].boot(settings, store);
+        self.note(Event::Booted(gateway));
     }
 
     /// Ends a process where it stands. Who waits for it hears nothing.
@@ -508,6 +537,109 @@ impl World {
             self.steps,
             tally.join(", ")
         )
+    }
+
+    // ----------------------------------------------------------------------------- for scenes
+
+    /// Puts a clock so far off.
+    pub fn skew(&mut self, gateway: usize, millis: i64) {
+        self.skews[gateway] = millis;
+        self.set_clocks();
+    }
+
+    pub fn kill_all(&mut self) {
+        for gateway in 0..self.gateways.len() {
+            self.kill(gateway, false);
+        }
+    }
+
+    /// Hands errands to one gateway, past the network.
+    pub fn hand_over(&mut self, gateway: usize, errands: Vec<Errand>) {
+        let (due, ask_again_at) = (self.now, self.now + 1);
+        for errand in errands {
+            self.drawn += 1;
+            let open = Some(self.drawn);
+            self.open.insert(self.drawn, Open { errand: errand.clone(), ask_again_at });
+            self.network.push(Message { due, gateway, open, errand });
+        }
+        self.deliver();
+    }
+
+    /// Lets every task of a gateway take a turn.
+    pub fn turn(&mut self, gateway: usize) {
+        self.gateways[gateway].turn();
+        self.hear(gateway);
+        self.report();
+    }
+
+    pub fn nothing_is_open(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub fn open_errands(&self) -> usize {
+        self.open.len()
+    }
+
+    pub fn is_at_a_gate(&self, gateway: usize) -> bool {
+        self.stage.lock().waiting.iter().any(|gate| gate.gateway == gateway)
+    }
+
+    /// Lets a gateway run until it is there.
+    pub fn reach(&mut self, gateway: usize, point: Point) {
+        let there = |world: &Self| {
+            let stage = world.stage.lock();
+            stage.waiting.iter().any(|gate| gate.gateway == gateway && gate.point == point)
+        };
+        for _ in 0..100 {
+            if there(self) {
+                return;
+            }
+            self.gateways[gateway].run(10);
+            self.hear(gateway);
+            self.report();
+        }
+        panic!("gateway {gateway} never comes to {point:?}");
+    }
+
+    /// Lets a gateway come to a gate, go on from it, and run.
+    pub fn pass(&mut self, gateway: usize, point: Point, verdict: Verdict) {
+        self.reach(gateway, point);
+        let gates = std::mem::take(&mut self.stage.lock().waiting);
+        let (these, others): (Vec<_>, Vec<_>) = gates
+            .into_iter()
+            .partition(|gate| gate.gateway == gateway && gate.point == point);
+        self.stage.lock().waiting.extend(others);
+        for gate in these {
+            let _ = gate.verdict.send(verdict);
+        }
+        self.gateways[gateway].run(1);
+        self.hear(gateway);
+        self.report();
+    }
+
+    /// What is in limbo stays there.
+    pub fn hold_limbo(&mut self) {
+        for limbo in &mut self.stage.lock().limbo {
+            limbo.steps = usize::MAX;
+        }
+    }
+
+    pub fn release_limbo(&mut self) {
+        for limbo in &mut self.stage.lock().limbo {
+            limbo.steps = 1;
+        }
+        self.age_limbo();
+        self.report();
+    }
+
+    /// Exchanges that were committed.
+    pub fn exchanges(&self) -> u64 {
+        self.stage.lock().auditor.tally.get("exchange").copied().unwrap_or(0)
+    }
+
+    /// Receipts that took the time of the one before because the clock had gone back.
+    pub fn times_that_stood_still(&self) -> u64 {
+        self.stage.lock().auditor.tally.get("time stood still").copied().unwrap_or(0)
     }
 
     // -------------------------------------------------------------------- for the workload

@@ -194,11 +194,16 @@ impl Auditor {
             chain.completed_at
         );
         ensure!(record.completed_at == Some(payload.completed_at), "{name} {seq}: two times");
+        let stood_still = now < chain.completed_at;
         chain.seq = seq;
         chain.head = Hash::of(&stored.payload);
         chain.completed_at = completed_at;
         chain.tree.push(merkle::leaf_hash(&stored.payload));
-        Ok(Placed { corridor, seq, payload: chain.head, completed_at })
+        let placed = Placed { corridor, seq, payload: chain.head, completed_at };
+        if stood_still {
+            self.count("time stood still");
+        }
+        Ok(placed)
     }
 }
 
