@@ -2,6 +2,8 @@
 //! it only through these methods, each of which hands its work over and waits for the answer: a
 //! connection is never opened on, nor cancelled by, somebody else's runtime.
 
+#[cfg(feature = "conformance")]
+mod conformance;
 mod members;
 mod proofs;
 mod quotes;
@@ -174,9 +176,17 @@ impl ClearingHouse {
             .thread_name("clearing-house")
             .enable_all()
             .build()?;
-        let database = settings.database.clone();
-        let alliance = settings.alliance.clone();
+        let (database, alliance) = (settings.database.clone(), settings.alliance.clone());
         let store = runtime.block_on(async move { store::open(&database, alliance).await })?;
+        let house = Self::assemble(settings, store, runtime.handle().clone());
+        runtime.block_on(house.come_up())?;
+        house.start_tasks();
+        *lock(&house.inner.runtime) = Some(runtime);
+        Ok(house)
+    }
+
+    /// All parts on a store and a runtime; none of them works yet.
+    fn assemble(settings: Settings, store: Arc<dyn Store>, handle: Handle) -> Self {
         let empty = Registry::empty(settings.alliance.clone(), settings.currency);
         let (registry, seen) = watch::channel(Arc::new(empty));
         let vault = Arc::new(Vault::new(settings.alliance.clone(), &settings.master_key));
@@ -189,11 +199,11 @@ impl ClearingHouse {
             queue: Arc::new(Queue::new(settings.queue_capacity)),
             kept: Mutex::default(),
         });
-        let house = Self {
+        Self {
             inner: Arc::new(Inner {
                 alliance: settings.alliance,
                 store,
-                sequencer: sequencer.clone(),
+                sequencer,
                 registry: seen,
                 vault,
                 key: settings.signing_key,
@@ -203,22 +213,22 @@ impl ClearingHouse {
                 sealers: RwLock::default(),
                 tokens: quotes::TokenMemory::default(),
                 checkpoints_dir: settings.checkpoints_dir,
-                handle: runtime.handle().clone(),
+                handle,
                 tasks: Mutex::default(),
                 writer: Mutex::default(),
                 runtime: Mutex::default(),
             }),
-        };
-        runtime.block_on(async {
-            sequencer.refresh().await?;
-            house.compare_kept_checkpoints().await
-        })?;
-        let writer = runtime.spawn(sequencer.run());
-        *lock(&house.inner.writer) = Some(writer);
-        runtime.block_on(house.keep_quote_keys())?;
-        house.start_tasks();
-        *lock(&house.inner.runtime) = Some(runtime);
-        Ok(house)
+        }
+    }
+
+    /// From parts to a writer at work. A crash at any point leaves nothing to be tidied up: the
+    /// only write is the quote key, a command like any other.
+    async fn come_up(&self) -> Result<(), StartError> {
+        self.inner.sequencer.refresh().await?;
+        self.compare_kept_checkpoints().await?;
+        let writer = self.inner.handle.spawn(self.inner.sequencer.clone().run());
+        *lock(&self.inner.writer) = Some(writer);
+        Ok(self.keep_quote_keys().await?)
     }
 
     fn start_tasks(&self) {

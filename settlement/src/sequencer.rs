@@ -188,7 +188,7 @@ impl Sequencer {
             batch.commit(&set.writes).await?;
         }
         if set.writes.definition.is_some() || !set.writes.suspensions.is_empty() {
-            self.refresh().await?;
+            self.refresh_after_commit().await;
         }
         let answers = answers(&mut set, decided);
         if orders {
@@ -216,6 +216,14 @@ impl Sequencer {
         match batch.registry().await? {
             None => Ok(known),
             Some((version, parts)) => Ok(self.publish(version, parts)),
+        }
+    }
+
+    /// What was committed stays so: a registry that cannot be read now is no reason to decide the
+    /// batch again. The next batch reads it under the lock, and whoever polls sooner.
+    async fn refresh_after_commit(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "the registry cannot be read after its commit");
         }
     }
 

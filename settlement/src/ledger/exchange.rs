@@ -38,6 +38,9 @@ pub fn decide(
     if !kind_allowed(set, terms) {
         return Err(ProblemCode::KindNotAllowed);
     }
+    if !posting::has_room(target, terms.target.amount, terms.target.scale) {
+        return Err(ProblemCode::AmountOutOfRange);
+    }
     if source.balance < terms.source.amount {
         return Err(ProblemCode::InsufficientPoints);
     }

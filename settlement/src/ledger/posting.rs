@@ -2,12 +2,13 @@
 //! protocol's (§ 5).
 
 use alliance_contracts::decimal::Decimal;
+use alliance_contracts::limits;
 use alliance_contracts::names::{PartnerId, ProgramId, Pseudonym};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::Settlement;
 use alliance_contracts::receipt::{Account, Asset, Posting};
 
-use super::working_set::{TransactionRecord, TransactionSideRecord, WorkingSet};
+use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
 use crate::command::MemberNo;
 
 /// Which way round a transaction posts.
@@ -65,6 +66,13 @@ fn money(settlement: &Settlement, direction: Direction) -> [Posting; 3] {
     ]
 }
 
+/// Whether a member's balance stays within its limit with so many minor units more.
+pub fn has_room(member: &Member, more: i64, scale: u32) -> bool {
+    let after = member.balance.checked_add(more);
+    let after = after.and_then(|after| Decimal::from_minor(after, scale));
+    after.is_some_and(limits::amount_in_range)
+}
+
 /// Posts lines to the set: members by number, everything else by name.
 ///
 /// # Errors
@@ -93,7 +101,7 @@ pub fn post(
                 return Err(ProblemCode::InsufficientPoints);
             }
             if Decimal::from_minor(after, *scale)
-                .is_none_or(|balance| !alliance_contracts::limits::amount_in_range(balance))
+                .is_none_or(|balance| !limits::amount_in_range(balance))
             {
                 return Err(ProblemCode::AmountOutOfRange);
             }
@@ -124,7 +132,7 @@ pub fn post(
 
 fn scale_of(set: &WorkingSet, asset: &Asset) -> u32 {
     match asset {
-        Asset::Currency(_) => alliance_contracts::limits::MONEY_SCALE,
+        Asset::Currency(_) => limits::MONEY_SCALE,
         Asset::Program(program) => set.registry.program(program).map_or(0, |p| p.scale),
     }
 }

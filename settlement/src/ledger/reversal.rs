@@ -46,6 +46,9 @@ pub fn decide(
         return Err(ProblemCode::AmountOutOfRange);
     }
     let reversal = worked_out(&original, scales, ask)?;
+    if !reversal.exceeds && !posting::has_room(source, reversal.moves.source, scales.0) {
+        return Err(ProblemCode::AmountOutOfRange);
+    }
     if target.balance < reversal.moves.target {
         return Err(ProblemCode::InsufficientPoints);
     }
