@@ -13,6 +13,8 @@ mod cli;
 mod exactly_once;
 mod faults;
 mod harness;
+mod kills;
+mod load;
 mod policy;
 mod real_input;
 mod store;
