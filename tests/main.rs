@@ -10,12 +10,14 @@
 )]
 
 mod cli;
+mod cuts;
 mod exactly_once;
 mod faults;
 mod harness;
 mod kills;
 mod load;
 mod policy;
+mod proxy;
 mod real_input;
 mod store;
 mod threats;
