@@ -23,7 +23,7 @@ impl Cut {
         let alliance = Alliance::new(name, Engine::Postgres);
         let proxy = Proxy::before(alliance.database().unwrap());
         let gateway = Gateway::start(&alliance.args_over(Some(proxy.url())));
-        let load = Load::new(&alliance, &gateway.url());
+        let load = Load::new(&alliance, &[gateway.url()]);
         Self { alliance, proxy, _gateway: gateway, load, chance }
     }
 
@@ -118,7 +118,7 @@ fn fifty_backends_terminated_while_they_write_lose_nothing() {
     let mut chance = Chance::seeded();
     let alliance = Alliance::new("backends", Engine::Postgres);
     let gateway = alliance.serve();
-    let mut load = Load::new(&alliance, &gateway.url());
+    let mut load = Load::new(&alliance, &[gateway.url()]);
     let url = alliance.database().unwrap();
     block_on(async {
         for round in 1..=10 {

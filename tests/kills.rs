@@ -20,7 +20,7 @@ fn fifty_kills_lose_nothing(engine: Engine) {
     let listen = format!("127.0.0.1:{}", free_port());
     let start = || Gateway::start_at(&listen, &alliance.args());
     let mut gateway = start();
-    let mut load = Load::new(&alliance, &gateway.url());
+    let mut load = Load::new(&alliance, &[gateway.url()]);
     let mut interrupted = 0;
     block_on(async {
         for kill in 0..KILLS {

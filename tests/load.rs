@@ -38,6 +38,9 @@ const PARTNERS: [(&str, &str); 3] =
 /// What each partner's workers send: one order a request, or several.
 const WORKERS: [usize; 3] = [1, 1, 4];
 
+/// Orders that are under way at a gateway at most.
+pub const UNDER_WAY: usize = PARTNERS.len() * 6;
+
 /// So long an order may remain unsettled. Longer than any documented timeout together with what a
 /// slow machine adds; when it passes, the gateway has not recovered by itself.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -120,8 +123,9 @@ impl Ledger {
     }
 }
 
-/// A partner under load.
+/// A partner under load, towards one gateway.
 struct Partner {
+    /// Its number among all partners of all gateways.
     at: usize,
     /// Of all its workers.
     client: Client,
@@ -150,9 +154,10 @@ pub struct Load {
 }
 
 impl Load {
-    /// Partners that call the gateway at this address.
-    pub fn new(alliance: &Alliance, url: &str) -> Self {
-        let partners = (0..PARTNERS.len()).map(|at| Arc::new(Partner::new(alliance, url, at)));
+    /// Partners that call the gateways at these addresses, each all of them.
+    pub fn new(alliance: &Alliance, urls: &[String]) -> Self {
+        let partners = (0..PARTNERS.len() * urls.len())
+            .map(|at| Arc::new(Partner::new(alliance, &urls[at / PARTNERS.len()], at)));
         let chains = [(0, 1), (1, 2), (2, 0)].map(|(one, other)| {
             let [one_id, other_id] = [one, other].map(|at: usize| PARTNERS[at].0.parse().unwrap());
             Chain { corridor: Corridor::between(&one_id, &other_id), party: one, seen: None }
@@ -189,9 +194,25 @@ impl Load {
         came
     }
 
+    /// Enters an order of the first partner's that was made and done beside the load.
+    pub fn enter(&self, key: &str, quote: Quote, done: TransactionId) {
+        let (asked, told) = (Asked::Order(Box::new(quote)), Some(Told::Done(done)));
+        let mut ledger = lock(&self.ledger);
+        ledger.entries.insert(key.to_owned(), Entry { partner: 0, asked, told });
+        ledger.unverified.push(key.to_owned());
+    }
+
     /// How many orders nobody knows the outcome of at the moment.
     pub fn open(&self) -> usize {
         lock(&self.ledger).entries.values().filter(|entry| entry.told.is_none()).count()
+    }
+
+    /// How many a gateway told to be done.
+    pub fn done_by(&self, gateway: usize) -> usize {
+        let done = |entry: &&Entry| {
+            entry.partner / PARTNERS.len() == gateway && matches!(entry.told, Some(Told::Done(_)))
+        };
+        lock(&self.ledger).entries.values().filter(done).count()
     }
 
     /// How many were told to be done.
@@ -250,7 +271,9 @@ impl Load {
             let (partner, asked, told) = {
                 let ledger = lock(&self.ledger);
                 let entry = &ledger.entries[&key];
-                (self.partners[entry.partner].clone(), entry.asked.clone(), entry.told)
+                // At another gateway than before, where there is one.
+                let next = (entry.partner + PARTNERS.len()) % self.partners.len();
+                (self.partners[next].clone(), entry.asked.clone(), entry.told)
             };
             let again = asked.call(&partner.witness, &key).send().await;
             if let Ok(answered) = &again {
@@ -265,7 +288,7 @@ impl Load {
 
 impl Partner {
     fn new(alliance: &Alliance, url: &str, at: usize) -> Self {
-        let (partner, program) = PARTNERS[at];
+        let (partner, program) = PARTNERS[at % PARTNERS.len()];
         let others = PARTNERS.iter().filter(|(_, other)| *other != program);
         // Back soon after a kill, so that the next one finds a gateway at work.
         let eager = RetryPolicy {

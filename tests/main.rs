@@ -10,9 +10,11 @@
 )]
 
 mod cli;
+mod cluster;
 mod cuts;
 mod exactly_once;
 mod faults;
+mod frozen;
 mod harness;
 mod kills;
 mod load;
