@@ -25,7 +25,7 @@ fn fifty_kills_lose_nothing(engine: Engine) {
     block_on(async {
         for kill in 0..KILLS {
             let killed = async {
-                tokio::time::sleep(chance.millis(20..=300)).await;
+                tokio::time::sleep(chance.millis(10..=150)).await;
                 interrupted += usize::from(load.open() > 0);
                 gateway.kill();
                 // Every other time somebody looks at the books before they are recovered.
