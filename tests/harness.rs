@@ -1,5 +1,6 @@
 //! An alliance in a folder, gateways in front of it, and partners that call them.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -70,23 +71,23 @@ pub struct Alliance {
 
 impl Alliance {
     pub fn new(name: &str, engine: Engine) -> Self {
+        Self::kept_in(name, (engine == Engine::Postgres).then(postgres_database))
+    }
+
+    /// Kept in a PostgreSQL database of the caller's; in the folder's own where there is none.
+    pub fn kept_in(name: &str, database: Option<String>) -> Self {
         let folder = Folder::new(name);
         let dir = folder.path().join("demo");
         let dir = dir.to_str().unwrap();
         let address = "127.0.0.1:0";
         alliance_ok(&["demo", "--dir", dir, "--listen", address, "--orders", "0", "--once"]);
-        let database = match engine {
-            Engine::Sqlite => None,
-            Engine::Postgres => {
-                let url = postgres_database();
-                alliance_ok(&["migrate", "--dir", dir, "--database", &url]);
-                for what in ["members", "links"] {
-                    let file = format!("{dir}/{what}.csv");
-                    alliance_ok(&[what, "import", &file, "--dir", dir, "--database", &url]);
-                }
-                Some(url)
+        if let Some(url) = &database {
+            alliance_ok(&["migrate", "--dir", dir, "--database", url]);
+            for what in ["members", "links"] {
+                let file = format!("{dir}/{what}.csv");
+                alliance_ok(&[what, "import", &file, "--dir", dir, "--database", url]);
             }
-        };
+        }
         Self { folder, database }
     }
 
@@ -96,9 +97,14 @@ impl Alliance {
 
     /// `--dir D`, and `--database URL` where it is not the folder's own.
     pub fn args(&self) -> Vec<String> {
+        self.args_over(self.database())
+    }
+
+    /// The same where the database is reached another way.
+    pub fn args_over(&self, database: Option<&str>) -> Vec<String> {
         let mut args = vec!["--dir".to_owned(), self.dir().to_str().unwrap().to_owned()];
-        if let Some(database) = &self.database {
-            args.extend(["--database".to_owned(), database.clone()]);
+        if let Some(database) = database {
+            args.extend(["--database".to_owned(), database.to_owned()]);
         }
         args
     }
@@ -124,11 +130,17 @@ impl Alliance {
 
     /// A partner that calls this gateway.
     pub fn client(&self, partner: &str, gateway: &Gateway) -> Client {
+        self.client_of(partner, &gateway.url(), RetryPolicy::default())
+    }
+
+    /// A partner that calls whatever gateway is at this address, as patient as it is told.
+    pub fn client_of(&self, partner: &str, url: &str, retry: RetryPolicy) -> Client {
         let dir = self.dir().join("partners").join(partner);
         let pem = std::fs::read_to_string(dir.join("key.pem")).unwrap();
         let config: toml::Table =
             std::fs::read_to_string(dir.join("client.toml")).unwrap().parse().unwrap();
-        Client::builder(&gateway.url())
+        Client::builder(url)
+            .retry(retry)
             .partner(partner)
             .key_pem(pem)
             .root(config["root"].as_str().unwrap())
@@ -170,6 +182,18 @@ pub fn postgres_database() -> String {
     format!("{server}/{name}")
 }
 
+/// A free port of 127.0.0.1, below the range that the kernel hands out by itself: while the server
+/// that had it is down, nobody is given it, and no client that tries it is connected to itself.
+pub fn free_port() -> u16 {
+    loop {
+        let drawn = RandomState::new().build_hasher().finish();
+        let port = 20_000 + u16::try_from(drawn % 12_000).unwrap();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// Runs one statement with the stock client.
 pub fn psql(url: &str, statement: &str) -> String {
     let output =
@@ -193,13 +217,23 @@ impl Gateway {
 
     /// Starts, or gives what it said instead.
     pub fn try_start(args: &[String]) -> Result<Self, String> {
+        Self::try_start_at("127.0.0.1:0", args)
+    }
+
+    /// Starts at an address, as the one that was there before.
+    pub fn start_at(listen: &str, args: &[String]) -> Self {
+        Self::try_start_at(listen, args)
+            .unwrap_or_else(|log| panic!("serve did not start at {listen}:\n{log}"))
+    }
+
+    fn try_start_at(listen: &str, args: &[String]) -> Result<Self, String> {
         let folder = Folder::new("serve");
         let log = folder.path().join("log");
         let file = std::fs::File::create(&log).unwrap();
         let mut child = Command::new(ALLIANCE)
             .arg("serve")
             .args(args)
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", listen])
             .env("ALLIANCE_LOG_FORMAT", "json")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -257,6 +291,12 @@ impl Gateway {
     pub fn terminate(mut self) -> Option<i32> {
         self.signal("-TERM");
         self.child.wait().unwrap().code()
+    }
+
+    /// Kills it: not one more of its instructions is executed.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), None, "it ended by itself");
     }
 
     /// Waits for its end, however it comes.

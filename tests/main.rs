@@ -11,10 +11,16 @@
 
 mod bench;
 mod cli;
+mod cluster;
+mod cuts;
 mod exactly_once;
 mod faults;
+mod frozen;
 mod harness;
+mod kills;
+mod load;
 mod policy;
+mod proxy;
 mod real_input;
 mod store;
 mod threats;
