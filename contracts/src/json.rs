@@ -62,7 +62,24 @@ impl io::Write for Expected<'_> {
 }
 
 fn malformed(pointer: String, error: &serde_json::Error) -> FieldError {
-    FieldError { code: ProblemCode::Malformed, detail: error.to_string(), pointer }
+    let (detail, pointer) = (brief(error.to_string()), brief(pointer));
+    FieldError { code: ProblemCode::Malformed, detail, pointer }
+}
+
+/// The longest reason that is told: a name that is no field's is quoted in it, and may be as long
+/// as the whole body.
+const MAX_REASON_BYTES: usize = 300;
+/// How much of a longer one's end is told: line and column stand there.
+const REASON_END_BYTES: usize = 60;
+
+/// The beginning and the end of what is too long to be told.
+fn brief(text: String) -> String {
+    if text.len() <= MAX_REASON_BYTES {
+        return text;
+    }
+    let start = text.floor_char_boundary(MAX_REASON_BYTES - REASON_END_BYTES - "…".len());
+    let end = text.ceil_char_boundary(text.len() - REASON_END_BYTES);
+    [&text[..start], "…", &text[end..]].concat()
 }
 
 fn pointer_of(path: &serde_path_to_error::Path) -> String {
@@ -79,4 +96,21 @@ fn pointer_of(path: &serde_path_to_error::Path) -> String {
         }
     }
     pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Empty;
+
+    #[test]
+    fn a_reason_is_short_however_long_the_name_it_quotes() {
+        for name in ["x", "€"] {
+            let body = format!("{{\"{}\":1}}", name.repeat(60_000));
+            let error = read::<Empty>(body.as_bytes()).unwrap_err();
+            assert!(error.pointer.len() + error.detail.len() <= 2 * MAX_REASON_BYTES);
+            assert!(error.detail.starts_with("unknown field `"), "{}", error.detail);
+            assert!(error.detail.contains(" at line 1 column "), "{}", error.detail);
+        }
+    }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::encoding::{Hash, base64url_decode_array, base64url_encode};
 use crate::jws::{self, JwsError, JwsType};
 use crate::keys::{Kid, PublicKey, SigningKey};
+use crate::limits::MAX_JSON_INTEGER;
 use crate::time::Timestamp;
 
 /// A published key (RFC 7517, RFC 8037) with the members of protocol §5 and no others. The fields
@@ -134,9 +135,6 @@ pub struct KeyStatement {
 }
 
 impl KeyStatement {
-    /// The largest number that every JSON implementation reads exactly (RFC 8785 §3.2.2.3).
-    const MAX_NUMBER: u64 = (1 << 53) - 1;
-
     /// The bytes that are signed.
     #[must_use]
     pub fn payload(&self) -> Vec<u8> {
@@ -164,7 +162,7 @@ impl KeyStatement {
 
     fn from_payload(payload: &[u8]) -> Result<Self, KeyListError> {
         let statement: Self = serde_json::from_slice(payload).map_err(|_| KeyListError::Payload)?;
-        let numbered = (1..=Self::MAX_NUMBER).contains(&statement.number);
+        let numbered = (1..=MAX_JSON_INTEGER).contains(&statement.number);
         // Read and written again: nothing may be there that the fields do not show.
         let canonical = statement.payload() == payload;
         if numbered && canonical { Ok(statement) } else { Err(KeyListError::Payload) }

@@ -12,6 +12,8 @@ pub const MAX_VALUE_MICROS: i64 = 1_000_000 * MICROS;
 pub const MAX_PROGRAM_SCALE: u32 = 2;
 /// Money, values and fee rates have 6 decimals.
 pub const MONEY_SCALE: u32 = 6;
+/// The largest integer that every JSON reader reads exactly: 2⁵³ − 1 (RFC 8785 § 3.2.2.3).
+pub const MAX_JSON_INTEGER: u64 = (1 << 53) - 1;
 /// One request body: 1 MiB.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 /// One batch request body: 4 MiB.

@@ -16,6 +16,7 @@ use crate::encoding::Hash;
 use crate::ids::{QuoteId, ReceiptId, TransactionId, WindowId};
 use crate::json;
 use crate::keys::Kid;
+use crate::limits::MAX_JSON_INTEGER;
 use crate::names::{AllianceId, Corridor, Currency, NameError, PartnerId, ProgramId, Pseudonym};
 use crate::quote::{Rate, Settlement, TransactionKind};
 use crate::time::Timestamp;
@@ -266,6 +267,10 @@ fn parse_with_reason(payload: &[u8]) -> Result<Receipt, ReceiptError> {
         .map_err(|e| ReceiptError::Malformed(format!("{} {}", e.pointer, e.detail)))?;
     if receipt.v != VERSION {
         return Err(ReceiptError::UnknownVersion(receipt.v));
+    }
+    // Above it, RFC 8785 spells a number otherwise than by its digits.
+    if receipt.seq > MAX_JSON_INTEGER {
+        return Err(ReceiptError::Malformed("/seq beyond 2^53 - 1".to_owned()));
     }
     if receipt.to_payload() != payload {
         return Err(ReceiptError::NotCanonical);

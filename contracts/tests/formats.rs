@@ -289,6 +289,15 @@ proptest! {
     }
 
     #[test]
+    fn a_number_that_readers_round_is_no_receipts(
+        receipt in some_receipt(), above in 1 << 53..=u64::MAX,
+    ) {
+        let read = |seq| receipt::parse(&Receipt { seq, ..receipt.clone() }.to_payload());
+        prop_assert!(matches!(read(above), Err(ReceiptError::Malformed(_))));
+        prop_assert!(read((1 << 53) - 1).is_ok());
+    }
+
+    #[test]
     fn another_spelling_of_a_receipt_is_refused(receipt in some_receipt(), pretty in any::<bool>()) {
         let twin = if pretty {
             serde_json::to_vec_pretty(&receipt).unwrap()
