@@ -193,10 +193,15 @@ impl Gateway {
 
     /// Starts, or gives what it said instead.
     pub fn try_start(args: &[String]) -> Result<Self, String> {
+        Self::launch(Command::new(ALLIANCE), args)
+    }
+
+    /// Starts by a command that ends in the binary, its surroundings prepared.
+    pub fn launch(mut command: Command, args: &[String]) -> Result<Self, String> {
         let folder = Folder::new("serve");
         let log = folder.path().join("log");
         let file = std::fs::File::create(&log).unwrap();
-        let mut child = Command::new(ALLIANCE)
+        let mut child = command
             .arg("serve")
             .args(args)
             .args(["--listen", "127.0.0.1:0"])

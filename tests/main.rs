@@ -10,6 +10,7 @@
 )]
 
 mod cli;
+mod crash_table;
 mod exactly_once;
 mod faults;
 mod harness;

@@ -32,6 +32,7 @@ use crate::alliance::{Registry, RegistryParts};
 use crate::command::{Command, Decided, Outcome};
 use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet};
 use crate::receipts::{self, StoredReceipt};
+use crate::store::failpoint::failpoint;
 use crate::store::{Batch, Store, StoreError};
 use crate::vault::Vault;
 use queue::{Job, Queue};
@@ -114,7 +115,10 @@ impl Sequencer {
 
     async fn work(&self, jobs: Vec<Job>) {
         match self.attempt(&jobs).await {
-            Ok(answers) => answer(jobs, answers),
+            Ok(answers) => {
+                answer(jobs, answers);
+                failpoint!("sequencer::answered", ignored);
+            }
             Err(error @ StoreError::Contradiction(_)) if jobs.len() > 1 => {
                 tracing::error!(%error, commands = jobs.len(), "replaying a batch one by one");
                 for job in jobs {
@@ -150,8 +154,10 @@ impl Sequencer {
 
     /// One database transaction: lock, load, decide, chain, sign, commit.
     async fn once(&self, jobs: &[Job], unsure: bool) -> Result<Vec<Answer>, StoreError> {
+        failpoint!("sequencer::taken");
         // Lock. From here to the commit nobody else writes.
         let mut batch = self.store.begin().await?;
+        failpoint!("sequencer::locked");
         let registry = self.registry_under_lock(batch.as_mut()).await?;
         // Load.
         let mut wanted = Wanted::default();
@@ -159,6 +165,7 @@ impl Sequencer {
             wanted.add(&registry, &job.command);
         }
         let loaded = batch.load(&wanted).await?;
+        failpoint!("sequencer::loaded");
         // Decide. Synchronous and pure; `now` is read once.
         let now = (self.clock)();
         let mut set = WorkingSet::new(registry.clone(), self.vault.clone(), loaded);
@@ -167,11 +174,14 @@ impl Sequencer {
             .map(|job| first_answer(ledger::decide(&mut set, &job.command, now), job, unsure))
             .collect();
         let unsigned = receipts::chain(&mut set, now, self.key.kid());
+        failpoint!("sequencer::decided");
         set.writes.receipts = sign(unsigned, &self.key).await?;
         self.sign_definition(&mut set, &registry);
+        failpoint!("sequencer::signed");
         // Commit. When this answers, everything below is durable; nothing of it was before.
         if !set.writes.is_empty() {
             batch.commit(&set.writes).await?;
+            failpoint!("sequencer::committed");
         }
         if set.writes.definition.is_some() || !set.writes.suspensions.is_empty() {
             self.refresh().await?;

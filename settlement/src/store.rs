@@ -15,11 +15,13 @@
 //! | `batch` | [`Batch`] over it: which connection, in which order |
 //! | `rows`, `failure` | values, records and errors out of the databases |
 //! | `schema` | migrations |
+//! | `failpoint` | where tests interfere |
 //! | `conformance` | what every store must do, by name |
 
 mod batch;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub(crate) mod failpoint;
 mod failure;
 pub mod memory;
 pub mod postgres;

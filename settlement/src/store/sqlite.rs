@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Sqlite};
 
 use super::StoreError;
 use super::batch::{Broken, Session, Slot, TAKE, fetch};
+use super::failpoint::failpoint;
 use super::failure::{commit_failure, connection_lost, failure};
 use super::reads::Engine;
 use super::rows::{Dialect, Row, Rows, Sql, Value};
@@ -132,6 +133,7 @@ impl Session for SqliteConnection {
         let mut done = [0; HOT.len()];
         for ((statement, rows), done) in HOT.iter().zip(hot).zip(&mut done) {
             if !rows.is_empty() {
+                failpoint!("store::hot", before statement.name);
                 let name = [alliance.as_str().into()];
                 *done = self.execute(&statement.sql, &name, std::slice::from_ref(rows)).await?;
             }
@@ -145,6 +147,7 @@ impl Session for SqliteConnection {
             connection_lost: connection_lost(&error),
             error: failure(error),
         })?;
+        failpoint!("store::begun");
         Ok(fetch(self, &TAKE, &[alliance.as_str().into()]).await?.pop())
     }
 
