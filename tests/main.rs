@@ -14,6 +14,7 @@ mod crash_table;
 mod exactly_once;
 mod faults;
 mod harness;
+mod lost_commits;
 mod policy;
 mod real_input;
 mod store;

@@ -88,9 +88,11 @@ macro_rules! database_behaviours {
         $each! {
             databases:
             a_begin_that_is_cancelled_leaves_no_open_transaction,
+            a_begin_dropped_at_any_poll_leaves_the_row_free,
             a_load_that_is_cancelled_leaves_no_open_transaction,
             a_commit_that_is_cancelled_is_whole_or_nothing,
             after_an_error_nothing_is_kept_and_the_next_batch_works,
+            a_commit_of_a_failed_transaction_is_an_error,
             an_alliance_sees_only_its_own,
             a_database_that_was_not_migrated_says_so,
             a_database_of_a_later_version_says_so,
