@@ -153,6 +153,11 @@ impl Alliance {
         pairs
     }
 
+    /// Keeps the books in another database from now on, whoever filled it.
+    pub fn keep_in(&mut self, database: String) {
+        self.database = Some(database);
+    }
+
     pub fn database(&self) -> Option<&str> {
         self.database.as_deref()
     }

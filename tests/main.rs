@@ -11,6 +11,7 @@
 
 mod cli;
 mod crash_table;
+mod disk;
 mod exactly_once;
 mod faults;
 mod harness;

@@ -15,6 +15,7 @@
 pub mod queue;
 #[cfg(test)]
 mod tests;
+mod writability;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +31,13 @@ use tokio::sync::watch;
 
 use crate::alliance::{Registry, RegistryParts};
 use crate::command::{Command, Decided, Outcome};
-use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet};
+use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet, Writes};
 use crate::receipts::{self, StoredReceipt};
 use crate::store::failpoint::failpoint;
 use crate::store::{Batch, Store, StoreError};
 use crate::vault::Vault;
 use queue::{Job, Queue};
+pub(crate) use writability::Writability;
 
 /// Commands of one batch at most; 256 of them cost about as much to load and write as ten.
 pub const MAX_BATCH_COMMANDS: usize = 256;
@@ -98,6 +100,7 @@ pub struct Sequencer {
     pub(crate) registry: watch::Sender<Arc<Registry>>,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub(crate) queue: Arc<Queue>,
+    pub(crate) writability: Writability,
 }
 
 impl Sequencer {
@@ -139,7 +142,10 @@ impl Sequencer {
         let mut last = StoreError::Unavailable("not tried".to_owned());
         for attempt in 0..ATTEMPTS {
             match self.once(jobs, unsure).await {
-                Ok(answers) => return Ok(answers),
+                Ok(answers) => {
+                    self.writability.succeeded();
+                    return Ok(answers);
+                }
                 Err(error @ (StoreError::UnknownCommit(_) | StoreError::Unavailable(_))) => {
                     unsure |= matches!(error, StoreError::UnknownCommit(_));
                     tracing::warn!(%error, attempt, "a batch is tried again");
@@ -149,6 +155,7 @@ impl Sequencer {
                 Err(error) => return Err(error),
             }
         }
+        self.writability.failed(&last);
         Err(if unsure { StoreError::UnknownCommit(last.to_string()) } else { last })
     }
 
@@ -187,6 +194,20 @@ impl Sequencer {
             self.refresh().await?;
         }
         Ok(answers(&set, decided))
+    }
+
+    /// Whether the store takes what is written: what the last batch knows, or a commit of nothing
+    /// where that is a while ago.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn can_write(&self) -> Result<(), StoreError> {
+        if self.writability.known()? {
+            return Ok(());
+        }
+        self.store.begin().await?.commit(&Writes::default()).await?;
+        self.writability.succeeded();
+        Ok(())
     }
 
     /// The registry as of this batch: read again only when its version moved on.

@@ -142,6 +142,7 @@ impl Stage {
             registry: watch::channel(Arc::new(empty)).0,
             clock: Arc::new(move || now),
             queue: Arc::default(),
+            writability: Writability::default(),
         });
         let queue = sequencer.queue.clone();
         let running = tokio::spawn(sequencer.run());
