@@ -165,6 +165,11 @@ impl Alliance {
         pairs
     }
 
+    /// Keeps the books in another database from now on, whoever filled it.
+    pub fn keep_in(&mut self, database: String) {
+        self.database = Some(database);
+    }
+
     pub fn database(&self) -> Option<&str> {
         self.database.as_deref()
     }
@@ -227,10 +232,19 @@ impl Gateway {
     }
 
     fn try_start_at(listen: &str, args: &[String]) -> Result<Self, String> {
+        Self::launch_at(Command::new(ALLIANCE), listen, args)
+    }
+
+    /// Starts by a command that ends in the binary, its surroundings prepared.
+    pub fn launch(command: Command, args: &[String]) -> Result<Self, String> {
+        Self::launch_at(command, "127.0.0.1:0", args)
+    }
+
+    fn launch_at(mut command: Command, listen: &str, args: &[String]) -> Result<Self, String> {
         let folder = Folder::new("serve");
         let log = folder.path().join("log");
         let file = std::fs::File::create(&log).unwrap();
-        let mut child = Command::new(ALLIANCE)
+        let mut child = command
             .arg("serve")
             .args(args)
             .args(["--listen", listen])

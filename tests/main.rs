@@ -12,13 +12,16 @@
 mod bench;
 mod cli;
 mod cluster;
+mod crash_table;
 mod cuts;
+mod disk;
 mod exactly_once;
 mod faults;
 mod frozen;
 mod harness;
 mod kills;
 mod load;
+mod lost_commits;
 mod policy;
 mod proxy;
 mod real_input;

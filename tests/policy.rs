@@ -286,6 +286,14 @@ fn banned_crates_are_absent() {
     report("banned", &wrong);
 }
 
+/// Failpoints are the tests': what is shipped has none, and no way to arm one.
+#[test]
+fn the_product_has_no_failpoints() {
+    let product = product();
+    assert!(product_and_tests().iter().any(|found| found.name == "fail"), "the tests have them");
+    assert!(!product.iter().any(|found| found.name == "fail"), "the product has them, too");
+}
+
 /// T48: the server speaks no HTTP/2; where `h2` is at all, a client brought it.
 #[test]
 fn the_server_has_no_http2() {

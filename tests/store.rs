@@ -32,6 +32,7 @@ mod sqlite {
     }
     alliance_settlement::store_behaviours!(here);
     alliance_settlement::database_behaviours!(here);
+    alliance_settlement::sqlite_behaviours!(here);
 }
 
 mod postgres {

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use crate::alliance::{DefinitionFault, Registry};
 use crate::command::{Command, Outcome};
 use crate::sequencer::queue::{CAPACITY, Queue};
-use crate::sequencer::{Answer, Sequencer, TransactionView, Unavailable};
+use crate::sequencer::{Answer, Sequencer, TransactionView, Unavailable, Writability};
 use crate::store::{self, Store, StoreError, TransactionDetail};
 use crate::vault::{KEY_LEN, QuoteSealer, Vault};
 
@@ -198,6 +198,7 @@ impl ClearingHouse {
             clock: settings.clock.clone(),
             queue: Arc::new(Queue::new(settings.queue_capacity)),
             kept: Mutex::default(),
+            writability: Writability::default(),
         });
         Self {
             inner: Arc::new(Inner {
@@ -363,12 +364,14 @@ impl ClearingHouse {
         }
     }
 
-    /// Whether the database answers and has this version's schema.
+    /// Whether the database answers, has this version's schema, and takes what is written.
     ///
     /// # Errors
     /// What the store says.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|store| async move { store.ping().await }).await
+        self.read(|store| async move { store.ping().await }).await?;
+        let sequencer = self.inner.sequencer.clone();
+        self.read(|_| async move { sequencer.can_write().await }).await
     }
 
     /// Lets nothing more in, answers what was accepted, signs the last checkpoints, closes the

@@ -15,6 +15,7 @@
 pub mod queue;
 #[cfg(test)]
 mod tests;
+mod writability;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,11 +33,13 @@ use tokio::sync::watch;
 use crate::alliance::{Registry, RegistryParts};
 use crate::command::{Command, Decided, Outcome};
 use crate::ledger::kept::{self, Kept};
-use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet};
+use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet, Writes};
 use crate::receipts::{self, StoredReceipt};
+use crate::store::failpoint::failpoint;
 use crate::store::{Batch, Store, StoreError};
 use crate::vault::Vault;
 use queue::{Job, Queue};
+pub(crate) use writability::Writability;
 
 /// Commands of one batch at most; 256 of them cost about as much to load and write as ten.
 pub const MAX_BATCH_COMMANDS: usize = 256;
@@ -101,6 +104,7 @@ pub struct Sequencer {
     pub(crate) queue: Arc<Queue>,
     /// What the last batch has left; none while one is under way, and after one that failed.
     pub(crate) kept: Mutex<Option<Kept>>,
+    pub(crate) writability: Writability,
 }
 
 impl Sequencer {
@@ -118,7 +122,10 @@ impl Sequencer {
 
     async fn work(&self, jobs: Vec<Job>) {
         match self.attempt(&jobs).await {
-            Ok(answers) => answer(jobs, answers),
+            Ok(answers) => {
+                answer(jobs, answers);
+                failpoint!("sequencer::answered", ignored);
+            }
             Err(error @ StoreError::Contradiction(_)) if jobs.len() > 1 => {
                 tracing::error!(%error, commands = jobs.len(), "replaying a batch one by one");
                 for job in jobs {
@@ -139,7 +146,10 @@ impl Sequencer {
         let mut last = StoreError::Unavailable("not tried".to_owned());
         for attempt in 0..ATTEMPTS {
             match self.once(jobs, unsure).await {
-                Ok(answers) => return Ok(answers),
+                Ok(answers) => {
+                    self.writability.succeeded();
+                    return Ok(answers);
+                }
                 Err(error @ (StoreError::UnknownCommit(_) | StoreError::Unavailable(_))) => {
                     unsure |= matches!(error, StoreError::UnknownCommit(_));
                     tracing::warn!(%error, attempt, "a batch is tried again");
@@ -149,14 +159,17 @@ impl Sequencer {
                 Err(error) => return Err(error),
             }
         }
+        self.writability.failed(&last);
         Err(if unsure { StoreError::UnknownCommit(last.to_string()) } else { last })
     }
 
     /// One database transaction: lock, load, decide, chain, sign, commit.
     async fn once(&self, jobs: &[Job], unsure: bool) -> Result<Vec<Answer>, StoreError> {
+        failpoint!("sequencer::taken");
         // Lock. From here to the commit nobody else writes.
         let kept = self.kept().take();
         let mut batch = self.store.begin().await?;
+        failpoint!("sequencer::locked");
         let registry = self.registry_under_lock(batch.as_mut()).await?;
         let now = (self.clock)();
         // Load: what the batch before this one has not left here.
@@ -172,6 +185,7 @@ impl Sequencer {
             wanted.without(kept);
         }
         let loaded = batch.load(&wanted).await?;
+        failpoint!("sequencer::loaded");
         // Decide. Synchronous and pure; `now` was read once.
         let vault = self.vault.clone();
         let mut set = WorkingSet::resume(registry.clone(), vault, kept, loaded, &wanted);
@@ -180,12 +194,15 @@ impl Sequencer {
             .map(|job| first_answer(ledger::decide(&mut set, &job.command, now), job, unsure))
             .collect();
         let unsigned = receipts::chain(&mut set, now, self.key.kid());
+        failpoint!("sequencer::decided");
         set.writes.receipts = sign(unsigned, &self.key).await?;
         self.sign_definition(&mut set, &registry);
+        failpoint!("sequencer::signed");
         // Commit. When this answers, everything below is durable; nothing of it was before.
         let written = !set.writes.is_empty();
         if written {
             batch.commit(&set.writes).await?;
+            failpoint!("sequencer::committed");
         }
         if set.writes.definition.is_some() || !set.writes.suspensions.is_empty() {
             self.refresh_after_commit().await;
@@ -202,6 +219,20 @@ impl Sequencer {
     fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
         // Nothing panics while holding the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the store takes what is written: what the last batch knows, or a commit of nothing
+    /// where that is a while ago.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn can_write(&self) -> Result<(), StoreError> {
+        if self.writability.known()? {
+            return Ok(());
+        }
+        self.store.begin().await?.commit(&Writes::default()).await?;
+        self.writability.succeeded();
+        Ok(())
     }
 
     /// The registry as of this batch: read again only when its version moved on.

@@ -14,13 +14,17 @@
 //! | `reads` | what is read, the same text for both, and [`Store`] over it |
 //! | `batch` | [`Batch`] over it: which connection, in which order |
 //! | `rows`, `failure` | values, records and errors out of the databases |
+//! | `files` | SQLite's files, watched |
 //! | `schema` | migrations |
+//! | `failpoint` | where tests interfere |
 //! | `conformance` | what every store must do, by name |
 
 mod batch;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub(crate) mod failpoint;
 mod failure;
+mod files;
 pub mod measure;
 pub mod memory;
 pub mod postgres;

@@ -269,12 +269,8 @@ impl World {
     /// Starts a process; it comes up as it is let run.
     pub fn boot(&mut self, gateway: usize, manner: Manner) {
         self.set_clocks();
-        let store = StagedStore {
-            inner: self.store.clone(),
-            stage: self.stage.clone(),
-            gateway,
-            manner,
-        };
+        let store =
+            StagedStore { inner: self.store.clone(), stage: self.stage.clone(), gateway, manner };
         let mut settings = self.props.settings(&self.trusted);
         settings.clock = self.stage.clock(gateway);
         settings.checkpoints_dir.clone_from(&self.checkpoints);
@@ -605,9 +601,8 @@ impl World {
     pub fn pass(&mut self, gateway: usize, point: Point, verdict: Verdict) {
         self.reach(gateway, point);
         let gates = std::mem::take(&mut self.stage.lock().waiting);
-        let (these, others): (Vec<_>, Vec<_>) = gates
-            .into_iter()
-            .partition(|gate| gate.gateway == gateway && gate.point == point);
+        let (these, others): (Vec<_>, Vec<_>) =
+            gates.into_iter().partition(|gate| gate.gateway == gateway && gate.point == point);
         self.stage.lock().waiting.extend(others);
         for gate in these {
             let _ = gate.verdict.send(verdict);

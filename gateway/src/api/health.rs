@@ -47,7 +47,7 @@ pub async fn ready(gateway: Data<Gateway>) -> Reply {
         .map_err(|_| "no answer in time".to_owned())
         .and_then(|ping| ping.map_err(|error| error.to_string()))
     {
-        return Err(not_ready("the database does not answer").because(error));
+        return Err(not_ready("the database does not answer, or takes nothing").because(error));
     }
     if house.registry().version == 0 {
         return Err(not_ready("no definition has been applied"));

@@ -143,6 +143,7 @@ impl Stage {
             clock: Arc::new(move || now),
             queue: Arc::default(),
             kept: Mutex::default(),
+            writability: Writability::default(),
         });
         let queue = sequencer.queue.clone();
         let running = tokio::spawn(sequencer.run());

@@ -13,6 +13,7 @@ use alliance_contracts::names::AllianceId;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::failpoint::failpoint;
 use super::reads::{self, Fetched};
 use super::rows::{Row, Rows, Sql, Value, shape};
 use super::statements::{HOT, Statement, plan};
@@ -168,6 +169,7 @@ async fn take<S: Session>(
     session: &mut S,
     alliance: &AllianceId,
 ) -> std::result::Result<[i64; 3], Broken> {
+    failpoint!("store::begin");
     let row = match session.begin(alliance).await? {
         Some(row) => Some(row),
         None => {
@@ -178,6 +180,7 @@ async fn take<S: Session>(
     };
     let missing = || StoreError::Unavailable("the sequencer row was not made".to_owned());
     let mut row = row.ok_or_else(missing)?;
+    failpoint!("store::row");
     let taken = [row.int("batch")?, row.int("next_member")?, row.int("registry_version")?];
     if taken[0] % PLANS_HOLD_FOR == 0 || taken[0].count_ones() == 1 {
         session.plan_anew().await?;
@@ -225,7 +228,9 @@ async fn write<S: Session>(
             run(session, alliance, statement, rows).await?;
         }
     } else if longest > 0 {
+        failpoint!("store::hot");
         let done = session.execute_hot(alliance, &plan.hot).await?;
+        failpoint!("store::written");
         for ((statement, rows), done) in HOT.iter().zip(&plan.hot).zip(done) {
             assert_each(statement, rows, done)?;
         }
@@ -291,6 +296,7 @@ impl<S: Session> Batch for SqlBatch<S> {
         Box::pin(async move {
             let mut session = self.lend()?;
             let name = [Value::from(self.alliance.as_str())];
+            failpoint!("store::load");
             let mut fetched = Fetched::default();
             let mut keep = |row| fetched.keep(row);
             session.fetch_each(&reads::LOAD, &name, &reads::wanted(wanted), &mut keep).await?;
@@ -303,7 +309,9 @@ impl<S: Session> Batch for SqlBatch<S> {
         Box::pin(async move {
             let mut session = self.lend()?;
             write(&mut session, &self.alliance, self.next_member, writes).await?;
+            failpoint!("store::commit");
             session.commit().await?;
+            failpoint!("store::committed");
             if let Some(slot) = &mut self.slot {
                 **slot = Some(session);
             }

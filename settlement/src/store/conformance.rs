@@ -8,12 +8,14 @@
 //! | `behaviours` | what every store must do |
 //! | `databases` | what every database must do besides |
 //! | `postgres_only` | what only a server can be asked |
+//! | `sqlite_only` | what only a file can suffer |
 //! | `schemas` | that both schemas are the same |
 //! | `story` | the same commands on several stores, compared |
 //! | `plans` | how statements are carried out |
 //!
 //! A test says which behaviours it runs by [`store_behaviours`](crate::store_behaviours),
-//! [`database_behaviours`](crate::database_behaviours) and
+//! [`database_behaviours`](crate::database_behaviours),
+//! [`sqlite_behaviours`](crate::sqlite_behaviours) and
 //! [`postgres_behaviours`](crate::postgres_behaviours).
 // These are tests: what should not be ends the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -24,6 +26,7 @@ pub mod place;
 pub mod plans;
 pub mod postgres_only;
 pub mod schemas;
+pub mod sqlite_only;
 pub mod story;
 pub mod world;
 
@@ -88,9 +91,11 @@ macro_rules! database_behaviours {
         $each! {
             databases:
             a_begin_that_is_cancelled_leaves_no_open_transaction,
+            a_begin_dropped_at_any_poll_leaves_the_row_free,
             a_load_that_is_cancelled_leaves_no_open_transaction,
             a_commit_that_is_cancelled_is_whole_or_nothing,
             after_an_error_nothing_is_kept_and_the_next_batch_works,
+            a_commit_of_a_failed_transaction_is_an_error,
             an_alliance_sees_only_its_own,
             a_database_that_was_not_migrated_says_so,
             a_database_of_a_later_version_says_so,
@@ -98,6 +103,18 @@ macro_rules! database_behaviours {
             what_was_tampered_with_is_corrupt,
             finance_teams_read_views,
             a_closed_store_answers_no_more,
+        }
+    };
+}
+
+/// Hands the names of what only a file can suffer to a macro.
+#[macro_export]
+macro_rules! sqlite_behaviours {
+    ($each:ident) => {
+        $each! {
+            sqlite_only:
+            files_taken_away_under_a_batch_make_its_commit_unknown,
+            a_store_that_lost_its_connections_keeps_its_log,
         }
     };
 }

@@ -29,8 +29,13 @@ pub(super) fn commit_failure(error: sqlx::Error) -> StoreError {
     let refused = match &error {
         sqlx::Error::Database(error) => {
             match error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::code) {
-                // A constraint checked at the end, or rolled back by the server for certain.
-                Some(code) => code.starts_with("23") || (code.starts_with("40") && code != "40003"),
+                // A constraint checked at the end, or rolled back by the server for certain, then
+                // or before.
+                Some(code) => {
+                    code.starts_with("23")
+                        || (code.starts_with("40") && code != "40003")
+                        || code == "25P02"
+                }
                 // Busy, locked, full, a constraint: SQLite has not committed.
                 None => matches!(primary(error.code().as_deref()), 5 | 6 | 13 | 19),
             }

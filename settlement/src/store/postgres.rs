@@ -41,6 +41,11 @@ pub(super) const WRITER: &str = "SET statement_timeout = '10s'; \
     WHERE current_setting('synchronous_commit') = 'off'; \
     SET enable_seqscan = off; SET jit = off";
 
+/// Ends a transaction for good. sqlx says `Ok` of a `COMMIT` that the server answers with `ROLLBACK`,
+/// as it does in a transaction that has failed, and does not show the answer. There the first
+/// statement is an error, so that the second is not carried out.
+const COMMIT: &str = "SELECT 1; COMMIT";
+
 /// What a reading connection is told; to plan every statement for the tables as they are, too: a
 /// plan kept from when they were empty may read all of them.
 const READER: &str = "SET statement_timeout = '30s'; SET default_transaction_read_only = on; \
@@ -221,7 +226,7 @@ impl Session for PgConnection {
     }
 
     async fn commit(&mut self) -> Result<()> {
-        within(sqlx::raw_sql("COMMIT").execute(&mut *self)).await.map_err(commit_failure)?;
+        within(sqlx::raw_sql(COMMIT).execute(&mut *self)).await.map_err(commit_failure)?;
         Ok(())
     }
 

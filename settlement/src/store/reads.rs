@@ -17,6 +17,7 @@ use sqlx::pool::Pool;
 
 use super::batch::{self, Session, Slot};
 use super::failure::failure;
+use super::files::{Files, Watched};
 use super::rows::Kind::{Bytes, Int, Text};
 use super::rows::{
     self, Columns, Dialect, List, Row, Rows, Sql, StoredRegistry, Value, WIDE, corrupt, shape,
@@ -451,6 +452,16 @@ pub(super) trait Engine: Send + Sync + 'static {
     /// The connection for writing.
     fn writer(&self) -> &Slot<<Self::Database as sqlx::Database>::Connection>;
 
+    /// The files it is kept in, where it is kept in files that may be taken away.
+    fn files(&self) -> Option<&Arc<Files>> {
+        None
+    }
+
+    /// A connection that is only there, closed after all others.
+    fn anchor(&self) -> Option<&Slot<<Self::Database as sqlx::Database>::Connection>> {
+        None
+    }
+
     /// Another connection for writing.
     fn connect(
         &self,
@@ -479,6 +490,10 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("MEMBER_BOOKS", &MEMBER_BOOKS),
         ("PLACES", &PLACES),
     ]
+}
+
+fn still_there<E: Engine>(engine: &E) -> Result<()> {
+    engine.files().map_or(Ok(()), |files| files.still_there())
 }
 
 async fn fetch<E: Engine>(engine: &E, sql: &Sql, rest: Vec<Value<'_>>) -> Result<Vec<Row>> {
@@ -510,9 +525,14 @@ impl<E: Engine> Store for E {
             if self.readers().is_closed() {
                 return Err(StoreError::Unavailable("the store is closed".to_owned()));
             }
-            let begun =
+            still_there(self)?;
+            let batch =
                 batch::begin(Engine::alliance(self), self.writer(), || self.connect()).await?;
-            Ok(Box::new(begun) as Box<dyn Batch>)
+            let batch: Box<dyn Batch> = Box::new(batch);
+            Ok(match self.files() {
+                None => batch,
+                Some(files) => Box::new(Watched { batch, files: files.clone() }),
+            })
         })
     }
 
@@ -522,6 +542,7 @@ impl<E: Engine> Store for E {
 
     fn ping(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
+            still_there(self)?;
             let mut session = self.readers().acquire().await.map_err(failure)?;
             let applied = batch::fetch(&mut *session, &schema::APPLIED, &[]).await;
             schema::check(E::DIALECT, applied)
@@ -680,6 +701,11 @@ impl<E: Engine> Store for E {
             self.readers().close().await;
             // Whoever writes finishes first. The last connection tidies up SQLite's log.
             if let Some(session) = self.writer().lock().await.take() {
+                _ = sqlx::Connection::close(session).await;
+            }
+            if let Some(anchor) = self.anchor()
+                && let Some(session) = anchor.lock().await.take()
+            {
                 _ = sqlx::Connection::close(session).await;
             }
         })

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alliance_contracts::names::AllianceId;
@@ -15,7 +16,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Sqlite};
 
 use super::StoreError;
 use super::batch::{Broken, Session, Slot, TAKE, fetch};
+use super::failpoint::failpoint;
 use super::failure::{commit_failure, connection_lost, failure};
+use super::files::Files;
 use super::reads::Engine;
 use super::rows::{Dialect, Row, Rows, Sql, Value};
 use super::statements::HOT;
@@ -35,6 +38,9 @@ pub struct SqliteStore {
     options: SqliteConnectOptions,
     readers: SqlitePool,
     writer: Slot<SqliteConnection>,
+    /// Never used: as long as it is open SQLite does not do away with the log by itself.
+    anchor: Slot<SqliteConnection>,
+    files: Arc<Files>,
 }
 
 impl SqliteStore {
@@ -53,7 +59,10 @@ impl SqliteStore {
             .max_connections(READERS)
             .acquire_timeout(BUSY)
             .connect_lazy_with(options.clone().read_only(true));
-        Ok(Self { alliance, options, readers, writer: Slot::new(Some(first).into()) })
+        let anchor = options.connect().await.map_err(failure)?;
+        let files = Files::of(options.get_filename())?.into();
+        let (writer, anchor) = (Slot::new(Some(first).into()), Slot::new(Some(anchor).into()));
+        Ok(Self { alliance, options, readers, writer, anchor, files })
     }
 
     /// Makes the file of a URL where it is missing, brings its schema up to date, and opens it.
@@ -139,6 +148,7 @@ impl Session for SqliteConnection {
         let mut done = [0; HOT.len()];
         for ((statement, rows), done) in HOT.iter().zip(hot).zip(&mut done) {
             if !rows.is_empty() {
+                failpoint!("store::hot", before statement.name);
                 let name = [alliance.as_str().into()];
                 *done = self.execute(&statement.sql, &name, std::slice::from_ref(rows)).await?;
             }
@@ -152,6 +162,7 @@ impl Session for SqliteConnection {
             connection_lost: connection_lost(&error),
             error: failure(error),
         })?;
+        failpoint!("store::begun");
         Ok(fetch(self, &TAKE, &[alliance.as_str().into()]).await?.pop())
     }
 
@@ -185,6 +196,14 @@ impl Engine for SqliteStore {
 
     fn writer(&self) -> &Slot<SqliteConnection> {
         &self.writer
+    }
+
+    fn files(&self) -> Option<&Arc<Files>> {
+        Some(&self.files)
+    }
+
+    fn anchor(&self) -> Option<&Slot<SqliteConnection>> {
+        Some(&self.anchor)
     }
 
     async fn connect(&self) -> Result<SqliteConnection> {

@@ -1,16 +1,34 @@
 //! What every database must do besides: cancelled futures, schemas, data that was tampered with.
 
+use std::task::Poll;
 use std::time::Duration;
 
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tokio::time::timeout;
 
 use super::place::Place;
 use super::world::{World, corridor, name};
 use crate::command::{MemberNo, Outcome};
 use crate::ledger::{Wanted, Writes};
+use crate::store::batch::Session;
 use crate::store::{StoreError, migrate, open};
 
 const LONG: Duration = Duration::from_secs(9);
+
+/// Polls a future so many times, then drops it; its output where it was ready by then.
+async fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut polled = 0;
+    std::future::poll_fn(|context| {
+        polled += 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if polled == times => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
 
 /// From at once to longer than any of it takes.
 fn moments() -> impl Iterator<Item = Duration> {
@@ -31,6 +49,29 @@ pub async fn a_begin_that_is_cancelled_leaves_no_open_transaction(place: &Place)
         drop(held);
         drop(timeout(LONG, other.begin()).await.unwrap().unwrap());
         drop(timeout(LONG, one.begin()).await.unwrap().unwrap());
+    }
+    nothing_is_open(place).await;
+}
+
+/// T52, sqlx #4385: whichever poll was the last, on a connection that was kept and on a new one.
+pub async fn a_begin_dropped_at_any_poll_leaves_the_row_free(place: &Place) {
+    let (one, other) = (place.open().await, place.open().await);
+    for kept in [true, false] {
+        let mut cancelled = 0;
+        for times in 1.. {
+            if kept {
+                drop(timeout(LONG, one.begin()).await.unwrap().unwrap());
+            }
+            let begun = polled(times, one.begin()).await.map(Result::unwrap);
+            let whole = begun.is_some();
+            drop(begun);
+            drop(timeout(LONG, other.begin()).await.unwrap().unwrap());
+            if whole {
+                break;
+            }
+            cancelled += 1;
+        }
+        assert!(cancelled > 0, "it was always ready at once: nothing was cancelled");
     }
     nothing_is_open(place).await;
 }
@@ -111,6 +152,33 @@ pub async fn after_an_error_nothing_is_kept_and_the_next_batch_works(place: &Pla
         world.perform(0, 1, round).await;
     }
     assert_eq!(world.store.receipts(&corridor(), 0, 10).await.unwrap().len(), 3);
+}
+
+/// T52: `COMMIT` is answered with `ROLLBACK` in a transaction that has failed, and sqlx says `Ok`
+/// of it. Ours never does, even on a connection whose error somebody has passed over.
+pub async fn a_commit_of_a_failed_transaction_is_an_error(place: &Place) {
+    let store = place.open().await;
+    drop(store.begin().await.unwrap());
+    let suspend = "INSERT OR ROLLBACK INTO suspensions (alliance, partner, suspended_at) VALUES ('demo', 'x', 1)";
+    let told = if place.is_postgres() {
+        let suspend = suspend.replace(" OR ROLLBACK", "");
+        let mut session = PgConnection::connect(place.url()).await.unwrap();
+        assert!(Session::begin(&mut session, &name("demo")).await.is_ok());
+        let suspend = || sqlx::raw_sql(AssertSqlSafe(suspend.clone()));
+        suspend().execute(&mut session).await.unwrap();
+        suspend().execute(&mut session).await.unwrap_err();
+        Session::commit(&mut session).await
+    } else {
+        // SQLite ends the whole transaction by itself where a disk is full, as it does here.
+        let mut session = SqliteConnection::connect(place.url()).await.unwrap();
+        assert!(Session::begin(&mut session, &name("demo")).await.is_ok());
+        sqlx::raw_sql(suspend).execute(&mut session).await.unwrap();
+        sqlx::raw_sql(suspend).execute(&mut session).await.unwrap_err();
+        Session::commit(&mut session).await
+    };
+    assert!(told.is_err(), "nothing was committed, and it says so");
+    assert!(store.suspensions().await.unwrap().is_empty(), "nothing of it is there");
+    drop(timeout(LONG, store.begin()).await.unwrap().unwrap());
 }
 
 pub async fn an_alliance_sees_only_its_own(place: &Place) {

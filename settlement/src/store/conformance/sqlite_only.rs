@@ -1,0 +1,51 @@
+//! What only a file can suffer.
+
+use super::place::Place;
+use super::world::{World, corridor};
+use crate::store::StoreError;
+
+/// T54: while a batch is under way its log is deleted, then the whole database replaced. What was
+/// written into files without a name is not told as done; reading goes on.
+pub async fn files_taken_away_under_a_batch_make_its_commit_unknown(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    world.perform(0, 1, 0).await;
+    let books = place.url().strip_prefix("sqlite:").unwrap();
+    for taken in [format!("{books}-wal"), books.to_owned()] {
+        let aside = format!("{taken}-aside");
+        let order = world.exchange(0, 1, 1, 1_000).await;
+        let prepared = world.prepare(vec![order]).await;
+        std::fs::rename(&taken, &aside).unwrap();
+        let told = prepared.commit().await;
+        assert!(matches!(told, Err(StoreError::UnknownCommit(_))), "{taken}: {told:?}");
+        // Nothing more is written, nothing new in its place, and whoever asks is told.
+        let begun = world.store.begin().await.err();
+        assert!(matches!(begun, Some(StoreError::Unavailable(_))), "{taken}: {begun:?}");
+        let ping = world.store.ping().await.err();
+        assert!(matches!(ping, Some(StoreError::Unavailable(_))), "{taken}: {ping:?}");
+        std::fs::write(&taken, b"").unwrap();
+        let begun = world.store.begin().await.err();
+        assert!(matches!(begun, Some(StoreError::Unavailable(_))), "{taken}: {begun:?}");
+        // Put back, it goes on from there.
+        std::fs::rename(&aside, &taken).unwrap();
+        world.store.ping().await.unwrap();
+        world.perform(0, 1, 2).await;
+    }
+    assert_eq!(world.store.receipts(&corridor(), 0, 10).await.unwrap().len(), 5);
+}
+
+/// SQLite deletes the log with its last connection: not while the store is open, however many of
+/// its connections were lost.
+pub async fn a_store_that_lost_its_connections_keeps_its_log(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    for person in 0..3 {
+        let order = world.exchange(0, 1, person, 1_000).await;
+        let mut prepared = world.prepare(vec![order]).await;
+        prepared.writes.keys.push(prepared.writes.keys[0].clone());
+        world.contradicts(prepared).await;
+        world.perform(0, 1, person).await;
+    }
+    let log = format!("{}-wal", place.url().strip_prefix("sqlite:").unwrap());
+    assert!(std::fs::exists(&log).unwrap());
+    world.store.close().await;
+    assert!(!std::fs::exists(&log).unwrap(), "the last connection tidies up");
+}

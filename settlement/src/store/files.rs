@@ -1,0 +1,100 @@
+//! SQLite's files, watched. Whoever deletes or replaces them under a running gateway leaves it
+//! writing into files that have no name any more: its commits would be on the disk, and gone with
+//! its end. So a commit counts only while the files that were opened are those that stand there;
+//! otherwise nothing is answered, until they are put back or the gateway is started again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Batch, StoreError, StoreFuture, VersionedRegistry};
+use crate::ledger::working_set::Loaded;
+use crate::ledger::{Wanted, Writes};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// What makes a file that file, whatever its name: device and number.
+type Identity = (u64, u64);
+
+/// A database's file and its write-ahead log, as they were opened.
+#[derive(Debug)]
+pub(super) struct Files([(PathBuf, Identity); 2]);
+
+impl Files {
+    /// The files of a database that is open.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where one cannot be looked at.
+    pub(super) fn of(database: &Path) -> Result<Self> {
+        let mut log = database.as_os_str().to_owned();
+        log.push("-wal");
+        let opened = |path: PathBuf| match identity(&path) {
+            Ok(identity) => Ok((path, identity)),
+            Err(error) => Err(StoreError::Unavailable(format!("{}: {error}", path.display()))),
+        };
+        Ok(Self([opened(database.to_owned())?, opened(log.into())?]))
+    }
+
+    /// Looks whether they are still there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] names the one that is not.
+    pub(super) fn still_there(&self) -> Result<()> {
+        for (path, opened) in &self.0 {
+            if !identity(path).is_ok_and(|found| found == *opened) {
+                let file = path.file_name().unwrap_or(path.as_os_str()).display();
+                let text = format!("{file} was taken away or replaced: put it back, or restart");
+                return Err(StoreError::Unavailable(text));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> io::Result<Identity> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// Where a file that is open cannot be taken away.
+#[cfg(not(unix))]
+fn identity(path: &Path) -> io::Result<Identity> {
+    std::fs::metadata(path).map(|_| (0, 0))
+}
+
+/// A batch whose commit counts only while the files are still there.
+pub(super) struct Watched {
+    pub(super) batch: Box<dyn Batch>,
+    pub(super) files: Arc<Files>,
+}
+
+impl Batch for Watched {
+    fn number(&self) -> i64 {
+        self.batch.number()
+    }
+
+    fn registry_version(&self) -> i64 {
+        self.batch.registry_version()
+    }
+
+    fn registry(&mut self) -> StoreFuture<'_, Option<VersionedRegistry>> {
+        self.batch.registry()
+    }
+
+    fn load<'a>(&'a mut self, wanted: &'a Wanted) -> StoreFuture<'a, Loaded> {
+        self.batch.load(wanted)
+    }
+
+    fn commit<'a>(self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let Self { batch, files } = *self;
+            batch.commit(writes).await?;
+            // Committed into files that may have lost their names meanwhile: then it is not known
+            // what there will be after a restart.
+            let lost = |error: StoreError| StoreError::UnknownCommit(error.to_string());
+            files.still_there().map_err(lost)
+        })
+    }
+}
