@@ -30,12 +30,17 @@ enum Fault {
 struct Faulty {
     inner: Arc<dyn Store>,
     plan: Arc<Mutex<VecDeque<Fault>>>,
+    asked: Asked,
 }
 
 struct FaultyBatch {
     inner: Box<dyn Batch>,
     plan: Arc<Mutex<VecDeque<Fault>>>,
+    asked: Asked,
 }
+
+/// How many members each batch has loaded by where they are found.
+type Asked = Arc<Mutex<Vec<usize>>>;
 
 impl Batch for FaultyBatch {
     fn number(&self) -> i64 {
@@ -48,6 +53,7 @@ impl Batch for FaultyBatch {
         self.inner.registry()
     }
     fn load<'a>(&'a mut self, wanted: &'a Wanted) -> StoreFuture<'a, Loaded> {
+        self.asked.lock().unwrap().push(wanted.lookups.len());
         self.inner.load(wanted)
     }
     fn commit<'a>(self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()> {
@@ -92,7 +98,8 @@ impl Store for Faulty {
     fn begin(&self) -> StoreFuture<'_, Box<dyn Batch>> {
         Box::pin(async move {
             let inner = self.inner.begin().await?;
-            Ok(Box::new(FaultyBatch { inner, plan: self.plan.clone() }) as Box<dyn Batch>)
+            let (plan, asked) = (self.plan.clone(), self.asked.clone());
+            Ok(Box::new(FaultyBatch { inner, plan, asked }) as Box<dyn Batch>)
         })
     }
     delegate! {
@@ -123,6 +130,8 @@ impl Store for Faulty {
 struct Stage {
     world: World,
     plan: Arc<Mutex<VecDeque<Fault>>>,
+    asked: Asked,
+    clock: Arc<Mutex<Timestamp>>,
     queue: Arc<Queue>,
     running: tokio::task::JoinHandle<()>,
 }
@@ -130,24 +139,45 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let inner: Arc<dyn Store> = Arc::new(MemoryStore::new("demo".parse().unwrap()));
-        let world = World::new(inner.clone()).await;
-        let plan = Arc::default();
-        let store = Arc::new(Faulty { inner, plan: Arc::clone(&plan) });
+        let world = World::new(inner).await;
+        let (plan, asked) = (Arc::default(), Asked::default());
+        let clock = Arc::new(Mutex::new(world.now));
+        let sequencer = Self::sequencer(&world, &plan, &asked, &clock);
+        let queue = sequencer.queue.clone();
+        let running = tokio::spawn(sequencer.run());
+        Self { world, plan, asked, clock, queue, running }
+    }
+
+    fn sequencer(
+        world: &World,
+        plan: &Arc<Mutex<VecDeque<Fault>>>,
+        asked: &Asked,
+        clock: &Arc<Mutex<Timestamp>>,
+    ) -> Arc<Sequencer> {
+        let (inner, clock) = (world.store.clone(), clock.clone());
         let empty = Registry::empty("demo".parse().unwrap(), "CNY".parse().unwrap());
-        let now = world.now;
-        let sequencer = Arc::new(Sequencer {
-            store,
+        Arc::new(Sequencer {
+            store: Arc::new(Faulty { inner, plan: Arc::clone(plan), asked: asked.clone() }),
             vault: world.vault.clone(),
             key: Arc::new(SigningKey::from_seed(&[8; 32])),
             registry: watch::channel(Arc::new(empty)).0,
-            clock: Arc::new(move || now),
+            clock: Arc::new(move || *clock.lock().unwrap()),
             queue: Arc::default(),
             kept: Mutex::default(),
             writability: Writability::default(),
-        });
+        })
+    }
+
+    /// Another gateway on the same store, told as the queue that leads to it.
+    fn another_gateway(&self) -> Arc<Queue> {
+        let sequencer = Self::sequencer(&self.world, &self.plan, &self.asked, &self.clock);
         let queue = sequencer.queue.clone();
-        let running = tokio::spawn(sequencer.run());
-        Self { world, plan, queue, running }
+        tokio::spawn(sequencer.run());
+        queue
+    }
+
+    fn members_asked_for(&self) -> Vec<usize> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
     }
 
     fn plan(&self, faults: &[Fault]) {
@@ -240,6 +270,61 @@ async fn an_import_whose_commit_was_lost_is_told_as_done_and_is_there_once() {
         let sevens = books.unwrap().iter().filter(|books| books.opening == 7).count();
         assert_eq!(sevens, 10, "{faults:?}: each member is there once");
     }
+}
+
+async fn ask(queue: &Queue, command: &Command) -> Result<Answer, Unavailable> {
+    queue.push(command.clone()).unwrap().await.map_err(|_| Unavailable::Lost).flatten()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_batch_leaves_is_used_until_somebody_else_writes_or_it_is_old() {
+    let mut stage = Stage::new().await;
+    let (here, there) = (stage.queue.clone(), stage.another_gateway());
+    let balance = |books: Vec<MemberBooks>| books[0].balance;
+    let books = stage.world.store.member_books(crate::command::MemberNo(0), 1).await.unwrap();
+    let opening = balance(books);
+    let mut sent = 0;
+    for (queue, later, asked_for) in [
+        (&here, 0, 2),
+        (&here, 0, 0),
+        (&here, 1, 0),
+        (&there, 0, 2),
+        (&here, 0, 2),
+        (&here, 0, 0),
+        (&here, 5, 2),
+        (&here, -1, 2),
+        (&here, 0, 0),
+    ] {
+        let moved = stage.clock.lock().unwrap().plus_seconds(later);
+        *stage.clock.lock().unwrap() = moved;
+        let order = stage.world.exchange(0, 1, 0, 1_000).await;
+        assert!(performed(&ask(queue, &order).await));
+        sent += 1_000;
+        assert_eq!(stage.members_asked_for(), [asked_for], "after {sent}");
+        let books = stage.world.store.member_books(crate::command::MemberNo(0), 1).await.unwrap();
+        assert_eq!(balance(books), opening - sent, "every batch goes on from the last one");
+    }
+    assert_eq!(stage.receipts().await, 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_left_by_a_batch_that_failed_or_did_more_than_orders() {
+    let mut stage = Stage::new().await;
+    for (fault, loads) in [(Fault::Unavailable, 2), (Fault::LostBefore, 2), (Fault::LostAfter, 2)] {
+        let orders = stage.orders(1).await;
+        assert!(stage.submit(&orders).await.iter().all(performed));
+        stage.members_asked_for();
+        stage.plan(&[fault]);
+        let orders = stage.orders(1).await;
+        assert!(stage.submit(&orders).await.iter().all(performed));
+        assert_eq!(stage.members_asked_for(), [0, loads], "{fault:?}: then all is loaded again");
+    }
+    let member = Command::ImportMembers(Arc::new(vec![stage.world.new_member("aurora", 900, 7)]));
+    assert!(stage.submit(&[member]).await.iter().all(Result::is_ok));
+    stage.members_asked_for();
+    let orders = stage.orders(1).await;
+    assert!(stage.submit(&orders).await.iter().all(performed));
+    assert_eq!(stage.members_asked_for(), [2]);
 }
 
 #[tokio::test(start_paused = true)]
