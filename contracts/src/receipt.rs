@@ -256,7 +256,7 @@ impl Receipt {
 /// [`ReceiptError`].
 pub fn parse(payload: &[u8]) -> Result<Receipt, ReceiptError> {
     match json::read_canonical::<Receipt>(payload) {
-        Some(receipt) if receipt.v == VERSION => Ok(receipt),
+        Some(receipt) if receipt.v == VERSION && receipt.seq <= MAX_JSON_INTEGER => Ok(receipt),
         _ => parse_with_reason(payload),
     }
 }

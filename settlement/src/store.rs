@@ -227,8 +227,8 @@ pub trait Batch: Send {
     /// This batch's number; grows by one with every batch taken, committed or not at most once.
     fn number(&self) -> i64;
 
-    /// Whether it runs on the connection that this store's last batch has left. A new connection may
-    /// lead to another copy of the database: what was known before is not known to hold there.
+    /// Whether it runs on the connection that this store's last batch has left. A new connection
+    /// may lead to another copy of the database: what was known before need not hold there.
     fn continues(&self) -> bool {
         true
     }
