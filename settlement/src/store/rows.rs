@@ -327,7 +327,7 @@ impl Dialect {
                 };
                 let columns: Vec<String> = list.columns.iter().map(&mut column).collect();
                 *next += 1 + usize::from(list.has_bytes());
-                format!("(SELECT {} FROM json_each(${json})) AS {name}", columns.join(", "))
+                format!("(SELECT {} FROM jsonb_each(${json})) AS {name}", columns.join(", "))
             }
         }
     }
@@ -967,7 +967,7 @@ mod tests {
         );
         assert_eq!(
             &*sql.text(Dialect::Sqlite),
-            "SELECT (SELECT value AS n FROM json_each($3)) AS one \
+            "SELECT (SELECT value AS n FROM jsonb_each($3)) AS one \
              CROSS JOIN t a ON a.x = one.n LEFT JOIN u b ON b.y = a.y"
         );
         assert_eq!(

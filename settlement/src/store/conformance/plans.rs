@@ -54,7 +54,7 @@ async fn on_sqlite(place: &Place) -> Vec<String> {
         for row in rows {
             let step: String = row.get("detail");
             let whole = step.starts_with("SCAN")
-                && !["json_each", "CONSTANT", "wanted_links", "found", "page", "ends"]
+                && !["jsonb_each", "CONSTANT", "wanted_links", "found", "page", "ends"]
                     .iter()
                     .any(|word| step.contains(word))
                 && !step.ends_with("SCAN l")
