@@ -16,7 +16,7 @@ use alliance_settlement::store::measure;
 
 use super::Options;
 use super::check::{Checker, Shown};
-use super::cost::{Cost, Watched, postmaster_of};
+use super::cost::{Cost, Watched, file_system_of, postmaster_of};
 use super::drive::{Lane, Pace, Tally, Work};
 use super::ground::{self, ALLIANCE, Ground};
 use super::leftovers::Leftovers;
@@ -84,6 +84,7 @@ pub fn measure(
         time: measured.time,
         cost: measured.cost.unwrap_or_default(),
         memory,
+        file_system: file_system_of(database),
         growth: runtime.block_on(Size::of(database)).since(&size_before),
         checker: &run.checker,
         acknowledged: run.acknowledged,
