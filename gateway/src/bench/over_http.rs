@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use alliance_partner_sdk::Client;
-use alliance_partner_sdk::client::ClientBuilder;
+use alliance_partner_sdk::client::{ClientBuilder, RetryPolicy};
 use alliance_settlement::store::measure;
 
 use super::Options;
@@ -32,6 +32,14 @@ use crate::instance::open::runtime;
 const ROUND: usize = 60_000;
 /// Quotes fetched for one round, at least.
 const SMALL_ROUND: usize = 500;
+/// However slow a gateway is, that is what is measured: a client gives up later than others do.
+const PATIENT: RetryPolicy = RetryPolicy {
+    max_attempts: 10,
+    base: Duration::from_millis(100),
+    cap: Duration::from_secs(5),
+    attempt_timeout: Duration::from_secs(60),
+    deadline: Duration::from_secs(120),
+};
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -135,7 +143,8 @@ fn clients(ground: &Ground, url: &str) -> Result<Vec<Client>, Failure> {
             .partner(ground::partner(brand).as_str())
             .key_pem(ground.key_pem(brand)?)
             .root(&ground.root)
-            .alliance(ALLIANCE);
+            .alliance(ALLIANCE)
+            .retry(PATIENT);
         builder.build().map_err(|error| Failure::wrong(whole(&error)))
     };
     (0..ground::brands()).map(client).collect()
