@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::ops::Add;
+use std::path::Path;
 
 /// Ticks a second in `/proc/PID/stat`: a constant of Linux on all platforms that this is built for.
 const TICKS: u64 = 100;
@@ -163,6 +164,24 @@ const fn millis(ticks: u64) -> u64 {
     ticks * 1_000 / TICKS
 }
 
+/// What kind of file system an SQLite database lies on: on `tmpfs` a commit costs nothing.
+#[must_use]
+pub fn file_system_of(database: &str) -> Option<String> {
+    let file = fs::canonicalize(database.strip_prefix("sqlite:")?).ok()?;
+    let mounts = fs::read_to_string("/proc/mounts").ok()?;
+    kind_in(&mounts, &file)
+}
+
+/// The kind of the mount that is nearest above a file; of two in one place the later.
+fn kind_in(mounts: &str, file: &Path) -> Option<String> {
+    let places = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let (place, kind) = (fields.next()?, fields.next()?);
+        file.starts_with(place).then_some((place.len(), kind))
+    });
+    places.max_by_key(|(length, _)| *length).map(|(_, kind)| kind.to_owned())
+}
+
 /// Bytes that a process has had written to the disk.
 fn written(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
@@ -188,6 +207,16 @@ mod tests {
         let ticks = ticks_in(text).unwrap();
         assert_eq!((ticks.parent, ticks.own, ticks.waited_for), (3, 300, 10));
         assert_eq!(millis(ticks.own), 3_000);
+    }
+
+    #[test]
+    fn a_file_is_on_the_mount_that_is_nearest_above_it() {
+        let mounts = "/dev/a / ext4 rw 0 0\nnone /tmp tmpfs rw 0 0\nb /tmpx xfs rw 0 0\n";
+        let kind = |file: &str| kind_in(mounts, Path::new(file));
+        assert_eq!(kind("/tmp/x/a.db").as_deref(), Some("tmpfs"));
+        assert_eq!(kind("/tmpx/a.db").as_deref(), Some("xfs"));
+        assert_eq!(kind("/tmpy").as_deref(), Some("ext4"));
+        assert_eq!(kind_in("", Path::new("/a")), None);
     }
 
     #[test]

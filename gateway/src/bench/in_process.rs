@@ -21,7 +21,7 @@ use futures_util::future::join_all;
 
 use super::Options;
 use super::check::{Checker, Shown, on_all_cores};
-use super::cost::Watched;
+use super::cost::{Watched, file_system_of};
 use super::drive::{Acknowledged, Tally};
 use super::ground::{self, Ground};
 use super::over_http::{Measured, Size, millis};
@@ -58,6 +58,7 @@ pub fn measure(ground: &Ground, options: &Options, printer: Printer) -> Result<R
         time: measured.time,
         cost: measured.cost.unwrap_or_default(),
         memory,
+        file_system: file_system_of(database),
         growth: runtime.block_on(Size::of(database)).since(&before),
         checker: &checker,
         acknowledged,

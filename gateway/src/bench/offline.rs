@@ -60,6 +60,7 @@ pub fn measure(ground: &Ground, options: &Options, printer: Printer) -> Result<R
         time,
         cost: cost.unwrap_or_default(),
         memory: Memory::of(&resident, watched.resident_at_most()),
+        file_system: None,
         growth: Growth::default(),
         checker: &checker,
         acknowledged: slices.iter().map(|slice| slice.receipts.len() as u64).sum(),

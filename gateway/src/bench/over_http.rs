@@ -11,12 +11,12 @@
 use std::time::{Duration, Instant};
 
 use alliance_partner_sdk::Client;
-use alliance_partner_sdk::client::ClientBuilder;
+use alliance_partner_sdk::client::{ClientBuilder, RetryPolicy};
 use alliance_settlement::store::measure;
 
 use super::Options;
 use super::check::{Checker, Shown};
-use super::cost::{Cost, Watched, postmaster_of};
+use super::cost::{Cost, Watched, file_system_of, postmaster_of};
 use super::drive::{Lane, Pace, Tally, Work};
 use super::ground::{self, ALLIANCE, Ground};
 use super::leftovers::Leftovers;
@@ -32,6 +32,14 @@ use crate::instance::open::runtime;
 const ROUND: usize = 60_000;
 /// Quotes fetched for one round, at least.
 const SMALL_ROUND: usize = 500;
+/// However slow a gateway is, that is what is measured: a client gives up later than others do.
+const PATIENT: RetryPolicy = RetryPolicy {
+    max_attempts: 10,
+    base: Duration::from_millis(100),
+    cap: Duration::from_secs(5),
+    attempt_timeout: Duration::from_secs(60),
+    deadline: Duration::from_secs(120),
+};
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -84,6 +92,7 @@ pub fn measure(
         time: measured.time,
         cost: measured.cost.unwrap_or_default(),
         memory,
+        file_system: file_system_of(database),
         growth: runtime.block_on(Size::of(database)).since(&size_before),
         checker: &run.checker,
         acknowledged: run.acknowledged,
@@ -134,7 +143,8 @@ fn clients(ground: &Ground, url: &str) -> Result<Vec<Client>, Failure> {
             .partner(ground::partner(brand).as_str())
             .key_pem(ground.key_pem(brand)?)
             .root(&ground.root)
-            .alliance(ALLIANCE);
+            .alliance(ALLIANCE)
+            .retry(PATIENT);
         builder.build().map_err(|error| Failure::wrong(whole(&error)))
     };
     (0..ground::brands()).map(client).collect()

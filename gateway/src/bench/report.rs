@@ -59,6 +59,8 @@ pub struct Report {
     pub ok: bool,
     mode: &'static str,
     database: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_system: Option<String>,
     build: &'static str,
     clients: usize,
     members: usize,
@@ -101,6 +103,8 @@ pub struct Findings<'a> {
     pub cost: Cost,
     /// The memory of who did the work.
     pub memory: Option<Memory>,
+    /// What the database's file lies on, where it is a file.
+    pub file_system: Option<String>,
     /// What came to the database.
     pub growth: Growth,
     /// What was verified.
@@ -134,6 +138,7 @@ impl Report {
             ok: faults.is_empty() && tally.errors == 0 && checker.wrong == 0 && done > 0,
             mode: options.mode.as_str(),
             database: engine(options.database.as_deref()),
+            file_system: found.file_system.clone(),
             build: if cfg!(debug_assertions) { "debug" } else { "release" },
             clients: options.clients,
             members: options.members,
@@ -240,11 +245,15 @@ impl Shown for Report {
     fn text(&self) -> String {
         let Self { mode, database, clients, members, build, .. } = self;
         let heading = paint(HEADING, &format!("{mode} on {database}"));
+        let file_system = match self.file_system.as_deref() {
+            Some("tmpfs" | "ramfs") => " in memory, where a commit costs nothing (see --dir)",
+            _ => "",
+        };
         let rate = self.rate.map_or(String::new(), |rate| format!(", {} a second", count(rate)));
         let batch = self.batch_size.map_or(String::new(), |size| format!(", {size} orders each"));
         let mut lines = vec![
             format!(
-                "{heading}: {} at once{rate}{batch}, {} members, {build} build",
+                "{heading}{file_system}: {} at once{rate}{batch}, {} members, {build} build",
                 counted(*clients, "request"),
                 count(*members as u64)
             ),
