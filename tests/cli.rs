@@ -352,6 +352,12 @@ fn exports_verify_and_corrupted_ones_name_the_first_bad_receipt() {
     let good = verify(&out, &["--checkpoint", &note, "--root", &root]);
     assert_eq!(good.status.code(), Some(0), "{}", stdout(&good));
     assert_eq!(json(&good)["corridor"], corridor);
+    assert_eq!(json(&good)["strict"], false);
+    // Every signature by itself: the same receipts, the same totals.
+    let strict = verify(&out, &["--checkpoint", &note, "--root", &root, "--strict"]);
+    assert_eq!(strict.status.code(), Some(0), "{}", stdout(&strict));
+    assert_eq!(json(&strict)["strict"], true);
+    assert_eq!(json(&strict)["totals"], json(&good)["totals"]);
     let lines: Vec<String> = fs::read_to_string(&out).unwrap().lines().map(str::to_owned).collect();
     let bad = at("bad.ndjson");
     let write = |lines: &[String]| fs::write(&bad, lines.join("\n") + "\n").unwrap();
@@ -368,11 +374,15 @@ fn exports_verify_and_corrupted_ones_name_the_first_bad_receipt() {
         (lines[2..].to_vec(), 1),
     ] {
         write(&wrong);
-        let output = verify(&bad, &[]);
-        assert_eq!(output.status.code(), Some(1));
-        let found = json(&output);
-        assert_eq!(found["bad_seq"], seq, "{found:#}");
-        assert!(!found["fault"].as_str().unwrap().is_empty());
+        let mut faults = Vec::new();
+        for more in [&[][..], &["--strict"]] {
+            let output = verify(&bad, more);
+            assert_eq!(output.status.code(), Some(1));
+            let found = json(&output);
+            assert_eq!(found["bad_seq"], seq, "{found:#}");
+            faults.push(found["fault"].as_str().unwrap().to_owned());
+        }
+        assert!(!faults[0].is_empty() && faults[0] == faults[1], "{faults:?}");
     }
     // Begins later, and says so.
     let head = alliance_contracts::encoding::Hash::of(payload(&lines[1]).as_bytes());

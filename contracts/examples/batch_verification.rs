@@ -4,8 +4,8 @@
 //! cargo run --release -p alliance-contracts --example batch_verification
 //! ```
 //!
-//! Each figure is the best of several rounds, so that a busy machine shows in the run time and
-//! not in the figures. Messages have the size of a receipt's signing input.
+//! Each figure is the best of several rounds; on a busy machine compare only the ratios. Messages
+//! have the size of a receipt's signing input.
 #![allow(clippy::print_stdout, clippy::float_arithmetic, reason = "a measurement is printed")]
 
 use std::hint::black_box;

@@ -41,7 +41,8 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldError> {
 /// never canonical, so nothing has to look for it.
 #[must_use]
 pub fn read_canonical<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Option<T> {
-    let value: T = serde_json::from_slice(bytes).ok()?;
+    // As text from the first byte on, so that not every string is looked through by itself.
+    let value: T = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
     let mut expected = Expected(bytes);
     serde_json::to_writer(&mut expected, &value).ok()?;
     expected.0.is_empty().then_some(value)

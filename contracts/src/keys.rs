@@ -16,6 +16,7 @@ pub mod batch;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
@@ -143,7 +144,7 @@ impl<'de> Deserialize<'de> for Kid {
 pub struct PublicKey {
     bytes: [u8; 32],
     /// The point −A, by which [`batch`] verifies: found once, when the value is made.
-    minus: EdwardsPoint,
+    minus: Arc<EdwardsPoint>,
     kid: Kid,
 }
 
@@ -167,7 +168,7 @@ impl PublicKey {
 
     /// For the bytes of a point that was found not to be weak.
     fn unchecked(bytes: [u8; 32], point: EdwardsPoint) -> Self {
-        Self { bytes, minus: -point, kid: Kid::of_public_key(&bytes) }
+        Self { bytes, minus: Arc::new(-point), kid: Kid::of_public_key(&bytes) }
     }
 
     /// For bytes that ring computed from a seed: l·B can't be weak, as the scalar is clamped.

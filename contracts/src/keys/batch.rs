@@ -174,7 +174,7 @@ fn equation_holds(claims: &[Claim<'_>]) -> bool {
     scalars.push(of_base);
 
     let points = parts.iter().map(|part| part.r.decompress().map(|r| -r));
-    let keys = keys.iter().map(|key| Some(key.minus));
+    let keys = keys.iter().map(|key| Some(*key.minus));
     let points = points.chain(keys).chain(iter::once(Some(ED25519_BASEPOINT_POINT)));
     EdwardsPoint::optional_multiscalar_mul(scalars, points)
         .is_some_and(|sum| sum.mul_by_cofactor().is_identity())

@@ -2,7 +2,7 @@
 //! and verifies them — from the files, under the root key that it pinned, without the gateway.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,8 +11,8 @@ use alliance_contracts::encoding::Hash;
 use alliance_contracts::json;
 use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::names::Corridor;
-use alliance_partner_sdk::verify::file::{MAX_LINE_BYTES, Totals};
-use alliance_partner_sdk::verify::{ChainState, ChainVerifier, Pushed, VerifiedCheckpoint};
+use alliance_partner_sdk::verify::VerifiedCheckpoint;
+use alliance_partner_sdk::verify::file::{Options, Report, Totals, verify_watched};
 use alliance_partner_sdk::{Client, Error};
 
 use crate::cli::failure::whole;
@@ -26,8 +26,8 @@ const PAGE: u32 = 500;
 pub struct Verified {
     /// Which corridor.
     pub corridor: Corridor,
-    /// Where the chain ends.
-    pub end: ChainState,
+    /// What the receipts' file was found to be.
+    pub report: Report,
     /// How many receipts the signed checkpoint is about.
     pub checkpoint_size: u64,
     /// The receipts' file.
@@ -86,16 +86,15 @@ async fn verify_all(
         let work = Work {
             corridor: corridor.clone(),
             file: file.clone(),
-            checkpoint_size: checkpoint.size(),
             checkpoint,
             keys: Arc::clone(&keys),
             totals: counts.then(|| Arc::clone(totals)),
             progress: progress.clone(),
         };
-        let checkpoint_size = work.checkpoint_size;
+        let checkpoint_size = work.checkpoint.size();
         let verified = tokio::task::spawn_blocking(move || work.verify()).await;
-        let end = verified.map_err(|error| error.to_string())??;
-        done.push(Verified { corridor, end, checkpoint_size, file, checkpoint_file });
+        let report = verified.map_err(|error| error.to_string())??;
+        done.push(Verified { corridor, report, checkpoint_size, file, checkpoint_file });
     }
     Ok(())
 }
@@ -137,7 +136,6 @@ struct Work {
     corridor: Corridor,
     file: PathBuf,
     checkpoint: VerifiedCheckpoint,
-    checkpoint_size: u64,
     keys: Arc<TrustedKeys>,
     totals: Option<SharedTotals>,
     progress: Progress,
@@ -145,31 +143,18 @@ struct Work {
 
 impl Work {
     /// What `alliance verify` does, with the totals of all corridors in one.
-    fn verify(self) -> Result<ChainState, String> {
-        let Self { corridor, file, checkpoint, keys, totals, progress, .. } = self;
+    fn verify(self) -> Result<Report, String> {
+        let Self { corridor, file, checkpoint, keys, totals, progress } = self;
         let wrong = |error: &dyn std::fmt::Display| format!("{corridor}: {error}");
-        let mut chain = ChainVerifier::new(corridor.clone(), &keys);
-        chain.expect_checkpoint(checkpoint).map_err(|error| wrong(&error))?;
+        let options = Options::new().corridor(corridor.clone()).checkpoint(checkpoint.note());
         let opened = File::open(&file).map_err(|error| wrong(&error))?;
-        let mut lines = BufReader::with_capacity(1 << 18, opened);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
-            let mut bounded = std::io::Read::take(&mut lines, limit);
-            if bounded.read_until(b'\n', &mut line).map_err(|error| wrong(&error))? == 0 {
-                break;
-            }
-            let whole_line = line.strip_suffix(b"\n").unwrap_or(&line);
-            let pushed = chain.push_ndjson_line(whole_line).map_err(|error| wrong(&error))?;
-            if let Pushed::Receipt(verified) = pushed {
-                progress.step(1);
-                if let Some(totals) = &totals {
-                    let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-                    totals.add(verified.receipt());
-                }
-            }
+        let export = BufReader::with_capacity(1 << 18, opened);
+        let report = verify_watched(export, &keys, &options, &mut |more| progress.step(more))
+            .map_err(|error| wrong(&error))?;
+        if let Some(totals) = &totals {
+            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.merge(report.totals.clone());
         }
-        chain.finish().map_err(|error| wrong(&error))
+        Ok(report)
     }
 }

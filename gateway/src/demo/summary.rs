@@ -231,10 +231,10 @@ pub fn corridors(findings: &[Findings]) -> Vec<Corridor> {
         let first = seen.first()?;
         Some(Corridor {
             corridor,
-            receipts: first.end.seq,
-            head: first.end.head.to_string(),
+            receipts: first.report.last_seq,
+            head: first.report.head.to_string(),
             checkpoint_size: first.checkpoint_size,
-            both_agree: seen.len() == 2 && seen.iter().all(|s| s.end == first.end),
+            both_agree: seen.len() == 2 && seen.iter().all(|s| s.report == first.report),
         })
     };
     ends.into_iter().filter_map(corridor).collect()
@@ -254,7 +254,7 @@ impl Verification {
             .iter()
             .map(|found| PartnerFindings {
                 partner: found.partner.clone(),
-                receipts: found.corridors.iter().map(|c| c.end.seq).sum(),
+                receipts: found.corridors.iter().map(|c| c.report.last_seq).sum(),
                 fault: found.fault.clone(),
             })
             .collect();

@@ -206,3 +206,51 @@ const BETWEEN: &[u8] = br#"","receipt":"#;
 
 /// The characters of a signature of 64 bytes.
 const SIGNATURE: usize = 86;
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::trust_key_list;
+    use super::*;
+
+    /// The block of a page that has this name.
+    fn documented<'p>(page: &'p str, name: &str) -> &'p str {
+        let (_, rest) = page.split_once(&format!("{name}\n")).unwrap();
+        rest.split_once("```").unwrap().0
+    }
+
+    /// Whatever the quick way refuses is verified line by line: were it to refuse good receipts,
+    /// all would be as right as before, and slow.
+    #[test]
+    fn good_receipts_are_verified_the_quick_way() {
+        let page = include_str!("../../../docs/formats/receipts-file.md");
+        let keys = include_str!("../../../docs/formats/keys.md");
+        let keys = trust_key_list(documented(keys, "json gateway-keys").as_bytes()).unwrap();
+        let corridor = "aurora-air~borealis-coffee".parse().unwrap();
+        for signatures in [Signatures::Strict, Signatures::Batched] {
+            let mut checker = Checker::new(&corridor, &keys, signatures);
+            let mut block = Block::default();
+            for (at, line) in documented(page, "ndjson receipts-file").lines().enumerate() {
+                block.room().extend(line.as_bytes());
+                block.end_line();
+                // Three receipts, and the end.
+                assert_eq!(checker.check(&block).links.len(), (at + 1).min(3));
+            }
+            assert_eq!(block.len(), 4);
+        }
+    }
+
+    #[test]
+    fn an_item_is_split_at_its_length_whatever_that_is() {
+        for payload in 0..40 {
+            let (header, decoded) = ("header.", "p".repeat(payload));
+            let jws =
+                format!("{header}{}.{}", "x".repeat((payload * 4).div_ceil(3)), "s".repeat(86));
+            let item = format!("{jws}\",\"receipt\":{decoded}}}");
+            let split = split_item(item.as_bytes(), header.len());
+            assert_eq!(split, Some((jws.as_bytes(), decoded.as_bytes())), "{payload}");
+            for shorter in 0..item.len() {
+                assert_eq!(split_item(&item.as_bytes()[..shorter], header.len()), None);
+            }
+        }
+    }
+}

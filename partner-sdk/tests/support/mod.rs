@@ -273,3 +273,28 @@ pub fn export(receipts: u64) -> Vec<u8> {
     export.push(b'\n');
     export
 }
+
+/// The receipt of that payload, signed by the gateway with a point of low order added to R: what
+/// nobody but the key's owner can make.
+pub fn torsioned(payload: &[u8], torsion: usize) -> String {
+    use curve25519_dalek::constants::EIGHT_TORSION;
+    use curve25519_dalek::{EdwardsPoint, Scalar};
+    use ring::digest::{SHA512, digest};
+    let hash = |parts: &[&[u8]]| {
+        let digest = digest(&SHA512, &parts.concat());
+        Scalar::from_bytes_mod_order_wide(digest.as_ref().try_into().unwrap())
+    };
+    // RFC 8032 § 5.1.5: the secret is the clamped first half of the seed's hash.
+    let mut secret: [u8; 32] = digest(&SHA512, &[2; 32]).as_ref()[..32].try_into().unwrap();
+    secret[0] &= 248;
+    secret[31] = secret[31] & 63 | 64;
+    let secret = Scalar::from_bytes_mod_order(secret);
+    let key = gateway();
+    assert_eq!(EdwardsPoint::mul_base(&secret).compress().as_bytes(), key.public_key().as_bytes());
+    let message = jws::signing_input(JwsType::Receipt, key.kid(), payload);
+    let nonce = hash(&[b"any number will do", &message]);
+    let r = (EdwardsPoint::mul_base(&nonce) + EIGHT_TORSION[torsion]).compress();
+    let s = nonce + hash(&[r.as_bytes(), key.public_key().as_bytes(), &message]) * secret;
+    let signature = [r.to_bytes(), s.to_bytes()].concat().try_into().unwrap();
+    jws::assemble(JwsType::Receipt, key.kid(), payload, &signature)
+}
