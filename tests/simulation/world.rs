@@ -242,6 +242,12 @@ impl World {
             let holding = self.dice.per_mille(500);
             self.kill(gateway, holding);
         }
+        // Somebody looks after a clock that is far off before long.
+        for skew in &mut self.skews {
+            if skew.abs() > 5_000 && self.dice.per_mille(15) {
+                *skew = self.dice.between(-5_000, 5_000);
+            }
+        }
         if self.dice.per_mille(self.trouble.jumps) {
             let gateway = self.dice.below(self.gateways.len());
             let skew = match self.dice.below(8) {
