@@ -476,11 +476,9 @@ impl World {
         let number = if self.dice.per_mille(60) && !self.memory.people.is_empty() {
             *self.dice.pick(&self.memory.people)
         } else {
-            let first = *self.memory.unlinked.first()?;
-            if !here(self, first) {
-                return None;
-            }
-            self.memory.unlinked.remove(0);
+            // An import that was refused brings nobody: the others do not wait for it.
+            let at = self.memory.unlinked.iter().position(|number| here(self, *number))?;
+            let first = self.memory.unlinked.remove(at);
             self.memory.people.push(first);
             first
         };

@@ -168,7 +168,7 @@ impl World {
     /// everything back.
     pub fn run(&mut self, commands: u64, trouble: Trouble) {
         self.trouble = trouble;
-        self.stage.lock().read_faults = trouble.store / 2;
+        self.stage.lock().read_faults = trouble.store * 3;
         while self.commands < commands {
             let room = OPEN.saturating_sub(self.open.len());
             if room > 0 && self.dice.per_mille(400) {
