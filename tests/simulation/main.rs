@@ -15,6 +15,20 @@
 //! | `auditor` | what should be true |
 //! | `sweep` | a crash at every await |
 //!
+//! What goes wrong: a call to the store fails; the row is taken away from a gateway that hangs; a
+//! commit's answer is lost before, after or while it is written; a batch is said to contradict; a
+//! process dies anywhere, its transaction rolled back at once or held for a while; messages are
+//! lost, doubled, late, out of order, replayed long after, under used keys and references; clocks
+//! jump ten minutes ahead and a day back and are seconds apart.
+//!
+//! Out of scope: HTTP and request signatures (`gateway`'s tests), real databases (the store's
+//! behaviours, the crash table, the kills), settlement windows, which stay open. The store here is
+//! the one in memory, which passes the same behaviours as the databases.
+//!
+//! Determinism: one thread, one runtime a gateway whose clock is paused. `Gateway::run` ends when
+//! nothing but time could go on, which includes work handed to `spawn_blocking`; threads of another
+//! kind in the product would have to be waited for there.
+//!
 //! A failure prints the seed and the command that plays it again. `ALLIANCE_SEED` and
 //! `ALLIANCE_COMMANDS` choose the seed and the length of `a_seed_that_nobody_chose`; `--no-capture`
 //! shows what each world came to.

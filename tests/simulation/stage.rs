@@ -175,6 +175,10 @@ impl Stage {
     /// For what a gateway may give up after what was done to it.
     pub fn excuse(&self, gateway: usize) -> Excuse {
         let seat = &self.seats[gateway];
-        Excuse { store: seat.faults >= ATTEMPTS, contradiction: seat.contradicted }
+        Excuse {
+            store: seat.faults >= ATTEMPTS,
+            contradiction: seat.contradicted,
+            after_fault: seat.faults > 0,
+        }
     }
 }

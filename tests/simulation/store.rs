@@ -135,7 +135,13 @@ impl StagedBatch {
                 Err(unknown())
             }
             Verdict::Contradiction => {
-                self.stage.lock().contradict(self.gateway);
+                let mut stage = self.stage.lock();
+                // A database says so of a batch that is not there; after a lost commit it may be.
+                if stage.excuse(self.gateway).after_fault {
+                    stage.fault(self.gateway);
+                    return Err(unavailable("planned"));
+                }
+                stage.contradict(self.gateway);
                 Err(StoreError::Contradiction("planned".to_owned()))
             }
             Verdict::Go | Verdict::LostAfter | Verdict::DoneUnheard => {

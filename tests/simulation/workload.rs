@@ -46,6 +46,10 @@ pub struct Memory {
 impl World {
     /// Another errand; none where this one came to nothing.
     pub fn errand(&mut self) -> Option<Errand> {
+        let suspended = !self.stage.lock().auditor.books.suspended.is_empty();
+        if suspended && self.dice.per_mille(30) {
+            return self.suspension();
+        }
         match self.dice.below(1_000) {
             0..780 => self.exchange(),
             780..900 => self.reversal(),
@@ -352,7 +356,7 @@ impl World {
             5..9 => b.partner(),
             _ => self.dice.below(PARTNERS.len()),
         };
-        let until = self.dice.per_mille(100).then(|| self.now + self.dice.between(0, 60_000));
+        let until = self.dice.per_mille(30).then(|| self.now + self.dice.between(0, 60_000));
         let end = |person: Person| LinkEnd {
             partner: name(PARTNERS[person.partner()]),
             program: name(PROGRAMS[person.program].0),
@@ -472,11 +476,9 @@ impl World {
         let number = if self.dice.per_mille(60) && !self.memory.people.is_empty() {
             *self.dice.pick(&self.memory.people)
         } else {
-            let first = *self.memory.unlinked.first()?;
-            if !here(self, first) {
-                return None;
-            }
-            self.memory.unlinked.remove(0);
+            // An import that was refused brings nobody: the others do not wait for it.
+            let at = self.memory.unlinked.iter().position(|number| here(self, *number))?;
+            let first = self.memory.unlinked.remove(at);
             self.memory.people.push(first);
             first
         };
@@ -536,7 +538,7 @@ impl World {
             }
             (6, Some(terms)) => terms.fee = *self.dice.pick(&[0, 1, 5_000, 20_000, 333_333]),
             (7, Some(terms)) => terms.minimum_gross = *self.dice.pick(&[0, 1, 1_000_000]),
-            (8, Some(terms)) => terms.exchange = !terms.exchange,
+            (8, Some(terms)) => terms.exchange = !terms.exchange || self.dice.per_mille(500),
             (9, Some(terms)) => {
                 terms.quote_seconds = self.dice.between(20, 120);
                 terms.reversal_seconds = *self.dice.pick(&[0, 5, 60, 86_400]);

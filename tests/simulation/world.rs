@@ -168,7 +168,7 @@ impl World {
     /// everything back.
     pub fn run(&mut self, commands: u64, trouble: Trouble) {
         self.trouble = trouble;
-        self.stage.lock().read_faults = trouble.store / 2;
+        self.stage.lock().read_faults = trouble.store * 3;
         while self.commands < commands {
             let room = OPEN.saturating_sub(self.open.len());
             if room > 0 && self.dice.per_mille(400) {
@@ -241,6 +241,12 @@ impl World {
             let gateway = self.dice.below(self.gateways.len());
             let holding = self.dice.per_mille(500);
             self.kill(gateway, holding);
+        }
+        // Somebody looks after a clock that is far off before long.
+        for skew in &mut self.skews {
+            if skew.abs() > 5_000 && self.dice.per_mille(15) {
+                *skew = self.dice.between(-5_000, 5_000);
+            }
         }
         if self.dice.per_mille(self.trouble.jumps) {
             let gateway = self.dice.below(self.gateways.len());

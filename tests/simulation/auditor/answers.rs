@@ -30,6 +30,8 @@ pub struct Excuse {
     pub store: bool,
     /// Its batch was said to contradict the database.
     pub contradiction: bool,
+    /// Something has gone wrong since its last success.
+    pub after_fault: bool,
 }
 
 impl Auditor {
