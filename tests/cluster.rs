@@ -186,6 +186,7 @@ fn postgres_that_crashes_under_load_loses_nothing() {
         }
         load.verify_all().await;
     });
+    gateway.assert_faultless();
     let recoveries = cluster.log().matches("automatic recovery in progress").count();
     assert!(recoveries >= CRASHES, "it recovered {recoveries} times:\n{}", cluster.log());
     println!("{} orders done, {recoveries} recoveries", load.done());

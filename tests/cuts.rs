@@ -1,18 +1,17 @@
 //! T17, T52: what becomes of a commit whose connection is cut, silent, late or ended by PostgreSQL,
 //! with everybody ordering meanwhile. The gateway is left alone: it has to recover by itself.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::harness::{Alliance, Engine, Gateway, block_on, psql};
-use crate::load::{Chance, Load};
+use crate::harness::{Alliance, Engine, Gateway, block_on, once, psql};
+use crate::load::{Chance, Load, UNDER_WAY};
 use crate::proxy::{Fault, Proxy};
 
 /// An alliance on PostgreSQL whose gateway reaches it through a proxy.
 struct Cut {
     alliance: Alliance,
     proxy: Proxy,
-    // Killed when the test ends.
-    _gateway: Gateway,
+    gateway: Gateway,
     load: Load,
     chance: Chance,
 }
@@ -24,7 +23,7 @@ impl Cut {
         let proxy = Proxy::before(alliance.database().unwrap());
         let gateway = Gateway::start(&alliance.args_over(Some(proxy.url())));
         let load = Load::new(&alliance, &[gateway.url()]);
-        Self { alliance, proxy, _gateway: gateway, load, chance }
+        Self { alliance, proxy, gateway, load, chance }
     }
 
     /// So many times: something is armed at some moment, and strikes; then everything is compared.
@@ -47,6 +46,7 @@ impl Cut {
             }
             self.load.verify_all().await;
         });
+        self.gateway.assert_faultless();
         println!("{} orders done, {} commits", self.load.done(), self.proxy.commits());
     }
 }
@@ -108,7 +108,61 @@ fn a_database_far_away_makes_it_slow_and_nothing_else() {
         cut.load.during(tokio::time::sleep(Duration::from_secs(3))).await;
         cut.load.verify().await;
     });
+    cut.gateway.assert_faultless();
     assert!(cut.load.done() > 0);
+    cut.alliance.assert_audit_clean();
+}
+
+/// As after a failover that nobody was told of: every connection is silent at once, those that are
+/// being read from as well. Each is given up after 20 s, and none keeps its place in the pool.
+#[test]
+fn connections_that_fall_silent_are_replaced_by_others() {
+    const READS: usize = 16;
+    let mut cut = Cut::new("silence");
+    let pair = cut.alliance.pairs("aurora", "borealis").remove(0);
+    let client = cut.alliance.client("aurora-air", &cut.gateway);
+    block_on(async {
+        // So slow, and so many at once, that all connections are in use: eight that read, one that
+        // writes.
+        cut.proxy.slow_down(Duration::from_millis(100));
+        let reads: Vec<_> = (0..READS)
+            .map(|_| {
+                let (client, pair) = (client.clone(), pair.clone());
+                tokio::spawn(async move {
+                    loop {
+                        let _ = client.member_balance(&pair.0).retry(once()).await;
+                    }
+                })
+            })
+            .collect();
+        let recovered = async {
+            let url = cut.alliance.database().unwrap();
+            while psql(url, &format!("SELECT count(*) >= 9 {OF_THE_GATEWAY}")) != "t" {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let silent = psql(url, &format!("SELECT string_agg(pid::text, ',') {OF_THE_GATEWAY}"));
+            cut.proxy.silence();
+            cut.proxy.slow_down(Duration::ZERO);
+            reads.iter().for_each(tokio::task::JoinHandle::abort);
+            // More than can have been under way, and so with quotes asked for since.
+            let enough = cut.load.done() + UNDER_WAY + 1;
+            let begun = Instant::now();
+            while cut.load.done() < enough {
+                assert!(begun.elapsed() < Duration::from_secs(90), "it has not recovered");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let left = format!("SELECT count(*) {OF_THE_GATEWAY} AND pid IN ({silent})");
+            while psql(url, &left) != "0" {
+                assert!(begun.elapsed() < Duration::from_secs(90), "a silent one is still held");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            println!("recovered after {:?}", begun.elapsed());
+        };
+        cut.load.during(recovered).await;
+        cut.load.verify_all().await;
+    });
+    cut.gateway.assert_faultless();
     cut.alliance.assert_audit_clean();
 }
 
@@ -136,6 +190,7 @@ fn fifty_backends_terminated_while_they_write_lose_nothing() {
         }
         load.verify_all().await;
     });
+    gateway.assert_faultless();
     println!("{} orders done", load.done());
 }
 
@@ -148,3 +203,6 @@ const TERMINATE_THE_WRITER: &str = "DO $$ BEGIN LOOP \
     EXIT WHEN FOUND; \
     PERFORM pg_sleep(0.001); \
     END LOOP; END $$";
+
+const OF_THE_GATEWAY: &str = "FROM pg_stat_activity \
+    WHERE datname = current_database() AND application_name = 'alliance'";

@@ -69,6 +69,8 @@ fn a_gateway_frozen_with_the_row_stops_the_other_for_seconds_only_on_postgres() 
         }
         load.verify_all().await;
     });
+    frozen.assert_faultless();
+    other.assert_faultless();
 }
 
 /// Whether the process holds the write lock of the database's log: byte 120 of the file beside it.
@@ -118,5 +120,7 @@ fn a_gateway_frozen_with_the_file_makes_the_other_say_unavailable_on_sqlite() {
         load.enter("frozen", asked, done.id);
         load.verify().await;
     });
+    frozen.assert_faultless();
+    other.assert_faultless();
     alliance.assert_audit_clean();
 }

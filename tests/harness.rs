@@ -311,6 +311,22 @@ impl Gateway {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         assert_eq!(self.child.wait().unwrap().code(), None, "it ended by itself");
+        self.assert_faultless();
+    }
+
+    /// It has met nothing that it cannot explain. A client that repeats its keys would not notice: a
+    /// batch that contradicts the database was decided without knowing what had been committed.
+    pub fn assert_faultless(&self) {
+        let faults = [
+            "contradicts the database",
+            "replaying a batch",
+            "ended without an answer",
+            "internal_error",
+            "panicked",
+        ];
+        let log = self.log_text();
+        let found = log.lines().find(|line| faults.iter().any(|fault| line.contains(fault)));
+        assert_eq!(found, None, "a fault of the gateway's own");
     }
 
     /// Waits for its end, however it comes.

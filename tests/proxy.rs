@@ -35,12 +35,15 @@ pub enum Fault {
     Late(Duration),
 }
 
-/// How a connection's answers are treated.
+/// How a connection is treated.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Answers {
+enum Treatment {
     Pass,
-    DropAndCutAfterCommit,
-    Drop,
+    /// Answers are dropped until the commit's, and the gateway is cut off then.
+    CutWhenCommitted,
+    DropAnswers,
+    /// Nothing passes in either direction; both sides stay connected.
+    Silence,
 }
 
 #[derive(Default)]
@@ -49,6 +52,8 @@ struct Shared {
     fault: Mutex<Option<Fault>>,
     /// Faults that have struck.
     struck: AtomicUsize,
+    /// How each connection is treated, those that have ended as well.
+    connections: Mutex<Vec<Arc<Mutex<Treatment>>>>,
     /// COMMITs that were seen.
     commits: AtomicUsize,
     /// How long everything takes, each way.
@@ -77,7 +82,7 @@ impl Proxy {
             for gateway in listener.incoming().map_while(Result::ok) {
                 // A server that is down refuses: so do we.
                 let Ok(server) = TcpStream::connect(&accepting.server) else { continue };
-                Connection::start(accepting.clone(), &gateway, &server).unwrap();
+                Connection::start(&accepting, &gateway, &server).unwrap();
             }
         });
         Self { url, shared }
@@ -96,6 +101,13 @@ impl Proxy {
     /// Cuts the connection over which the byte after so many more comes, in the middle of it.
     pub fn cut_after(&self, bytes: usize) {
         *lock(&self.shared.bytes_left) = Some(bytes);
+    }
+
+    /// From now on nothing passes over the connections there are; others can be made.
+    pub fn silence(&self) {
+        for treatment in lock(&self.shared.connections).iter() {
+            *lock(treatment) = Treatment::Silence;
+        }
     }
 
     /// Every question and every answer takes so much longer.
@@ -157,22 +169,23 @@ struct Connection {
     shared: Arc<Shared>,
     gateway: TcpStream,
     server: TcpStream,
-    answers: Arc<Mutex<Answers>>,
+    treatment: Arc<Mutex<Treatment>>,
 }
 
 impl Connection {
-    fn start(shared: Arc<Shared>, gateway: &TcpStream, server: &TcpStream) -> io::Result<()> {
-        let answers = Arc::new(Mutex::new(Answers::Pass));
+    fn start(shared: &Arc<Shared>, gateway: &TcpStream, server: &TcpStream) -> io::Result<()> {
+        let treatment = Arc::new(Mutex::new(Treatment::Pass));
+        lock(&shared.connections).push(treatment.clone());
         for run in [Self::ask, Self::answer] {
             gateway.set_nodelay(true)?;
             server.set_nodelay(true)?;
             let (gateway, server) = (gateway.try_clone()?, server.try_clone()?);
-            let answers = answers.clone();
-            let mut connection = Self { shared: shared.clone(), gateway, server, answers };
+            let (shared, treatment) = (shared.clone(), treatment.clone());
+            let mut connection = Self { shared, gateway, server, treatment };
             std::thread::spawn(move || {
                 // However it ends, the connection ends with it.
                 let _ = run(&mut connection);
-                if connection.treatment() != Answers::Drop {
+                if matches!(connection.treatment(), Treatment::Pass | Treatment::CutWhenCommitted) {
                     connection.cut_gateway();
                 }
                 let _ = connection.server.shutdown(Shutdown::Write);
@@ -181,12 +194,12 @@ impl Connection {
         Ok(())
     }
 
-    fn treatment(&self) -> Answers {
-        *lock(&self.answers)
+    fn treatment(&self) -> Treatment {
+        *lock(&self.treatment)
     }
 
-    fn treat(&self, answers: Answers) {
-        *lock(&self.answers) = answers;
+    fn treat(&self, treatment: Treatment) {
+        *lock(&self.treatment) = treatment;
     }
 
     fn cut_gateway(&self) {
@@ -199,6 +212,9 @@ impl Connection {
         let mut prepared = BTreeSet::new();
         loop {
             let message = read_message(&mut self.gateway)?;
+            if self.treatment() == Treatment::Silence {
+                continue;
+            }
             if matches!(message[0], b'Q' | b'S') {
                 self.shared.take_time();
             }
@@ -235,18 +251,18 @@ impl Connection {
         match fault {
             Fault::CutBefore => cut(),
             Fault::CutAfter => {
-                self.treat(Answers::Drop);
+                self.treat(Treatment::DropAnswers);
                 self.cut_gateway();
                 self.server.write_all(commit)?;
                 self.sync_if_bound(commit)?;
                 cut()
             }
             Fault::CutAnswered => {
-                self.treat(Answers::DropAndCutAfterCommit);
+                self.treat(Treatment::CutWhenCommitted);
                 self.server.write_all(commit)
             }
             Fault::CutAndCommitLater(later) => {
-                self.treat(Answers::Drop);
+                self.treat(Treatment::DropAnswers);
                 self.cut_gateway();
                 std::thread::sleep(later);
                 self.server.write_all(commit)?;
@@ -254,13 +270,11 @@ impl Connection {
                 cut()
             }
             Fault::SilentBefore => {
-                self.treat(Answers::Drop);
-                // Until the gateway gives it up.
-                io::copy(&mut self.gateway, &mut io::sink())?;
-                cut()
+                self.treat(Treatment::Silence);
+                Ok(())
             }
             Fault::SilentAfter => {
-                self.treat(Answers::Drop);
+                self.treat(Treatment::DropAnswers);
                 self.server.write_all(commit)
             }
             Fault::Late(by) => {
@@ -290,14 +304,14 @@ impl Connection {
         loop {
             let message = read_message(&mut self.server)?;
             match self.treatment() {
-                Answers::Pass => {
+                Treatment::Pass => {
                     if message[0] == b'Z' {
                         self.shared.take_time();
                     }
                     self.shared.pass(&message, &mut self.gateway)?;
                 }
-                Answers::Drop => {}
-                Answers::DropAndCutAfterCommit => {
+                Treatment::DropAnswers | Treatment::Silence => {}
+                Treatment::CutWhenCommitted => {
                     let ended = matches!(text(&message[5..]), b"COMMIT" | b"ROLLBACK");
                     if (message[0] == b'C' && ended) || message[0] == b'E' {
                         return Err(io::ErrorKind::ConnectionAborted.into());

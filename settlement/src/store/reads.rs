@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::encoding::Hash;
@@ -14,6 +15,7 @@ use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId};
 use alliance_contracts::time::Timestamp;
 use sqlx::pool::Pool;
+use tokio::time::timeout;
 
 use super::batch::{self, Session, Slot};
 use super::failure::failure;
@@ -34,6 +36,9 @@ use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
 
 type Result<T> = std::result::Result<T, StoreError>;
+
+/// How long a reading connection may take to say that it is still there when it is handed back.
+const HAND_BACK: Duration = Duration::from_secs(5);
 
 // ---------------------------------------------------------------------------------------------
 // Loading a batch
@@ -499,8 +504,20 @@ fn still_there<E: Engine>(engine: &E) -> Result<()> {
 async fn fetch<E: Engine>(engine: &E, sql: &Sql, rest: Vec<Value<'_>>) -> Result<Vec<Row>> {
     let mut values = vec![Value::from(engine.alliance().as_str())];
     values.extend(rest);
+    read(engine, sql, &values).await
+}
+
+async fn read<E: Engine>(engine: &E, sql: &Sql, values: &[Value<'_>]) -> Result<Vec<Row>> {
     let mut session = engine.readers().acquire().await.map_err(failure)?;
-    batch::fetch(&mut *session, sql, &values).await
+    let rows = batch::fetch(&mut *session, sql, values).await;
+    if rows.is_ok() {
+        // The pool asks once more whether the connection lives, and would wait for ever for one
+        // that has fallen silent, its place taken: so it is given a while, in a task of its own.
+        tokio::spawn(timeout(HAND_BACK, session.return_to_pool()));
+    } else {
+        drop(session.detach());
+    }
+    rows
 }
 
 async fn fetch_one<E: Engine>(engine: &E, sql: &Sql, rest: Vec<Value<'_>>) -> Result<Option<Row>> {
@@ -543,9 +560,7 @@ impl<E: Engine> Store for E {
     fn ping(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             still_there(self)?;
-            let mut session = self.readers().acquire().await.map_err(failure)?;
-            let applied = batch::fetch(&mut *session, &schema::APPLIED, &[]).await;
-            schema::check(E::DIALECT, applied)
+            schema::check(E::DIALECT, read(self, &schema::APPLIED, &[]).await)
         })
     }
 
