@@ -276,6 +276,51 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_decimal_is_read_from_a_json_string_and_the_reason_says_so() {
+        assert_eq!(serde_json::from_str("\"49.5\"").ok(), Some(Decimal(49_500_000)));
+        let reason = serde_json::from_str::<Decimal>("49.5").unwrap_err().to_string();
+        assert!(reason.contains("a decimal in a string, such as \"49.5\""), "{reason}");
+        let reason = serde_json::from_str::<Decimal>("\"01\"").unwrap_err().to_string();
+        assert!(reason.contains("not the shortest spelling"), "{reason}");
+    }
+
+    #[test]
+    fn totals_may_be_below_zero_and_zero_has_no_sign() {
+        for (total, text) in [
+            (0, "0"),
+            (-1, "-0.000001"),
+            (-1_000_000, "-1"),
+            (1_500_000, "1.5"),
+            (i128::from(i64::MAX) * 10, "92233720368547.75807"),
+        ] {
+            assert_eq!(format_micros(total), text);
+        }
+    }
+
+    #[test]
+    fn a_decimal_shows_as_its_number() {
+        let number = Decimal(49_500_000);
+        assert_eq!(
+            (format!("{number:?}"), format!("{number:>6}")),
+            ("49.5".into(), "  49.5".into())
+        );
+        assert!(Decimal::ZERO.is_zero() && !Decimal(1).is_zero());
+    }
+
+    #[test]
+    fn minor_units_that_do_not_fit_are_none() {
+        assert_eq!(Decimal::from_minor(1, 7), None);
+        assert_eq!(Decimal::from_minor(i64::MAX, 5), None);
+        assert_eq!(Decimal::from_minor(-1, 2), None);
+        assert_eq!((Decimal(10_000).to_minor(2), Decimal(10_000).to_minor(1)), (Some(1), None));
+        assert_eq!(Decimal(10_000).to_minor(7), None);
+        assert_eq!(
+            (Decimal::from_micros(-1), Decimal::from_micros(0)),
+            (None, Some(Decimal::ZERO))
+        );
+    }
+
     proptest! {
         #[test]
         fn every_number_has_one_spelling(micros in 0..i64::MAX) {

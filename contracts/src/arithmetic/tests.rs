@@ -67,8 +67,189 @@ fn the_edges_of_the_range_are_refused_and_never_panic() {
     assert_eq!(exchange_by_source(&top, 0), Err(ArithmeticError::TooSmall));
 }
 
+fn decimal(micros: i64) -> Decimal {
+    Decimal::from_micros(micros).unwrap()
+}
+
+fn plain(source_value: i64, target_value: i64, fee: i64) -> Terms {
+    Terms {
+        source_scale: 0,
+        source_value: decimal(source_value),
+        target_scale: 0,
+        target_value: decimal(target_value),
+        fee: decimal(fee),
+    }
+}
+
+#[test]
+fn a_program_without_a_value_has_no_price() {
+    for terms in [plain(0, 1, 0), plain(1, 0, 0), plain(0, 0, 0)] {
+        assert_eq!(exchange_by_source(&terms, 1), Err(ArithmeticError::OutOfRange));
+        assert_eq!(exchange_by_target(&terms, 1), Err(ArithmeticError::OutOfRange));
+    }
+}
+
+#[test]
+fn what_comes_to_nothing_on_either_side_is_no_order() {
+    // Too little to be worth a millionth; worth something, and not one point of the other's.
+    let dust = Terms { source_scale: 2, ..plain(50, 1, 0) };
+    assert_eq!(exchange_by_source(&dust, 1), Err(ArithmeticError::TooSmall));
+    assert_eq!(exchange_by_source(&plain(1, 2, 0), 1), Err(ArithmeticError::TooSmall));
+    assert_eq!(exchange_by_target(&plain(1, 1, 0), 0), Err(ArithmeticError::TooSmall));
+    assert_eq!(exchange_by_source(&plain(1, 1, 0), 1).map(|a| a.target), Ok(1));
+}
+
+#[test]
+fn a_fee_of_all_or_more_leaves_nothing_to_ask_for() {
+    for fee in [MICROS, MICROS + 1] {
+        let asked = exchange_by_target(&plain(1, 1, fee), 1);
+        assert_eq!(asked, Err(ArithmeticError::OutOfRange));
+    }
+    assert!(exchange_by_target(&plain(1, 1, MICROS - 1), 1).is_ok());
+}
+
+#[test]
+fn ten_to_the_12_is_in_range_and_one_more_is_not() {
+    const WHOLE: i64 = 1_000_000_000_000;
+    let even = plain(MICROS, MICROS, 0);
+    let top = exchange_by_source(&even, WHOLE).unwrap();
+    assert_eq!((top.source, top.target, top.net), (WHOLE, WHOLE, WHOLE * MICROS));
+    assert_eq!(exchange_by_source(&even, WHOLE + 1), Err(ArithmeticError::OutOfRange));
+    assert_eq!(exchange_by_target(&even, WHOLE), Ok(top));
+    assert_eq!(exchange_by_target(&even, WHOLE + 1), Err(ArithmeticError::OutOfRange));
+    // Each limit by itself: the points that arrive, and the money.
+    assert_eq!(exchange_by_source(&plain(2, 1, 0), WHOLE), Err(ArithmeticError::OutOfRange));
+    let dear = plain(MICROS + 1, MICROS + 1, 0);
+    assert_eq!(exchange_by_source(&dear, WHOLE), Err(ArithmeticError::OutOfRange));
+}
+
+#[test]
+fn a_reversal_of_nothing_is_none_and_one_point_too_many_is_told_on_either_side() {
+    // Few points given for many: one more of either asks for no more of the other.
+    for (given, arrived) in [(3, 700), (700, 3), (5, 5)] {
+        let original =
+            Amounts { source: given, target: arrived, gross: 9, fee: 2, net: 6, remainder: 1 };
+        let ask = |ask| reversal(&original, Reversed::default(), ask);
+        for nothing in [0, -1] {
+            assert_eq!(ask(ReversalAsk::Source(nothing)), Err(ArithmeticError::TooSmall));
+            assert_eq!(ask(ReversalAsk::Target(nothing)), Err(ArithmeticError::TooSmall));
+        }
+        for whole in [ReversalAsk::Source(given), ReversalAsk::Target(arrived), ReversalAsk::Rest] {
+            let step = ask(whole).unwrap();
+            assert!(!step.exceeds && step.moves == original, "{whole:?} of {given}, {arrived}");
+        }
+        for beyond in [ReversalAsk::Source(given + 1), ReversalAsk::Target(arrived + 1)] {
+            let step = ask(beyond).unwrap();
+            assert!(step.exceeds, "{beyond:?} of {given}, {arrived}");
+            assert_eq!((step.moves.net, step.moves.fee, step.moves.gross), (0, 0, 0));
+        }
+    }
+}
+
+/// T23: a member and two brands go on for a million orders, each as small as it can be.
+#[test]
+fn a_million_dust_orders_bring_no_party_anything() {
+    let mut dust = 0_u64;
+    for (one, other, fee) in [(1, 1, 0), (3, 7, 0), (50_001, 100_003, 1), (72_300, 19_999, 12_500)]
+    {
+        let there = plain(one, other, fee);
+        let back = back(&there);
+        // Worth of what the member gave less what it got, and of what the brands were paid less
+        // what they gave: in 10⁻⁶.
+        let (mut member, mut paid, mut alliance) = (0_i64, 0_i64, 0_i64);
+        let mut points = 1;
+        while dust < 250_000 {
+            points = points % 97 + 1;
+            for terms in [&there, &back] {
+                dust += 1;
+                let Ok(a) = exchange_by_source(terms, points) else { continue };
+                let got = a.target * terms.target_value.micros();
+                member += a.source * terms.source_value.micros() - got;
+                paid += a.net - got;
+                alliance += a.fee + a.remainder;
+                assert!(a.net >= got && a.fee + a.remainder >= 0);
+            }
+        }
+        assert!(member >= 0 && paid == 0 && alliance == member, "{member} {paid} {alliance}");
+        dust = 0;
+    }
+}
+
+/// T23: a reversal cut into as many parts as it has points, from either side, each in turn.
+#[test]
+fn a_reversal_cut_small_brings_back_no_more_than_the_whole() {
+    for (source, target) in [(10_000, 333), (333, 10_000), (7_919, 7_919)] {
+        let original =
+            Amounts { source, target, gross: 20_011, fee: 101, net: 19_901, remainder: 9 };
+        let mut done = Reversed::default();
+        let (mut moved, mut steps) = (Amounts::default(), 0);
+        while done.source < source || done.target < target {
+            steps += 1;
+            let ask = [ReversalAsk::Source(1), ReversalAsk::Target(1)][steps % 2];
+            let step = reversal(&original, done, ask).unwrap();
+            if step.exceeds {
+                let rest = reversal(&original, done, ReversalAsk::Rest).unwrap();
+                (done, moved.net, moved.fee) =
+                    (rest.reversed, moved.net + rest.moves.net, moved.fee + rest.moves.fee);
+                break;
+            }
+            done = step.reversed;
+            (moved.net, moved.fee) = (moved.net + step.moves.net, moved.fee + step.moves.fee);
+            assert!(moved.net <= original.net && moved.fee <= original.fee);
+            // Whoever asks for source points gives back at least what they are worth.
+            assert!(done.source * target <= done.target * source);
+        }
+        assert_eq!((done.source, done.target), (source, target));
+        assert_eq!((moved.net, moved.fee), (original.net, original.fee));
+        assert!(steps > 300);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// T27: whatever the terms and the amount, an answer; and what is accepted is in range.
+    #[test]
+    fn no_amount_and_no_terms_overflow(
+        (source_value, target_value) in (0..=MICROS * MICROS, 0..=MICROS * MICROS),
+        (source_scale, target_scale) in (0..=2_u32, 0..=2_u32),
+        fee in prop_oneof![0..MICROS, 0..=i64::MAX],
+        amount in prop_oneof![any::<i64>(), 0..=i64::MAX, 99_999_999_999_990..100_000_000_000_010_i64],
+    ) {
+        let terms = Terms {
+            source_scale, source_value: decimal(source_value),
+            target_scale, target_value: decimal(target_value),
+            fee: decimal(fee),
+        };
+        let both = [exchange_by_source(&terms, amount), exchange_by_target(&terms, amount)];
+        for a in both.into_iter().flatten() {
+            for (points, scale) in [(a.source, source_scale), (a.target, target_scale)] {
+                prop_assert!(i128::from(points) <= 1_000_000_000_000 * ten_to(scale));
+            }
+            let money = [a.gross, a.fee, a.net];
+            prop_assert!(money.iter().all(|part| *part <= MICROS * MICROS * MICROS));
+        }
+    }
+
+    /// T28: every rounding is the one that another library makes.
+    #[test]
+    fn another_librarys_roundings_agree(terms in terms(), amount in 1..1_000_000_i64) {
+        use rust_decimal::{Decimal as Other, RoundingStrategy::{ToPositiveInfinity, ToZero}};
+        let points = |minor: i64, scale| Other::from_i128_with_scale(minor.into(), scale);
+        let money = |micros: i64| points(micros, 6);
+        let other = |number: Decimal| number.to_rust_decimal();
+        let up = |number: Other| number.round_dp_with_strategy(6, ToPositiveInfinity);
+        let both = [exchange_by_source(&terms, amount), exchange_by_target(&terms, amount)];
+        for a in both.into_iter().flatten() {
+            let (source, target) =
+                (points(a.source, terms.source_scale), points(a.target, terms.target_scale));
+            let gross = source * other(terms.source_value);
+            prop_assert_eq!(money(a.gross), gross.round_dp_with_strategy(6, ToZero));
+            prop_assert_eq!(money(a.fee), up(money(a.gross) * other(terms.fee)));
+            prop_assert_eq!(money(a.net), up(target * other(terms.target_value)));
+            prop_assert_eq!(money(a.remainder), money(a.gross) - money(a.fee) - money(a.net));
+        }
+    }
 
     #[test]
     fn the_parts_add_up_and_none_is_negative(terms in terms(), amount in 1..1_000_000_i64) {

@@ -1,4 +1,10 @@
-//! The decision, as tables: who asks for what, and what becomes of it.
+//! The decision, as tables: who asks for what, and what becomes of it. Orders and receipts stand
+//! here, the rest in files of its own.
+
+mod limits;
+mod links;
+mod loading;
+mod operations;
 
 use std::sync::Arc;
 
@@ -418,6 +424,15 @@ fn every_broken_rule_is_told_by_its_code_in_the_order_of_the_table() {
             |w, _| w.set.members.get_mut(&MemberNo(1)).unwrap().frozen = true,
             ProblemCode::MemberFrozen,
         ),
+        ("no agreement", |w, _| definition_of(w).agreements.clear(), ProblemCode::KindNotAllowed),
+        (
+            "an agreement on something else",
+            |w, _| {
+                let kinds = vec![TransactionKind::Accrual];
+                definition_of(w).agreements.iter_mut().for_each(|a| a.kinds = kinds.clone());
+            },
+            ProblemCode::KindNotAllowed,
+        ),
         ("source suspended", |w, _| suspend(w, "aurora-air"), ProblemCode::KindNotAllowed),
         ("target suspended", |w, _| suspend(w, "borealis-coffee"), ProblemCode::KindNotAllowed),
         (
@@ -466,6 +481,10 @@ fn every_broken_rule_is_told_by_its_code_in_the_order_of_the_table() {
         let decided = world.exchange("aurora-air", code.as_str(), "ref", quote);
         assert_eq!(decided.outcome, refused(code));
     }
+}
+
+fn definition_of(world: &mut World) -> &mut Definition {
+    &mut Arc::make_mut(&mut world.set.registry).definition
 }
 
 fn suspend(world: &mut World, partner: &str) {
