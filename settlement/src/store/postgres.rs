@@ -41,9 +41,9 @@ pub(super) const WRITER: &str = "SET statement_timeout = '10s'; \
     WHERE current_setting('synchronous_commit') = 'off'; \
     SET enable_seqscan = off; SET jit = off";
 
-/// Ends a transaction for good. sqlx says `Ok` of a `COMMIT` that the server answers with `ROLLBACK`,
-/// as it does in a transaction that has failed, and does not show the answer. There the first
-/// statement is an error, so that the second is not carried out.
+/// Ends a transaction for good. sqlx says `Ok` of a `COMMIT` that the server answers with
+/// `ROLLBACK`, as it does in a transaction that has failed, and does not show the answer. There the
+/// first statement is an error, so that the second is not carried out.
 const COMMIT: &str = "SELECT 1; COMMIT";
 
 /// What a reading connection is told.
