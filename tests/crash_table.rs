@@ -10,6 +10,8 @@
 //! | not persisted | every attempt fails, before its commit, until the fault is gone |
 //! | persisted, unanswered | the commit is done and its answer lost; whoever recovers fails here, too, as long as the fault lasts |
 //! | killed | the process ends at once; it is started again |
+//! | recovery killed | the commit is done and its answer lost; the process ends while it recovers |
+//! | panics | the batch's task panics |
 //!
 //! | word | means |
 //! | --- | --- |
@@ -19,7 +21,7 @@
 //! | `any` | `201` or `lost`: the answer was on its way |
 //! | `none`, `one` | no effect at all; one transaction with its receipt and its points |
 //! | `fresh`, `replayed` | 201: performed now; the first answer again, and no effect |
-//! | `-` | cannot be: what is persisted is persisted |
+//! | `-` | cannot be: what is persisted is persisted, and a recovery that finds it writes nothing |
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -35,33 +37,33 @@ use futures_util::TryStreamExt;
 use crate::harness::{ALLIANCE, Alliance, Engine, Gateway, block_on, once, quote};
 
 const TABLE: &str = "
-point                     | order          | not persisted  | persisted, unanswered | killed
+point                    | order          | not persisted  | persisted, unanswered | killed            | recovery killed   | panics
 
-sequencer::taken          | exchange       | 503 none fresh | 503 one replayed      | lost none fresh
-store::begin              | exchange       | 503 none fresh | 503 one replayed      | lost none fresh
-store::begun (sqlite)     | exchange       | 503 none fresh | 503 one replayed      | lost none fresh
-store::row                | exchange       | 503 none fresh | 503 one replayed      | lost none fresh
-sequencer::locked         | exchange       | 503 none fresh | 503 one replayed      | lost none fresh
-store::load               | exchange       | 503 none fresh | 503 one replayed      | lost none fresh
-sequencer::loaded         | exchange       | 503 none fresh | 503 one replayed      | lost none fresh
-sequencer::decided        | exchange       | 503 none fresh | 503 one replayed      | lost none fresh
-sequencer::signed         | exchange       | 503 none fresh | 503 one replayed      | lost none fresh
-store::hot                | exchange       | 503 none fresh | 201 one replayed      | lost none fresh
-store::hot::KEYS          | exchange       | 503 none fresh | 201 one replayed      | lost none fresh
-store::hot::REQUESTS      | exchange       | 503 none fresh | 201 one replayed      | lost none fresh
-store::hot::TRANSACTIONS  | exchange       | 503 none fresh | 201 one replayed      | lost none fresh
-store::hot::REVERSED      | reversal       | 503 none fresh | 201 one replayed      | lost none fresh
-store::hot::RECEIPTS      | exchange       | 503 none fresh | 201 one replayed      | lost none fresh
-store::hot::BALANCES      | exchange       | 503 none fresh | 201 one replayed      | lost none fresh
-store::hot::ACCOUNTS      | exchange       | 503 none fresh | 201 one replayed      | lost none fresh
-store::hot::NEW_HEADS     | first exchange | 503 none fresh | 201 one replayed      | lost none fresh
-store::hot::MOVED_HEADS   | exchange       | 503 none fresh | 201 one replayed      | lost none fresh
-store::hot::NODES         | 256th exchange | 503 none fresh | 201 one replayed      | lost none fresh
-store::written            | exchange       | 503 none fresh | 201 one replayed      | lost none fresh
-store::commit             | exchange       | 503 none fresh | 201 one replayed      | lost none fresh
-store::committed          | exchange       | -              | 201 one replayed      | lost one replayed
-sequencer::committed      | exchange       | -              | 201 one replayed      | lost one replayed
-sequencer::answered       | exchange       | -              | 201 one replayed      | any one replayed
+sequencer::taken         | exchange       | 503 none fresh | 503 one replayed      | lost none fresh   | lost one replayed | 503 none fresh
+store::begin             | exchange       | 503 none fresh | 503 one replayed      | lost none fresh   | lost one replayed | 503 none fresh
+store::begun (sqlite)    | exchange       | 503 none fresh | 503 one replayed      | lost none fresh   | lost one replayed | 503 none fresh
+store::row               | exchange       | 503 none fresh | 503 one replayed      | lost none fresh   | lost one replayed | 503 none fresh
+sequencer::locked        | exchange       | 503 none fresh | 503 one replayed      | lost none fresh   | lost one replayed | 503 none fresh
+store::load              | exchange       | 503 none fresh | 503 one replayed      | lost none fresh   | lost one replayed | 503 none fresh
+sequencer::loaded        | exchange       | 503 none fresh | 503 one replayed      | lost none fresh   | lost one replayed | 503 none fresh
+sequencer::decided       | exchange       | 503 none fresh | 503 one replayed      | lost none fresh   | lost one replayed | 503 none fresh
+sequencer::signed        | exchange       | 503 none fresh | 503 one replayed      | lost none fresh   | lost one replayed | 503 none fresh
+store::hot               | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::KEYS         | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::REQUESTS     | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::TRANSACTIONS | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::REVERSED     | reversal       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::RECEIPTS     | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::BALANCES     | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::ACCOUNTS     | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::NEW_HEADS    | first exchange | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::MOVED_HEADS  | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::NODES        | 256th exchange | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::written           | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::commit            | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::committed         | exchange       | -              | 201 one replayed      | lost one replayed | -                 | 503 one replayed
+sequencer::committed     | exchange       | -              | 201 one replayed      | lost one replayed | -                 | 503 one replayed
+sequencer::answered      | exchange       | -              | 201 one replayed      | any one replayed  | -                 | 201 one replayed
 ";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,8 @@ enum Fault {
     NotPersisted,
     Unanswered,
     Killed,
+    RecoveryKilled,
+    Panics,
 }
 
 /// A row as one fault meets it on one engine.
@@ -91,8 +95,9 @@ fn rows() -> impl Iterator<Item = Vec<&'static str>> {
 fn cases(engine: Engine, fault: Fault) -> Vec<Case<'static>> {
     let mut cases = Vec::new();
     for row in rows().skip(1) {
-        let [point, order, not_persisted, unanswered, killed] = row[..] else {
-            panic!("five columns: {row:?}")
+        let [point, order, not_persisted, unanswered, killed, recovery_killed, panics] = row[..]
+        else {
+            panic!("seven columns: {row:?}")
         };
         let (point, only) = point.split_once(' ').unwrap_or((point, ""));
         // PostgreSQL is given all of these in one statement, and begins in one round trip.
@@ -101,6 +106,8 @@ fn cases(engine: Engine, fault: Fault) -> Vec<Case<'static>> {
             Fault::NotPersisted => not_persisted,
             Fault::Unanswered => unanswered,
             Fault::Killed => killed,
+            Fault::RecoveryKilled => recovery_killed,
+            Fault::Panics => panics,
         };
         if cell == "-" || (sqlite_only && engine == Engine::Postgres) {
             continue;
@@ -116,13 +123,14 @@ fn cases(engine: Engine, fault: Fault) -> Vec<Case<'static>> {
 /// The lines that arm a server for a fault.
 fn armed(point: &str, fault: Fault) -> String {
     let committed = ["store::committed", "sequencer::committed", "sequencer::answered"];
+    let lost = "store::committed=1*return(unknown)";
     match fault {
-        Fault::NotPersisted => format!("{point}=return(unavailable)\n"),
-        Fault::Unanswered if committed.contains(&point) => format!("{point}=return(unknown)\n"),
-        Fault::Unanswered => {
-            format!("store::committed=1*return(unknown)\n{point}=1*off->return(unavailable)\n")
-        }
-        Fault::Killed => format!("{point}=return(kill)\n"),
+        Fault::NotPersisted => format!("{point}=return(unavailable)"),
+        Fault::Unanswered if committed.contains(&point) => format!("{point}=return(unknown)"),
+        Fault::Unanswered => format!("{lost}\n{point}=1*off->return(unavailable)"),
+        Fault::Killed => format!("{point}=return(kill)"),
+        Fault::RecoveryKilled => format!("{lost}\n{point}=1*off->return(kill)"),
+        Fault::Panics => format!("{point}=panic"),
     }
 }
 
@@ -290,7 +298,7 @@ async fn meet(stage: &mut Stage, case: &Case<'_>, fault: Fault, number: usize) {
     assert!(expected.contains(&seen(&answer)), "{row}: {expected:?}, not {answer:?}");
     stage.disarm();
 
-    if fault == Fault::Killed {
+    if matches!(fault, Fault::Killed | Fault::RecoveryKilled) {
         let code = stage.gateway.take().unwrap().wait();
         assert_eq!(code, None, "{row}: it was to be killed");
         stage.alliance.assert_audit_clean();
@@ -351,6 +359,26 @@ fn a_kill_at_any_point_is_all_or_nothing_on_sqlite() {
 #[test]
 fn a_kill_at_any_point_is_all_or_nothing_on_postgres() {
     every_point(Engine::Postgres, Fault::Killed);
+}
+
+#[test]
+fn a_kill_while_a_lost_answer_is_looked_for_loses_nothing_on_sqlite() {
+    every_point(Engine::Sqlite, Fault::RecoveryKilled);
+}
+
+#[test]
+fn a_kill_while_a_lost_answer_is_looked_for_loses_nothing_on_postgres() {
+    every_point(Engine::Postgres, Fault::RecoveryKilled);
+}
+
+#[test]
+fn a_panic_at_any_point_is_told_as_unknown_and_the_next_batch_works_on_sqlite() {
+    every_point(Engine::Sqlite, Fault::Panics);
+}
+
+#[test]
+fn a_panic_at_any_point_is_told_as_unknown_and_the_next_batch_works_on_postgres() {
+    every_point(Engine::Postgres, Fault::Panics);
 }
 
 /// A point that is not in the table is a place where nobody has looked.

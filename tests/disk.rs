@@ -121,7 +121,7 @@ impl<'a> Caller<'a> {
 
     /// Orders until one is told that nothing can be done.
     async fn order_until_refused(&mut self, gateway: &Gateway) -> (IdempotencyKey, Quote) {
-        for _ in 0..2_000 {
+        for _ in 0..400 {
             let (key, quote, answered) = self.order(gateway).await;
             if !answered {
                 return (key, quote);

@@ -6,27 +6,29 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alliance_partner_sdk::client::Client;
 use futures_util::TryStreamExt;
+use tokio::task::JoinHandle;
 
 use crate::harness::{Alliance, Engine, Gateway, block_on, once, psql, quote};
 
 const CORRIDOR: &str = "aurora-air~borealis-coffee";
 
-/// Commits take three seconds: that long the old backend goes on alone.
+/// Commits take four seconds: that long the old backend goes on alone.
 const SLOW_COMMITS: &str = "\
     CREATE FUNCTION sleep_at_commit() RETURNS trigger LANGUAGE plpgsql AS \
-    'BEGIN PERFORM pg_sleep(3); RETURN NULL; END'; \
+    'BEGIN PERFORM pg_sleep(4); RETURN NULL; END'; \
     CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON receipts DEFERRABLE INITIALLY DEFERRED \
     FOR EACH ROW EXECUTE FUNCTION sleep_at_commit()";
 /// The backend that works on the cut commit: no other sleeps.
 const AT_COMMIT: &str = "FROM pg_stat_activity WHERE datname = current_database() \
     AND state = 'active' AND wait_event = 'PgSleep'";
-/// Whoever waits for the sequencer row.
-const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
-    AND wait_event_type = 'Lock' AND query LIKE '%UPDATE sequencer%'";
+/// Whether somebody waits for the sequencer row.
+const WAITING: &str = "EXISTS (SELECT 1 FROM pg_stat_activity \
+    WHERE datname = current_database() AND wait_event_type = 'Lock' \
+    AND query LIKE '%UPDATE sequencer%')";
 
 /// Stands between a gateway and its database, and hangs up on the gateway when a commit has been
 /// passed on; the server's side stays open and is never told.
@@ -73,15 +75,15 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, cutting: Option<&AtomicBool>)
     _ = to.shutdown(Shutdown::Both);
 }
 
-/// Waits until a question to the database is answered with something else than nothing.
-async fn until(url: &str, question: &str) {
-    for _ in 0..1_500 {
-        if !matches!(psql(url, question).as_str(), "" | "0") {
-            return;
-        }
+/// Waits until a question to the database is answered with something else than nothing; the order
+/// must not be answered before.
+async fn until<T>(url: &str, question: &str, order: &JoinHandle<T>) {
+    let since = Instant::now();
+    while matches!(psql(url, question).as_str(), "" | "0") {
+        assert!(!order.is_finished(), "answered while nothing was known");
+        assert!(since.elapsed() < Duration::from_secs(20), "it never came: {question}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("it never came: {question}");
 }
 
 async fn receipts(client: &Client) -> usize {
@@ -115,9 +117,8 @@ fn a_commit_that_goes_on_alone(meanwhile: Option<&str>) {
         proxy.cutting.store(true, Ordering::SeqCst);
         let first = tokio::spawn(order().send());
         // The gateway waits for the row while the old transaction is still at its commit.
-        until(&url, WAITING).await;
-        assert!(!first.is_finished(), "nothing is known yet, and nothing is answered");
-        assert_eq!(psql(&url, &format!("SELECT COUNT(*) {AT_COMMIT}")), "1", "it commits still");
+        let both = format!("SELECT COUNT(*) {AT_COMMIT} AND {WAITING}");
+        until(&url, &both, &first).await;
         if let Some(meanwhile) = meanwhile {
             psql(&url, meanwhile);
         }

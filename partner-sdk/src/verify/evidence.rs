@@ -12,6 +12,7 @@ use alliance_contracts::json;
 use alliance_contracts::jws;
 use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::keys::Kid;
+use alliance_contracts::keys::batch::Claim;
 use alliance_contracts::merkle::{self, ProofError};
 use alliance_contracts::quote::{QuoteClaims, TransactionKind};
 use alliance_contracts::receipt::Receipt;
@@ -108,7 +109,11 @@ fn verify_signature(
         return Err(EvidenceFault::KeyNotValid { kid: evidence.kid.clone() });
     }
     let signature = base64_decode(&evidence.signature)?;
-    key.public.verify(base, &signature).map_err(|_| EvidenceFault::BadSignature)
+    let signature = signature.as_slice().try_into().map_err(|_| EvidenceFault::BadSignature)?;
+    // By the rule that the gateway accepts requests by (RFC 8032 § 5.1.7, with the cofactor), or a
+    // partner could order with a signature that it disowns later.
+    let claim = Claim { key: &key.public, message: base, signature };
+    claim.verify().map_err(|_| EvidenceFault::BadSignature)
 }
 
 /// The value that a line of the signature base gives for a component.

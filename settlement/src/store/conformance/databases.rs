@@ -58,20 +58,26 @@ pub async fn a_begin_dropped_at_any_poll_leaves_the_row_free(place: &Place) {
     let (one, other) = (place.open().await, place.open().await);
     for kept in [true, false] {
         let mut cancelled = 0;
-        for times in 1.. {
-            if kept {
-                drop(timeout(LONG, one.begin()).await.unwrap().unwrap());
+        // A file is so quick that it may be ready at once: then once more.
+        for _ in 0..100 {
+            for times in 1.. {
+                if kept {
+                    drop(timeout(LONG, one.begin()).await.unwrap().unwrap());
+                }
+                let begun = polled(times, one.begin()).await.map(Result::unwrap);
+                let whole = begun.is_some();
+                drop(begun);
+                drop(timeout(LONG, other.begin()).await.unwrap().unwrap());
+                if whole {
+                    break;
+                }
+                cancelled += 1;
             }
-            let begun = polled(times, one.begin()).await.map(Result::unwrap);
-            let whole = begun.is_some();
-            drop(begun);
-            drop(timeout(LONG, other.begin()).await.unwrap().unwrap());
-            if whole {
+            if cancelled > 0 {
                 break;
             }
-            cancelled += 1;
         }
-        assert!(cancelled > 0, "it was always ready at once: nothing was cancelled");
+        assert!(cancelled > 0, "nothing was ever cancelled");
     }
     nothing_is_open(place).await;
 }
