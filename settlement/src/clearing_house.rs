@@ -37,6 +37,8 @@ pub use quotes::OpenedToken;
 /// How often the registry and the quote keys are looked at. Revocations and suspensions made
 /// through another gateway take effect here within this time (T37 asks for at most 5 s).
 const POLL: Duration = Duration::from_secs(2);
+/// How far in a gateway's future the newest receipt may be before it says that it is not ready.
+const BEHIND: Duration = Duration::from_secs(60);
 /// How often chains that have grown are given a checkpoint, so that the copy beside the keys is
 /// never more than half the protocol's minute behind.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
@@ -372,6 +374,19 @@ impl ClearingHouse {
         self.read(|store| async move { store.ping().await }).await?;
         let sequencer = self.inner.sequencer.clone();
         self.read(|_| async move { sequencer.can_write().await }).await
+    }
+
+    /// Whether this gateway's clock is so far behind that the newest receipts were made more than
+    /// [`BEHIND`] in its future: its own clock is wrong, or another gateway's was. Chains stand it
+    /// (their times never go back); quotes and signatures would not be judged rightly.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn is_behind_the_books(&self) -> Result<bool, StoreError> {
+        let heads = self.read(|store| async move { store.heads().await }).await?;
+        let newest = heads.into_iter().map(|(_, head)| head.completed_at).max();
+        let limit = self.now().plus_seconds(BEHIND.as_secs().cast_signed());
+        Ok(newest.is_some_and(|newest| newest > limit))
     }
 
     /// Lets nothing more in, answers what was accepted, signs the last checkpoints, closes the

@@ -229,9 +229,7 @@ pub trait Batch: Send {
 
     /// Whether it runs on the connection that this store's last batch has left. A new connection
     /// may lead to another copy of the database: what was known before need not hold there.
-    fn continues(&self) -> bool {
-        true
-    }
+    fn continues(&self) -> bool;
 
     /// The registry's version under this lock; 0 before the first definition.
     fn registry_version(&self) -> i64;

@@ -187,6 +187,10 @@ impl Batch for StagedBatch {
         self.number
     }
 
+    fn continues(&self) -> bool {
+        true
+    }
+
     fn registry_version(&self) -> i64 {
         self.registry_version
     }

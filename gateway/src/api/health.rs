@@ -34,7 +34,7 @@ pub async fn live() -> Reply {
     Ok(reply::json(StatusCode::OK, &OK))
 }
 
-/// The database answers, and a definition has been applied.
+/// The database answers, the clock is not behind its receipts, a definition has been applied.
 #[utoipa::path(
     get, path = "/health/ready", operation_id = "ready",
     tag = "health",
@@ -48,6 +48,9 @@ pub async fn ready(gateway: Data<Gateway>) -> Reply {
         .and_then(|ping| ping.map_err(|error| error.to_string()))
     {
         return Err(not_ready("the database does not answer, or takes nothing").because(error));
+    }
+    if house.is_behind_the_books().await? {
+        return Err(not_ready("the clock is behind: the newest receipts are of the future"));
     }
     if house.registry().version == 0 {
         return Err(not_ready("no definition has been applied"));

@@ -46,6 +46,9 @@ impl Batch for FaultyBatch {
     fn number(&self) -> i64 {
         self.inner.number()
     }
+    fn continues(&self) -> bool {
+        self.inner.continues()
+    }
     fn registry_version(&self) -> i64 {
         self.inner.registry_version()
     }

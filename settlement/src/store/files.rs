@@ -75,6 +75,10 @@ impl Batch for Watched {
         self.batch.number()
     }
 
+    fn continues(&self) -> bool {
+        self.batch.continues()
+    }
+
     fn registry_version(&self) -> i64 {
         self.batch.registry_version()
     }

@@ -603,6 +603,10 @@ impl Batch for MemoryBatch {
         self.number
     }
 
+    fn continues(&self) -> bool {
+        true
+    }
+
     fn registry_version(&self) -> i64 {
         self.registry_version
     }

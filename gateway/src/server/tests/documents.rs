@@ -90,6 +90,19 @@ async fn a_store_that_is_gone_is_unavailable_and_says_when_to_come_again() {
     assert_eq!(get(&world, "/health/live").await.status, 200);
 }
 
+/// Threat T53: a clock that jumped back, or one that another gateway's was ahead of.
+#[actix_web::test]
+async fn a_gateway_whose_clock_is_behind_the_newest_receipts_is_not_ready() {
+    let world = world().await;
+    world.link().await;
+    world.order("10", "r").await;
+    for (moved, status) in [(0, 200), (-60, 200), (-1, 503), (61, 200)] {
+        world.pass_seconds(moved);
+        let ready = get(&world, "/health/ready").await;
+        assert_eq!(ready.status, status, "moved by {moved} s");
+    }
+}
+
 /// Refresh with `alliance openapi > contracts/openapi.json`, or run this test with
 /// `REFRESH_OPENAPI=1`.
 #[test]
