@@ -28,7 +28,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(10);
 /// Receipts of two kilobytes fill such pages better than SQLite's 4,096.
-const PAGE_BYTES: u32 = 8_192;
+const PAGE_BYTES: u32 = 4_096;
 const READERS: u32 = 4;
 
 /// A store in an SQLite file.
@@ -92,7 +92,7 @@ pub(super) fn options(url: &str) -> Result<SqliteConnectOptions> {
         .pragma("journal_size_limit", "67108864")
         // Every order touches the same inner pages: the longer the log grows, the fewer times
         // each is copied back. 4,096 pages are 32 MB.
-        .pragma("wal_autocheckpoint", "4096")
+        .pragma("wal_autocheckpoint", "8192")
         .pragma("cache_size", "-32768")
         .disable_statement_logging())
 }
