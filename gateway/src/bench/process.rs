@@ -29,8 +29,8 @@ struct Ready {
 }
 
 impl Serving {
-    /// Starts a program as the gateway of a folder, on a free port, and waits until it is open. What it logs goes
-    /// into the folder; the environment's `ALLIANCE_…` do not reach it.
+    /// Starts a program as the gateway of a folder, on a free port, and waits until it is open.
+    /// What it logs goes into the folder; the environment's `ALLIANCE_…` do not reach it.
     ///
     /// # Errors
     /// [`Failure`] with the last that it logged.
