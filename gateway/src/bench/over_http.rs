@@ -287,7 +287,11 @@ impl Run {
             all
         });
         let ended = tally.ended.unwrap_or_else(Instant::now);
-        (tally, ended.saturating_duration_since(start).max(Duration::from_millis(1)))
+        let took = ended.saturating_duration_since(start).max(Duration::from_millis(1));
+        // At a given pace the last request has its share of the time, too, however fast it went.
+        let requests = tally.latencies.total() + tally.errors;
+        let planned = between.unwrap_or_default() * u32::try_from(requests).unwrap_or(u32::MAX);
+        (tally, took.max(planned.min(time)))
     }
 
     /// Verifies all that was answered; nothing of it is kept.

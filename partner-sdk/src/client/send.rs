@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use alliance_contracts::content_digest::{content_digest, verify_content_digest};
 use alliance_contracts::http_signature::{
-    self as signature, ACCEPT_SIGNATURE, HeaderList, Headers, LABEL, RequestBinding,
-    RequestSignatureParams, RequestView, ResponseView, SignatureHeaders, Tag,
+    self as signature, ACCEPT_SIGNATURE, Headers, LABEL, RequestBinding, RequestSignatureParams,
+    RequestView, ResponseView, SignatureHeaders, Tag,
 };
 use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::names::{Corridor, IdempotencyKey};
 use alliance_contracts::problem::{Problem, ProblemCode};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Instrument, debug, debug_span, field};
@@ -25,6 +25,10 @@ use crate::verify::ForkEvidence;
 
 /// The largest answer that is read: a page of 1,000 receipts takes about 6 MB.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// Room that is made for an answer because it says that it will be so long.
+const AT_ONCE_BYTES: usize = 1 << 20;
+/// Fields that a request has, the signature's and the HTTP client's own included.
+const FIELDS: usize = 14;
 
 /// What is asked of the gateway, before it is signed.
 #[derive(Clone)]
@@ -154,11 +158,16 @@ impl Client {
         url: &Url,
         keys: Option<&TrustedKeys>,
     ) -> Result<Answer, Failure> {
-        let headers = self.headers(request, keys.is_some());
-        let signed = self.sign(&self.view(request, url, &headers)).map_err(Failure::last)?;
-        let (status, fields, body) = receive(self.http(request, url, &headers, &signed)).await?;
+        let headers = self.headers(request, keys.is_some()).map_err(Failure::last)?;
+        let signed = self.sign(&self.view(request, url, &Fields(&headers)));
+        let signed = signed.map_err(Failure::last)?;
+        // What a signed answer is bound to; the fields themselves go with the request.
+        let bound = keys.map(|keys| (keys, headers.clone()));
+        let http = http(request, url, headers, &signed).map_err(Failure::last)?;
+        let (status, fields, body) = self.receive(http).await?;
         tracing::Span::current().record("status", status.as_u16());
-        if let Some(keys) = keys {
+        if let Some((keys, headers)) = bound {
+            let headers = Fields(&headers);
             let view = self.view(request, url, &headers);
             let signature = &signed.signature_bytes;
             let binding = RequestBinding { view, label: LABEL, signature };
@@ -176,7 +185,7 @@ impl Client {
         &'a self,
         request: &Request,
         url: &'a Url,
-        headers: &'a HeaderList,
+        headers: &'a Fields<'a>,
     ) -> RequestView<'a> {
         RequestView {
             method: method(request).as_str(),
@@ -187,24 +196,24 @@ impl Client {
         }
     }
 
-    fn http(
+    /// Sends and reads the whole answer.
+    async fn receive(
         &self,
-        request: &Request,
-        url: &Url,
-        headers: &HeaderList,
-        signed: &SignatureHeaders,
-    ) -> reqwest::RequestBuilder {
-        let mut http = self.0.http.request(method(request).clone(), url.clone());
-        for (name, value) in &headers.0 {
-            http = http.header(name, value.as_slice());
+        request: reqwest::Request,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
+        let mut response = self.0.http.execute(request).await.map_err(transport)?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let mut body = Vec::with_capacity(announced.unwrap_or(0).min(AT_ONCE_BYTES));
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                let source = DecodeError::TooLarge { limit: MAX_ANSWER_BYTES };
+                let error = Error::Decode { status: status.as_u16(), source };
+                return Err(Failure { error, again: false, wait: None, open: true });
+            }
+            body.extend_from_slice(&chunk);
         }
-        http = http
-            .header("signature-input", &signed.signature_input)
-            .header("signature", &signed.signature);
-        match &request.body {
-            Some(body) => http.body(body.clone()),
-            None => http,
-        }
+        Ok((status, headers, body))
     }
 
     fn url(&self, target: &str) -> Result<Url, ConfigError> {
@@ -225,26 +234,26 @@ impl Client {
     }
 
     /// Every field but the signature's.
-    fn headers(&self, request: &Request, signed_answer: bool) -> HeaderList {
-        let mut headers = HeaderList::default();
-        headers.push("accept", request.accept.as_bytes());
+    fn headers(&self, request: &Request, signed_answer: bool) -> Result<HeaderMap, ConfigError> {
+        let mut headers = HeaderMap::with_capacity(FIELDS);
+        headers.insert(ACCEPT, HeaderValue::from_static(request.accept));
         if let Some(body) = &request.body {
-            headers.push("content-type", b"application/json");
-            headers.push("content-digest", content_digest(body).as_bytes());
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert("content-digest", value(content_digest(body))?);
         }
         if let Some(key) = &request.key {
-            headers.push("idempotency-key", key.as_str().as_bytes());
+            headers.insert("idempotency-key", value(key.as_str().to_owned())?);
         }
         if let Some(orders) = &request.orders {
-            headers.push("alliance-orders", orders.as_bytes());
+            headers.insert("alliance-orders", value(orders.clone())?);
         }
         if let Some(seen) = self.remembered(|memory| memory.seen(request.corridor.as_ref())) {
-            headers.push("alliance-seen", seen.to_string().as_bytes());
+            headers.insert("alliance-seen", value(seen.to_string())?);
         }
         if signed_answer {
-            headers.push("accept-signature", ACCEPT_SIGNATURE.as_bytes());
+            headers.insert("accept-signature", HeaderValue::from_static(ACCEPT_SIGNATURE));
         }
-        headers
+        Ok(headers)
     }
 
     fn sign(&self, view: &RequestView<'_>) -> Result<SignatureHeaders, ConfigError> {
@@ -322,6 +331,26 @@ impl Client {
     }
 }
 
+/// The request as it is sent: the fields that were signed, and the signature.
+fn http(
+    request: &Request,
+    url: &Url,
+    mut headers: HeaderMap,
+    signed: &SignatureHeaders,
+) -> Result<reqwest::Request, ConfigError> {
+    headers.insert("signature-input", value(signed.signature_input.clone())?);
+    headers.insert("signature", value(signed.signature.clone())?);
+    let mut http = reqwest::Request::new(method(request).clone(), url.clone());
+    *http.headers_mut() = headers;
+    *http.body_mut() = request.body.clone().map(reqwest::Body::from);
+    Ok(http)
+}
+
+/// A field's value, in the text's own bytes.
+fn value(text: String) -> Result<HeaderValue, ConfigError> {
+    HeaderValue::try_from(text).map_err(|_| ConfigError::Request("a field cannot be sent"))
+}
+
 const fn method(request: &Request) -> &'static Method {
     const GET: &Method = &Method::GET;
     const POST: &Method = &Method::POST;
@@ -347,24 +376,6 @@ fn settles(error: &Error) -> bool {
         }
         _ => false,
     }
-}
-
-/// Sends and reads the whole answer.
-async fn receive(
-    request: reqwest::RequestBuilder,
-) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
-    let mut response = request.send().await.map_err(transport)?;
-    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transport)? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            let source = DecodeError::TooLarge { limit: MAX_ANSWER_BYTES };
-            let error = Error::Decode { status: status.as_u16(), source };
-            return Err(Failure { error, again: false, wait: None, open: true });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((status, headers, body))
 }
 
 fn transport(error: reqwest::Error) -> Failure {
