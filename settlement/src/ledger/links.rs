@@ -127,7 +127,7 @@ fn revoke_older(set: &mut WorkingSet, record: &LinkRecord) {
     }
 }
 
-fn keep(set: &mut WorkingSet, record: LinkRecord) {
+pub(super) fn keep(set: &mut WorkingSet, record: LinkRecord) {
     set.writes.links.insert(record.id, record.clone());
     set.put_link(record);
 }

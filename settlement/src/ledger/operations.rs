@@ -9,6 +9,7 @@ use alliance_contracts::names::PartnerId;
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 
+use super::links;
 use super::working_set::{DefinitionRow, LinkRecord, LinkSideRecord, MemberRow, WorkingSet};
 use crate::alliance::changes;
 use crate::command::{Define, MemberNo, NewLink, NewMember, Outcome, RowFault, SignedCheckpoint};
@@ -84,7 +85,8 @@ pub fn import_links(set: &mut WorkingSet, links: &[NewLink], now: Timestamp) -> 
     }
     let ids: Vec<LinkId> = records.iter().map(|record| record.id).collect();
     for record in records {
-        set.writes.links.insert(record.id, record);
+        // Seen by the rest of the batch: a link proposed after this one takes its place.
+        links::keep(set, record);
     }
     Outcome::Done(ids.len())
 }

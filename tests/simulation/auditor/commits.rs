@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alliance_contracts::link::LinkState;
+use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_settlement::command::Outcome;
 use alliance_settlement::ledger::{LinkRecord, TransactionRecord, Writes};
 use alliance_settlement::receipts::StoredReceipt;
 
-use super::books::{Kept, Link, Member, Place, Stands, Transaction};
-use super::rules::{self, Effect};
+use super::books::{Kept, Link, Member, Place, Stands, Transaction, ends};
+use super::rules::{self, Ask, Effect, Quote};
 use super::{Arrival, Auditor, Finding, ensure};
 use crate::cast::{Agreed, PARTNERS, PROGRAMS, Person, partner_index, program_index};
 
@@ -58,7 +59,10 @@ impl Auditor {
                 (issue.partner, issue.key, issue.digest) == (who, number, key.digest),
                 "key {place:?} keeps another order than its request asked for"
             );
-            let predicted = rules::predict(&self.books, who, &issue.ask, now);
+            let mut predicted = rules::predict(&self.books, who, &issue.ask, now);
+            if self.link_came_before(writes, &issue.ask, &predicted, &key.outcome) {
+                predicted = rules::predict(&self.books, who, &issue.ask, now);
+            }
             match (&predicted, &key.outcome) {
                 (Err(code), Outcome::Refused(decided)) if code == decided => {
                     ensure!(code.is_decision(), "{code} has consumed a key");
@@ -253,24 +257,71 @@ impl Auditor {
         Ok(())
     }
 
+    /// An import of links has no key that tells its place in the batch. That an order was performed
+    /// which needs its link does, and that a newer link has taken the imported one's place.
+    fn link_came_before(
+        &mut self,
+        writes: &Writes,
+        ask: &Ask,
+        predicted: &Result<Effect, ProblemCode>,
+        decided: &Outcome,
+    ) -> bool {
+        let refused = Outcome::Refused(ProblemCode::MembersNotLinked);
+        let (pair, stands) = match (ask, predicted) {
+            (
+                Ask::Exchange { quote: Quote::Open(terms), .. },
+                Err(ProblemCode::MembersNotLinked),
+            ) if *decided != refused => (ends(terms.source, terms.target), None),
+            (Ask::Propose { a, b, .. }, Ok(Effect::Propose { active: true, .. })) => {
+                (ends(*a, *b), Some(LinkState::Revoked))
+            }
+            (Ask::Confirm(id), Ok(_)) => {
+                let link = self.books.links[id];
+                (ends(link.a, link.b), Some(LinkState::Revoked))
+            }
+            _ => return false,
+        };
+        for (id, record) in &writes.links {
+            let id = id.as_u128();
+            let new = !self.books.links.contains_key(&id);
+            if let Some((import, row)) = self.link_rows.get(&id).copied().filter(|_| new) {
+                let (_, a, b, _) = self.operations.link_imports[import][row];
+                if ends(a, b) == pair && stands.is_none_or(|stands| record.state == stands) {
+                    self.link_comes(id, import, row);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn link_comes(&mut self, id: u128, import: usize, row: usize) {
+        let (_, a, b, until) = self.operations.link_imports[import][row];
+        let (since, proposed_by) = (self.books.commits, a.partner());
+        let link = Link { a, b, until, proposed_by, stands: Stands::Active, since };
+        self.books.links.insert(id, link);
+        self.books.activate(id);
+    }
+
     fn changed_links(&mut self, writes: &Writes, touched: &Touched) -> Result<(), Finding> {
         let mut imports: BTreeMap<usize, usize> = BTreeMap::new();
         for (id, record) in &writes.links {
             let id = id.as_u128();
-            if let Some((import, row)) = self.link_rows.get(&id).copied()
-                && !self.books.links.contains_key(&id)
-            {
-                let (_, a, b, until) = self.operations.link_imports[import][row];
-                let pair = super::books::ends(a, b);
-                let free = !self.books.active.contains_key(&pair);
-                ensure!(free, "{a:?} and {b:?} get a second active link");
-                let (since, proposed_by) = (self.books.commits, a.partner());
-                let link = Link { a, b, until, proposed_by, stands: Stands::Active, since };
-                self.books.links.insert(id, link);
-                self.books.activate(id);
-                *imports.entry(import).or_insert(0) += 1;
-            } else {
-                ensure!(touched.links.contains(&id), "a link changes that nobody asked for");
+            let import = self.link_rows.get(&id).copied();
+            match import.filter(|(import, _)| !self.links_imported.contains(import)) {
+                Some((import, row)) => {
+                    if !self.books.links.contains_key(&id) {
+                        let (_, a, b, _) = self.operations.link_imports[import][row];
+                        let free = !self.books.active.contains_key(&ends(a, b));
+                        ensure!(free, "{a:?} and {b:?} get a second active link");
+                        self.link_comes(id, import, row);
+                    }
+                    *imports.entry(import).or_insert(0) += 1;
+                }
+                None => {
+                    let asked = touched.links.contains(&id);
+                    ensure!(asked, "a link changes that nobody asked for");
+                }
             }
             self.same_link(id, record)?;
         }
