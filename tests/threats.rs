@@ -225,12 +225,59 @@ fn oversized_and_hostile_bodies_are_refused_and_the_gateway_goes_on() {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
-    let many: String = (0..10_000).map(|n| format!("x-{n}: y\r\n")).collect();
+    let many: String = (0..100_000).map(|n| format!("x-{n}: y\r\n")).collect();
     let (status, _) = request(&many, b"");
     assert!(matches!(status, 0 | 400 | 431), "{status}");
     // HTTP/2 by prior knowledge is not spoken here (T48).
     let (status, _) = exchange(&gateway, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     assert!(matches!(status, 0 | 400 | 404 | 405 | 505), "{status}");
+    let live = format!("GET /health/live HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    assert_eq!(exchange(&gateway, live.as_bytes()).0, 200);
+}
+
+/// The most memory that the process has had so far, in KiB.
+fn peak_memory_kib(gateway: &Gateway) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// T46: a gigabyte in chunks, to a route that takes none of it and to one that takes a little, and
+/// brackets 10^5 deep: refused, in little memory.
+#[test]
+fn a_gigabyte_in_chunks_and_endless_nesting_take_no_memory() {
+    let alliance = Alliance::new("gigabyte", Engine::Sqlite);
+    let gateway = alliance.serve();
+    let key = partner_key(&alliance, "aurora-air");
+    let host = gateway.address().to_owned();
+    let before = peak_memory_kib(&gateway);
+    let mut chunk = b"10000\r\n".to_vec();
+    chunk.extend(std::iter::repeat_n(b'[', 0x10000));
+    chunk.extend_from_slice(b"\r\n");
+    for path in ["/v1/quotes", "/v1/transactions/batch", "/v1/nowhere", "/health/live"] {
+        let mut stream = TcpStream::connect(&host).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // 16,384 chunks of 64 KiB: the gateway hangs up long before the last one.
+        let sent = (0..16_384).take_while(|_| stream.write_all(&chunk).is_ok()).count();
+        assert!(sent < 16_384, "{path} took a gigabyte");
+        let mut answer = [0; 12];
+        let read = stream.read(&mut answer).unwrap_or(0);
+        let refused = [&b"HTTP/1.1 413"[..], b"HTTP/1.1 404", b"HTTP/1.1 405", b""];
+        assert!(refused.contains(&&answer[..read]), "{path}: {:?}", answer.escape_ascii());
+    }
+    // Signed, and within the size: depth alone.
+    for opening in [&b"["[..], b"{\"a\":"] {
+        let body = opening.repeat(100_000);
+        let deep =
+            Signed { key: &key, authority: &host, path: "/v1/quotes", body: &body, created: now() };
+        let (status, problem) = deep.send(&gateway);
+        assert_eq!((status, problem["code"].as_str()), (400, Some("malformed")), "{problem}");
+    }
+    let after = peak_memory_kib(&gateway);
+    assert!(after < before + 64 * 1_024, "from {before} KiB to {after} KiB");
     let live = format!("GET /health/live HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     assert_eq!(exchange(&gateway, live.as_bytes()).0, 200);
 }

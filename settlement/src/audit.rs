@@ -2,7 +2,8 @@
 //! differ. Pure: receipts and books are handed in, in order; `inspection` reads them from a store.
 //!
 //! Checked: every receipt verifies (signature, canonical bytes, chain, time, its lines against its
-//! terms), every balance is its opening and the postings, every account the sum of its postings,
+//! terms), every kept node of a chain's tree is that tree's, every balance is its opening and the
+//! postings, every account the sum of its postings,
 //! every asset sums to zero, a receipt exists exactly where its transaction completed, reversals
 //! add up to what the originals say was reversed.
 
@@ -22,7 +23,7 @@ use alliance_contracts::time::Timestamp;
 
 use crate::alliance::Definition;
 use crate::command::MemberNo;
-use crate::receipts::StoredReceipt;
+use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
 
 /// A difference: where, and what is there instead of what should be.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -53,6 +54,8 @@ struct Chain {
     head: Hash,
     completed_at: Timestamp,
     frontier: Frontier,
+    /// The roots that should be kept of it, by level.
+    nodes: BTreeMap<u32, Vec<Hash>>,
 }
 
 /// Findings beyond this are counted, not kept: a broken database must not exhaust memory.
@@ -123,13 +126,19 @@ impl<'a> Auditor<'a> {
                 head: Hash::ZERO,
                 completed_at: Timestamp::from_millis(i64::MIN),
                 frontier: Frontier::new(),
+                nodes: BTreeMap::from([(KEPT_LEVEL_STEP, Vec::new())]),
             });
         }
         let Some(chain) = self.chain.as_mut() else { return Ok(()) };
         let (expected, prev, before) = (chain.seq + 1, chain.head, chain.completed_at);
         chain.seq = stored.seq;
         chain.head = Hash::of(&stored.payload);
-        chain.frontier.push(merkle::leaf_hash(&stored.payload));
+        let Chain { frontier, nodes, .. } = chain;
+        frontier.push_with(merkle::leaf_hash(&stored.payload), |level, _, root| {
+            if level > 0 && level % KEPT_LEVEL_STEP == 0 {
+                nodes.entry(level).or_default().push(*root);
+            }
+        });
         if stored.seq != expected {
             return Err(format!("out of sequence: {expected} should stand here"));
         }
@@ -179,6 +188,24 @@ impl<'a> Auditor<'a> {
             total.source += source.unwrap_or(0);
             total.target += target.unwrap_or(0);
         }
+    }
+
+    /// The levels of the corridor's tree whose nodes are kept, and how many there should be.
+    #[must_use]
+    pub fn kept_levels(&self) -> Vec<(u32, u64)> {
+        let nodes = self.chain.iter().flat_map(|chain| &chain.nodes);
+        nodes.map(|(level, nodes)| (*level, nodes.len() as u64)).collect()
+    }
+
+    /// The kept nodes of a level as the books have them; after the corridor's receipts, before its
+    /// head. A changed one would be told to partners as a proof that does not hold.
+    pub fn nodes(&mut self, level: u32, kept: &[Hash]) {
+        let Some(chain) = &self.chain else { return };
+        let expected = chain.nodes.get(&level).map_or(&[][..], Vec::as_slice);
+        let longer = expected.len().max(kept.len());
+        let Some(first) = (0..longer).find(|at| expected.get(*at) != kept.get(*at)) else { return };
+        let place = format!("corridor {}", chain.corridor);
+        self.find(place, format!("the kept node {first} of level {level} is not its tree's"));
     }
 
     /// The corridor's receipts have all been handed in: its head as the books have it.

@@ -52,6 +52,11 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
                 auditor.receipt(receipt, members);
             }
         }
+        for (level, nodes) in auditor.kept_levels() {
+            // One more than there should be: it must not be there.
+            let kept = store.nodes(corridor, level, 0, nodes + 1).await?;
+            auditor.nodes(level, &kept);
+        }
         auditor.head(corridor, head.seq, head.head, head.frontier.root());
     }
     for (id, place) in &places {

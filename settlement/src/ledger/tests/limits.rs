@@ -215,3 +215,57 @@ fn every_place_in_the_chain_is_noted_with_its_transaction() {
     }
     assert!(world.set.drafts.is_empty());
 }
+
+#[test]
+fn a_consent_holds_to_its_last_millisecond() {
+    for (until, allowed) in [(NOW, false), (Timestamp::from_millis(NOW.as_millis() + 1), true)] {
+        let mut world = World::new();
+        world.set.links.values_mut().for_each(|link| link.consent.until = Some(until));
+        let outcome = world.order("10").outcome;
+        assert_eq!(outcome != refused(ProblemCode::MembersNotLinked), allowed, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_member_gives_back_its_last_point_and_none_that_it_has_not() {
+    for (left, taken) in [(495, true), (494, false)] {
+        let mut world = World::new();
+        let id = accepted(&world.order("1000"));
+        world.set.members.get_mut(&MemberNo(2)).unwrap().balance = left;
+        let outcome = world.reverse("borealis-coffee", id, None);
+        if taken {
+            assert!(matches!(outcome, Outcome::Transaction(_)), "{outcome:?}");
+            assert_eq!(world.balance(2), 0);
+        } else {
+            assert_eq!(outcome, refused(ProblemCode::InsufficientPoints));
+        }
+    }
+}
+
+#[test]
+fn a_reversal_counts_in_the_minor_units_of_each_program() {
+    let mut world = World::new();
+    let terms = world.terms(("borealis", "B-1"), ("cedar", "C-1"), "10");
+    let quote = Quoted::Open(Box::new(terms.clone()));
+    let id = accepted(&world.exchange("borealis-coffee", "k", "r", quote));
+    // 10 × 0.1, less the fee, at 0.0723 a night: 13.48 of them.
+    assert_eq!((terms.target.amount, world.balance(3)), (1_348, 9_999 + 1_348));
+    let reverse = |world: &mut World, value: &str| {
+        let keyed = world.keyed("cedar-hotels", value, value);
+        let order = Reverse {
+            transaction: world.draw(),
+            original: id,
+            corridor: "borealis-coffee~cedar-hotels".parse().unwrap(),
+            members: [MemberNo(2), MemberNo(3)],
+            amount: Some(SideAmount { side: Side::Target, value: value.parse().unwrap() }),
+            reason: "customer_request".parse().unwrap(),
+            source_reference: value.parse().unwrap(),
+        };
+        decide(&mut world.set, &Command::Reverse(keyed, order), NOW).outcome
+    };
+    assert_eq!(reverse(&mut world, "0.001"), refused(ProblemCode::Malformed));
+    assert!(matches!(reverse(&mut world, "3.48"), Outcome::Transaction(_)));
+    let original = world.set.transaction(&id).unwrap();
+    assert_eq!((original.reversed.source, original.reversed.target), (2, 348));
+    assert_eq!((world.balance(2), world.balance(3)), (500 - 10 + 2, 9_999 + 1_000));
+}

@@ -229,7 +229,8 @@ fn a_checkpoint_that_contradicts_the_chain_or_an_earlier_one_is_refused() {
         signed_at: NOW,
     };
     // The chain has five receipts. Signed before, asked now, taken or not.
-    let rows: [(&str, Option<(u64, Hash)>, (u64, Hash), bool); 9] = [
+    type Asked = (u64, Hash);
+    let rows: [(&str, Option<Asked>, Asked, bool); 9] = [
         ("the head", none, (5, root), true),
         ("before the head", none, (3, other), true),
         ("beyond the head", none, (6, other), false),

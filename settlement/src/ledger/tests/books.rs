@@ -1,0 +1,117 @@
+//! The audit of what the ledger has done: every byte that is kept counts (threat T30).
+
+use alliance_contracts::key_list::{Jwk, KeyStatement, TrustedKeys};
+
+use super::*;
+use crate::audit::{Auditor, Finding};
+use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
+
+const CORRIDOR: &str = "aurora-air~borealis-coffee";
+
+fn gateway() -> SigningKey {
+    SigningKey::from_seed(&[9; 32])
+}
+
+fn keys() -> TrustedKeys {
+    let (root, previous) = (SigningKey::from_seed(&[8; 32]), Hash::ZERO);
+    let keys = vec![Jwk::new(gateway().public_key(), None)];
+    let statement = KeyStatement { alliance: "demo".to_owned(), keys, number: 1, previous };
+    statement.publish(&root).verify(root.public_key()).unwrap()
+}
+
+/// A chain of so many orders, and the head that the ledger keeps of it.
+fn chain(orders: usize) -> (World, Vec<StoredReceipt>, ChainHead) {
+    let mut world = World::new();
+    world.set.members.get_mut(&MemberNo(1)).unwrap().balance = 10_000;
+    definition_of(&mut world).partners[0].net_debit_cap = None;
+    for _ in 0..orders {
+        accepted(&world.order("4"));
+    }
+    let mut receipts = receipts::chain(&mut world.set, NOW, gateway().kid());
+    receipts::sign(&mut receipts, &gateway());
+    let corridor: Corridor = CORRIDOR.parse().unwrap();
+    let head = world.set.heads[&corridor].clone();
+    (world, receipts, head)
+}
+
+/// What the audit finds in the chain alone.
+fn findings(receipts: &[StoredReceipt], head: &ChainHead) -> Vec<Finding> {
+    let (definition, keys) = (definition(), keys());
+    let mut auditor = Auditor::new(&definition, &keys);
+    for receipt in receipts {
+        auditor.receipt(receipt, [Some(MemberNo(1)), Some(MemberNo(2))]);
+    }
+    auditor.head(&CORRIDOR.parse().unwrap(), head.seq, head.head, head.frontier.root());
+    let of_chain = |f: &Finding| f.place.starts_with("receipt") || f.place.starts_with("corridor");
+    auditor.finish(&[]).1.into_iter().filter(of_chain).collect()
+}
+
+#[test]
+fn every_flipped_byte_of_a_stored_receipt_is_found_and_its_place_named() {
+    let (_, receipts, head) = chain(2);
+    assert_eq!(findings(&receipts, &head), []);
+    for at in 0..receipts.len() {
+        let expected = format!("receipt {CORRIDOR} {}", at + 1);
+        let named = |changed: &[StoredReceipt], byte: usize| {
+            let first = findings(changed, &head).into_iter().next().expect("a flip was missed");
+            assert_eq!(first.place, expected, "byte {byte}: {}", first.finding);
+        };
+        let mut changed = receipts.clone();
+        for byte in 0..receipts[at].payload.len() {
+            changed[at].payload[byte] ^= 1;
+            named(&changed, byte);
+            changed[at].payload[byte] ^= 1;
+        }
+        for byte in 0..64 {
+            changed[at].signature[byte] ^= 1;
+            named(&changed, byte);
+            changed[at].signature[byte] ^= 1;
+        }
+    }
+}
+
+#[test]
+fn every_flipped_byte_of_a_kept_tree_node_is_found_and_its_place_named() {
+    let (world, receipts, head) = chain(513);
+    let kept: Vec<Hash> = world.set.writes.nodes.iter().map(|node| node.hash).collect();
+    let (definition, keys) = (definition(), keys());
+    let mut auditor = Auditor::new(&definition, &keys);
+    for receipt in &receipts {
+        auditor.receipt(receipt, [Some(MemberNo(1)), Some(MemberNo(2))]);
+    }
+    assert_eq!(auditor.kept_levels(), [(KEPT_LEVEL_STEP, 2)]);
+    auditor.nodes(KEPT_LEVEL_STEP, &kept);
+    let wrong = [vec![kept[0]], vec![kept[1], kept[0]], [kept.clone(), vec![Hash::ZERO]].concat()];
+    wrong.iter().for_each(|nodes| auditor.nodes(KEPT_LEVEL_STEP, nodes));
+    for (at, byte) in (0..2).flat_map(|at| (0..32).map(move |byte| (at, byte))) {
+        let mut changed = kept.clone();
+        let mut bytes = *kept[at].as_bytes();
+        bytes[byte] ^= 1;
+        changed[at] = bytes.into();
+        auditor.nodes(KEPT_LEVEL_STEP, &changed);
+    }
+    auditor.head(&CORRIDOR.parse().unwrap(), head.seq, head.head, head.frontier.root());
+    let found: Vec<String> = auditor
+        .finish(&[])
+        .1
+        .into_iter()
+        .filter(|finding| finding.place == format!("corridor {CORRIDOR}"))
+        .map(|finding| finding.finding)
+        .collect();
+    let text = |at: usize| format!("the kept node {at} of level 8 is not its tree's");
+    let flips = [vec![text(0); 32], vec![text(1); 32]].concat();
+    assert_eq!(found, [vec![text(1), text(0), text(2)], flips].concat());
+}
+
+#[test]
+fn a_head_that_is_not_the_end_of_its_receipts_is_found() {
+    let (_, receipts, head) = chain(3);
+    let place = format!("corridor {CORRIDOR}");
+    let cut = findings(&receipts[..2], &head);
+    assert_eq!(cut.len(), 2, "head and tree");
+    assert!(cut.iter().all(|finding| finding.place == place));
+    let other = ChainHead { head: Hash::ZERO, ..head.clone() };
+    assert_eq!(findings(&receipts, &other).len(), 1);
+    let shorter = ChainHead { seq: 2, ..head };
+    assert_eq!(findings(&receipts, &shorter).len(), 1);
+}
