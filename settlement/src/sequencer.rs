@@ -121,7 +121,8 @@ impl Sequencer {
     }
 
     async fn work(&self, jobs: Vec<Job>) {
-        match self.attempt(&jobs).await {
+        let mut unsure = false;
+        match self.attempt(&jobs, &mut unsure).await {
             Ok(answers) => {
                 answer(jobs, answers);
                 failpoint!("sequencer::answered", ignored);
@@ -130,7 +131,8 @@ impl Sequencer {
                 tracing::error!(%error, commands = jobs.len(), "replaying a batch one by one");
                 for job in jobs {
                     let one = vec![job];
-                    match self.attempt(&one).await {
+                    // What the batch may have committed, each of its commands may have.
+                    match self.attempt(&one, &mut unsure.clone()).await {
                         Ok(answers) => answer(one, answers),
                         Err(error) => refuse(one, &error),
                     }
@@ -140,18 +142,18 @@ impl Sequencer {
         }
     }
 
-    /// Tries until the outcome is known, or patience ends.
-    async fn attempt(&self, jobs: &[Job]) -> Result<Vec<Answer>, StoreError> {
-        let mut unsure = false;
+    /// Tries until the outcome is known, or patience ends. `unsure` from the moment that a commit's
+    /// outcome has been unknown.
+    async fn attempt(&self, jobs: &[Job], unsure: &mut bool) -> Result<Vec<Answer>, StoreError> {
         let mut last = StoreError::Unavailable("not tried".to_owned());
         for attempt in 0..ATTEMPTS {
-            match self.once(jobs, unsure).await {
+            match self.once(jobs, *unsure).await {
                 Ok(answers) => {
                     self.writability.succeeded();
                     return Ok(answers);
                 }
                 Err(error @ (StoreError::UnknownCommit(_) | StoreError::Unavailable(_))) => {
-                    unsure |= matches!(error, StoreError::UnknownCommit(_));
+                    *unsure |= matches!(error, StoreError::UnknownCommit(_));
                     tracing::warn!(%error, attempt, "a batch is tried again");
                     last = error;
                     tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
@@ -160,7 +162,7 @@ impl Sequencer {
             }
         }
         self.writability.failed(&last);
-        Err(if unsure { StoreError::UnknownCommit(last.to_string()) } else { last })
+        Err(if *unsure { StoreError::UnknownCommit(last.to_string()) } else { last })
     }
 
     /// One database transaction: lock, load, decide, chain, sign, commit.

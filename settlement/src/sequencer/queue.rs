@@ -39,6 +39,11 @@ impl Job {
         COMMAND_BYTES + body.map_or(0, Vec::len)
     }
 
+    /// Whether it gets a batch of its own: what it changes, the registry, is read once a batch.
+    fn is_alone(&self) -> bool {
+        matches!(self.command, Command::Define(_) | Command::Suspend(..))
+    }
+
     fn request(&self) -> Option<RequestId> {
         self.command.keyed().map(|keyed| keyed.request.id)
     }
@@ -138,38 +143,54 @@ impl Queue {
 
 impl State {
     fn take_batch(&mut self) -> Vec<Job> {
+        // What has no partner has this lane, and what is rare goes first.
+        if self.lanes.get(&None).and_then(VecDeque::front).is_some_and(Job::is_alone) {
+            self.turn.retain(Option::is_some);
+            self.turn.push_front(None);
+            return self.take_one(&None).into_iter().collect();
+        }
         let mut jobs = Vec::new();
         let mut bytes = 0;
         let mut of_request: HashMap<RequestId, usize> = HashMap::new();
         let mut passed_over = 0;
         while jobs.len() < MAX_BATCH_COMMANDS && passed_over < self.turn.len() {
-            let Some(name) = self.turn.pop_front() else { break };
-            let Some(lane) = self.lanes.get_mut(&name) else { continue };
-            let fits = lane.front().is_some_and(|job| {
+            let Some(name) = self.turn.front().cloned() else { break };
+            let fits = self.lanes.get(&name).and_then(VecDeque::front).is_some_and(|job| {
+                if job.is_alone() {
+                    return false;
+                }
                 let taken = job.request().and_then(|id| of_request.get(&id)).copied();
                 taken.unwrap_or(0) < MAX_OF_ONE_REQUEST
                     && (jobs.is_empty() || bytes + job.bytes() <= MAX_BATCH_BYTES)
             });
             if !fits {
                 passed_over += 1;
-                self.turn.push_back(name);
+                self.turn.rotate_left(1);
                 continue;
             }
             passed_over = 0;
-            if let Some(job) = lane.pop_front() {
+            if let Some(job) = self.take_one(&name) {
                 bytes += job.bytes();
                 if let Some(id) = job.request() {
                     *of_request.entry(id).or_insert(0) += 1;
                 }
                 jobs.push(job);
-                self.waiting -= 1;
-            }
-            if lane.is_empty() {
-                self.lanes.remove(&name);
-            } else {
-                self.turn.push_back(name);
             }
         }
         jobs
+    }
+
+    /// The first job of the lane whose turn it is, which goes to the end of the turns.
+    fn take_one(&mut self, name: &Option<PartnerId>) -> Option<Job> {
+        self.turn.pop_front();
+        let lane = self.lanes.get_mut(name)?;
+        let job = lane.pop_front()?;
+        self.waiting -= 1;
+        if lane.is_empty() {
+            self.lanes.remove(name);
+        } else {
+            self.turn.push_back(name.clone());
+        }
+        Some(job)
     }
 }

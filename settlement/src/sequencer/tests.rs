@@ -410,3 +410,25 @@ async fn of_one_batch_request_only_so_many_are_taken_at_once() {
     }
     assert_eq!(sizes, [MAX_OF_ONE_REQUEST, MAX_OF_ONE_REQUEST, 300 - 2 * MAX_OF_ONE_REQUEST]);
 }
+
+/// What they change is read once a batch: a second one in it would be decided on what was before.
+#[tokio::test(start_paused = true)]
+async fn a_suspension_gets_a_batch_of_its_own_and_goes_first() {
+    let mut stage = Stage::new().await;
+    let partner: alliance_contracts::names::PartnerId = "aurora-air".parse().unwrap();
+    let suspend = |suspended| Command::Suspend(partner.clone(), suspended);
+    let order = stage.orders(1).await.remove(0);
+    let queue = Queue::default();
+    let commands = [order.clone(), suspend(true), order, suspend(false), suspend(true)];
+    let waiting: Vec<_> = commands.into_iter().map(|c| queue.push(c).unwrap()).collect();
+    let mut sizes = Vec::new();
+    while queue.waiting() > 0 {
+        sizes.push(queue.take().await.unwrap().len());
+    }
+    assert_eq!(sizes, [1, 1, 1, 2]);
+    drop(waiting);
+    let answers = stage.submit(&[suspend(true), suspend(false), suspend(true)]).await;
+    for answer in answers {
+        assert_eq!(answer.unwrap().decided.outcome, Outcome::Done(1), "each changes something");
+    }
+}
