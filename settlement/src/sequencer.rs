@@ -29,6 +29,7 @@ use alliance_contracts::keys::SigningKey;
 use alliance_contracts::names::MemberRef;
 use alliance_contracts::time::Timestamp;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::alliance::{Registry, RegistryParts};
 use crate::command::{Command, Decided, Outcome};
@@ -42,11 +43,11 @@ use queue::{Job, Queue};
 pub(crate) use writability::Writability;
 
 /// Commands of one batch at most; 256 of them cost about as much to load and write as ten.
-pub const MAX_BATCH_COMMANDS: usize = 256;
+pub const MAX_BATCH_COMMANDS: usize = 512;
 /// Bytes of one batch at most.
-pub const MAX_BATCH_BYTES: usize = 1 << 20;
+pub const MAX_BATCH_BYTES: usize = 2 << 20;
 /// Of one batch request at most so many orders in one batch: half, so that others get through.
-pub const MAX_OF_ONE_REQUEST: usize = 128;
+pub const MAX_OF_ONE_REQUEST: usize = 256;
 /// Receipts that are worth a second core: below, handing work over costs more than signing.
 const SIGN_IN_PARALLEL_FROM: usize = 8;
 /// How often an unknown commit or a store that does not answer is tried before waiters are told.
@@ -197,7 +198,15 @@ impl Sequencer {
             .collect();
         let unsigned = receipts::chain(&mut set, now, self.key.kid());
         failpoint!("sequencer::decided");
-        set.writes.receipts = sign(unsigned, &self.key).await?;
+        if unsigned.len() < SIGN_IN_PARALLEL_FROM {
+            set.writes.receipts = unsigned;
+            receipts::sign(&mut set.writes.receipts, &self.key);
+        } else {
+            // The other cores sign while the database takes what needs no signature.
+            let signing = start_signing(unsigned, &self.key);
+            batch.write_ahead(&set.writes).await?;
+            set.writes.receipts = signed(signing).await?;
+        }
         self.sign_definition(&mut set, &registry);
         failpoint!("sequencer::signed");
         // Commit. When this answers, everything below is durable; nothing of it was before.
@@ -329,31 +338,31 @@ fn first_answer(mut decided: Decided, job: &Job, unsure: bool) -> Decided {
     decided
 }
 
-/// Signs on all cores where that is worth it.
-async fn sign(
-    mut unsigned: Vec<StoredReceipt>,
-    key: &Arc<SigningKey>,
-) -> Result<Vec<StoredReceipt>, StoreError> {
-    if unsigned.len() < SIGN_IN_PARALLEL_FROM {
-        receipts::sign(&mut unsigned, key);
-        return Ok(unsigned);
-    }
+/// Receipts that are being signed, in parts.
+type Signing = Vec<JoinHandle<Vec<StoredReceipt>>>;
+
+/// Starts to sign, a part on each core.
+fn start_signing(mut unsigned: Vec<StoredReceipt>, key: &Arc<SigningKey>) -> Signing {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let part = unsigned.len().div_ceil(cores);
-    let mut tasks = Vec::with_capacity(cores);
+    let mut signing = Vec::with_capacity(cores);
     while !unsigned.is_empty() {
         let rest = unsigned.split_off(part.min(unsigned.len()));
         let mut mine = std::mem::replace(&mut unsigned, rest);
         let key = key.clone();
-        tasks.push(tokio::task::spawn_blocking(move || {
+        signing.push(tokio::task::spawn_blocking(move || {
             receipts::sign(&mut mine, &key);
             mine
         }));
     }
+    signing
+}
+
+/// The receipts, once all are signed, in their order.
+async fn signed(signing: Signing) -> Result<Vec<StoredReceipt>, StoreError> {
     let mut signed = Vec::new();
-    for task in tasks {
-        let part = task.await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        signed.extend(part);
+    for part in signing {
+        signed.extend(part.await.map_err(|error| StoreError::Unavailable(error.to_string()))?);
     }
     Ok(signed)
 }

@@ -240,6 +240,14 @@ pub trait Batch: Send {
     /// Reads what the batch needs.
     fn load<'a>(&'a mut self, wanted: &'a Wanted) -> StoreFuture<'a, Loaded>;
 
+    /// Writes all that needs no signature, while receipts are being signed elsewhere; `writes` has
+    /// none yet. [`Batch::commit`], given the same with its receipts, writes the rest. A store for
+    /// which that is no gain leaves everything to the commit.
+    fn write_ahead<'a>(&'a mut self, writes: &'a Writes) -> StoreFuture<'a, ()> {
+        let _ = writes;
+        Box::pin(async { Ok(()) })
+    }
+
     /// Writes everything and ends the database transaction. When this answers `Ok`, it is durable.
     fn commit<'a>(self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()>;
 }

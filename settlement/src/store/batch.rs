@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::failpoint::failpoint;
 use super::reads::{self, Fetched};
 use super::rows::{Row, Rows, Sql, Value, shape};
-use super::statements::{HOT, Statement, plan};
+use super::statements::{HOT, Statement, Step, plan, signed_receipts};
 use super::{Batch, StoreError, StoreFuture, VersionedRegistry};
 use crate::ledger::working_set::Loaded;
 use crate::ledger::{Wanted, Writes};
@@ -115,6 +115,8 @@ pub(super) struct SqlBatch<S: Session> {
     next_member: i64,
     registry_version: i64,
     continues: bool,
+    /// Whether all but receipts has been written.
+    ahead: bool,
     /// None while it is in use, and after an error.
     session: Option<S>,
     /// None once the batch has ended.
@@ -149,6 +151,7 @@ where
         next_member,
         registry_version,
         continues,
+        ahead: false,
         session: Some(session),
         slot: Some(slot),
     })
@@ -211,7 +214,7 @@ impl<S: Session> SqlBatch<S> {
     }
 }
 
-/// Runs everything that a batch writes.
+/// Writes everything; of a batch whose receipts are still being signed, everything but them.
 async fn write<S: Session>(
     session: &mut S,
     alliance: &AllianceId,
@@ -219,9 +222,7 @@ async fn write<S: Session>(
     writes: &Writes,
 ) -> Result<()> {
     let plan = plan(writes, next_member)?;
-    for (statement, rows) in &plan.first {
-        run(session, alliance, statement, rows).await?;
-    }
+    run_all(session, alliance, &plan.first).await?;
     let longest = plan.hot.iter().map(Rows::len).max().unwrap_or(0);
     if longest > PART {
         for (statement, rows) in HOT.iter().zip(&plan.hot) {
@@ -235,7 +236,15 @@ async fn write<S: Session>(
             assert_each(statement, rows, done)?;
         }
     }
-    for (statement, rows) in &plan.last {
+    run_all(session, alliance, &plan.last).await
+}
+
+async fn run_all<S: Session>(
+    session: &mut S,
+    alliance: &AllianceId,
+    steps: &[Step<'_>],
+) -> Result<()> {
+    for (statement, rows) in steps {
         run(session, alliance, statement, rows).await?;
     }
     Ok(())
@@ -305,10 +314,24 @@ impl<S: Session> Batch for SqlBatch<S> {
         })
     }
 
-    fn commit<'a>(mut self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()> {
+    fn write_ahead<'a>(&'a mut self, writes: &'a Writes) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let mut session = self.lend()?;
             write(&mut session, &self.alliance, self.next_member, writes).await?;
+            self.session = Some(session);
+            self.ahead = true;
+            Ok(())
+        })
+    }
+
+    fn commit<'a>(mut self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let mut session = self.lend()?;
+            if self.ahead {
+                run_all(&mut session, &self.alliance, &[signed_receipts(writes)]).await?;
+            } else {
+                write(&mut session, &self.alliance, self.next_member, writes).await?;
+            }
             failpoint!("store::commit");
             session.commit().await?;
             failpoint!("store::committed");

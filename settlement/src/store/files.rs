@@ -91,6 +91,10 @@ impl Batch for Watched {
         self.batch.load(wanted)
     }
 
+    fn write_ahead<'a>(&'a mut self, writes: &'a Writes) -> StoreFuture<'a, ()> {
+        self.batch.write_ahead(writes)
+    }
+
     fn commit<'a>(self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let Self { batch, files } = *self;

@@ -269,6 +269,11 @@ pub(super) struct Plan<'a> {
     pub(super) last: Vec<Step<'a>>,
 }
 
+/// The step that is left to a batch of which everything else was written ahead.
+pub(super) fn signed_receipts(writes: &Writes) -> Step<'_> {
+    (&RECEIPTS, receipts(writes))
+}
+
 /// The statements of a batch that was given `next_member`.
 pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreError> {
     check(writes, next_member)?;
