@@ -2,11 +2,18 @@
 //! writing into files that have no name any more: its commits would be on the disk, and gone with
 //! its end. So a commit counts only while the files that were opened are those that stand there;
 //! otherwise nothing is answered, until they are put back or the gateway is started again.
+//!
+//! Beside it the log is copied into the database while the writer goes on: a writer that does it
+//! by itself stands still for as long as the disk takes.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sqlx::sqlite::SqliteConnection;
+
+use super::batch::Slot;
 use super::{Batch, StoreError, StoreFuture, VersionedRegistry};
 use crate::ledger::working_set::Loaded;
 use crate::ledger::{Wanted, Writes};
@@ -16,23 +23,53 @@ type Result<T> = std::result::Result<T, StoreError>;
 /// What makes a file that file, whatever its name: device and number.
 type Identity = (u64, u64);
 
+/// Rows, of those that come with kilobytes, after which the log is copied: about 10 MB of it.
+const COPY_AFTER: usize = 1_000;
+
 /// A database's file and its write-ahead log, as they were opened.
 #[derive(Debug)]
-pub(super) struct Files([(PathBuf, Identity); 2]);
+pub(super) struct Files {
+    opened: [(PathBuf, Identity); 2],
+    /// A connection that has nothing else to do than to copy the log.
+    anchor: Slot<SqliteConnection>,
+    /// Rows since the log was last copied.
+    rows: AtomicUsize,
+}
 
 impl Files {
     /// The files of a database that is open.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where one cannot be looked at.
-    pub(super) fn of(database: &Path) -> Result<Self> {
+    pub(super) fn of(database: &Path, anchor: Slot<SqliteConnection>) -> Result<Self> {
         let mut log = database.as_os_str().to_owned();
         log.push("-wal");
         let opened = |path: PathBuf| match identity(&path) {
             Ok(identity) => Ok((path, identity)),
             Err(error) => Err(StoreError::Unavailable(format!("{}: {error}", path.display()))),
         };
-        Ok(Self([opened(database.to_owned())?, opened(log.into())?]))
+        let opened = [opened(database.to_owned())?, opened(log.into())?];
+        Ok(Self { opened, anchor, rows: AtomicUsize::new(0) })
+    }
+
+    /// Has the log copied, in a task of its own, when enough has been written to it. Nobody depends
+    /// on it: a log that was not copied is longer.
+    fn written(&self, writes: &Writes) {
+        let rows = writes.receipts.len() + writes.members.len() + writes.links.len();
+        if self.rows.fetch_add(rows, Ordering::Relaxed) + rows < COPY_AFTER {
+            return;
+        }
+        // Still at the last part of it: the next commit asks again.
+        let Ok(mut anchor) = self.anchor.clone().try_lock_owned() else { return };
+        self.rows.store(0, Ordering::Relaxed);
+        tokio::spawn(async move {
+            if let Some(session) = anchor.as_mut() {
+                let copied = sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").execute(session).await;
+                if let Err(error) = copied {
+                    tracing::warn!(%error, "the database's log cannot be copied");
+                }
+            }
+        });
     }
 
     /// Looks whether they are still there.
@@ -40,7 +77,7 @@ impl Files {
     /// # Errors
     /// [`StoreError::Unavailable`] names the one that is not.
     pub(super) fn still_there(&self) -> Result<()> {
-        for (path, opened) in &self.0 {
+        for (path, opened) in &self.opened {
             if !identity(path).is_ok_and(|found| found == *opened) {
                 let file = path.file_name().unwrap_or(path.as_os_str()).display();
                 let text = format!("{file} was taken away or replaced: put it back, or restart");
@@ -102,7 +139,9 @@ impl Batch for Watched {
             // Committed into files that may have lost their names meanwhile: then it is not known
             // what there will be after a restart.
             let lost = |error: StoreError| StoreError::UnknownCommit(error.to_string());
-            files.still_there().map_err(lost)
+            files.still_there().map_err(lost)?;
+            files.written(writes);
+            Ok(())
         })
     }
 }
