@@ -31,6 +31,44 @@ async fn programs_and_rates_are_those_of_the_definition() {
     jws.verify(alliance_contracts::jws::JwsType::Board, gateway.public_key()).unwrap();
 }
 
+/// Threat T24: what a quote says stands until it expires, wherever the rate has gone, and no longer.
+#[actix_web::test]
+async fn a_quote_stands_after_the_rate_has_moved_until_it_expires() {
+    let world = world().await;
+    world.link().await;
+    let (_, early) = world.token("100").await;
+    let (_, late) = world.token("100").await;
+    let mut moved = super::world::definition();
+    moved.programs[2].value = "0.11".parse().unwrap();
+    world.house.define(moved, crate::draw::id()).await.unwrap();
+    let order =
+        |token: &str, reference| world.post(aurora(), "/v1/transactions", order(token, reference));
+    let done = world.send(&order(&early, "early")).await.ok(201);
+    assert_eq!((&done["rate"]["board"], &done["target"]["amount"]), (&json!(1), &json!("49")));
+    let (_, fresh) = world.token("100").await;
+    let done = world.send(&order(&fresh, "fresh")).await.ok(201);
+    assert_eq!((&done["rate"]["board"], &done["target"]["amount"]), (&json!(2), &json!("45")));
+    world.pass_seconds(60);
+    expect(&world.send(&order(&late, "late")).await, 410, "quote_expired");
+}
+
+/// Threat T25, as far as a definition goes: what is no number within the bounds never gets there.
+#[test]
+fn a_value_beyond_its_bounds_is_no_definition() {
+    let beyond = "1".to_owned() + &"0".repeat(28);
+    let fine = "0.".to_owned() + &"1".repeat(40);
+    for text in ["NaN", "inf", "1e3", "", "-0.05", "0.1234567", &fine] {
+        assert!(text.parse::<alliance_contracts::decimal::Decimal>().is_err(), "{text}");
+    }
+    for (value, good) in
+        [("0", false), ("1000000.000001", false), (&*beyond, false), ("1000000", true)]
+    {
+        let mut definition = super::world::definition();
+        definition.programs[0].value = value.parse().unwrap();
+        assert_eq!(definition.check().is_ok(), good, "{value}");
+    }
+}
+
 #[actix_web::test]
 async fn a_quote_says_what_the_protocol_says() {
     let world = world().await;

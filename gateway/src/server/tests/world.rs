@@ -66,7 +66,7 @@ pub fn gateway_key() -> Arc<SigningKey> {
     key(100)
 }
 
-fn definition() -> Definition {
+pub fn definition() -> Definition {
     let key = |key: &SigningKey, scope, revoked_at| KeyDefinition {
         nbf: None,
         exp: None,
