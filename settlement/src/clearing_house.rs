@@ -377,7 +377,7 @@ impl ClearingHouse {
     }
 
     /// Whether this gateway's clock is so far behind that the newest receipts were made more than
-    /// [`BEHIND`] in its future: its own clock is wrong, or another gateway's was. Chains stand it
+    /// a minute in its future: its own clock is wrong, or another gateway's was. Chains stand it
     /// (their times never go back); quotes and signatures would not be judged rightly.
     ///
     /// # Errors

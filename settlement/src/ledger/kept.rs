@@ -6,7 +6,7 @@
 //! dropped and everything is loaded again, as for a gateway's first batch. Keys, quotes and
 //! references are never kept: whether one has been used is asked of the store every time.
 //!
-//! Bounded in number, by [`MEMBERS`] and [`LINKS`], and in time, by [`SECONDS`]: even what somebody
+//! Bounded in number, by `MEMBERS` and `LINKS`, and in time, by `SECONDS`: even what somebody
 //! changes by hand, without taking the row, is seen within that time.
 
 use std::collections::{HashMap, HashSet};
