@@ -1,6 +1,6 @@
 //! Mode `verify`: how fast exported receipts verify without anybody's help, on all cores: every
-//! signature, every link of the chains, every amount against its terms. It is what `alliance verify`
-//! does with a file of each corridor, the files being in memory.
+//! signature, every link of the chains, every amount against its terms. It is what
+//! `alliance verify` does with a file of each corridor, the files being in memory.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
