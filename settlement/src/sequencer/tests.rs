@@ -399,7 +399,7 @@ async fn of_one_batch_request_only_so_many_are_taken_at_once() {
     let request = stage.world.request("aurora-air");
     let queue = Queue::default();
     let mut waiting = Vec::new();
-    for index in 0..300 {
+    for index in 0..600 {
         let keyed = stage.world.keyed_by(&request, index);
         let order = stage.world.order(&registry, 0, 1, 0, 1_000);
         waiting.push(queue.push(Command::Exchange(keyed, order)).unwrap());
@@ -408,7 +408,7 @@ async fn of_one_batch_request_only_so_many_are_taken_at_once() {
     while queue.waiting() > 0 {
         sizes.push(queue.take().await.unwrap().len());
     }
-    assert_eq!(sizes, [MAX_OF_ONE_REQUEST, MAX_OF_ONE_REQUEST, 300 - 2 * MAX_OF_ONE_REQUEST]);
+    assert_eq!(sizes, [MAX_OF_ONE_REQUEST, MAX_OF_ONE_REQUEST, 600 - 2 * MAX_OF_ONE_REQUEST]);
 }
 
 /// What they change is read once a batch: a second one in it would be decided on what was before.
