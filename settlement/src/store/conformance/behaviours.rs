@@ -405,6 +405,42 @@ pub async fn a_chain_that_is_there_is_not_begun_again(place: &Place) {
     world.contradicts(prepared).await;
 }
 
+pub async fn what_is_written_ahead_is_there_only_after_the_commit_of_the_rest(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let books = world.store.member_books(MemberNo(0), 10_000).await.unwrap();
+    for committed in [false, true] {
+        let mut orders = Vec::new();
+        for person in 0..3 {
+            orders.push(world.exchange(0, 1, person, 1_000).await);
+        }
+        let mut prepared = world.prepare(orders).await;
+        let signed = std::mem::take(&mut prepared.writes.receipts);
+        let ids: Vec<_> = prepared.writes.transactions.iter().map(|t| t.id).collect();
+        prepared.batch.write_ahead(&prepared.writes).await.unwrap();
+        for id in &ids {
+            assert!(world.store.transaction(*id).await.unwrap().is_none(), "nobody sees it yet");
+        }
+        let (number, before) = (prepared.batch.number(), world.store.head(&corridor()).await);
+        assert!(before.unwrap().is_none());
+        if committed {
+            prepared.writes.receipts = signed.clone();
+            prepared.commit().await.unwrap();
+            let found = world.store.receipts(&corridor(), 0, 10).await.unwrap();
+            assert_eq!(found, signed);
+            for id in &ids {
+                let found = world.store.transaction(*id).await.unwrap().unwrap();
+                assert!(signed.iter().any(|receipt| Some(receipt) == found.receipt.as_ref()));
+            }
+            assert_eq!(world.store.begin().await.unwrap().number(), number + 1);
+        } else {
+            drop(prepared);
+            let after = world.store.member_books(MemberNo(0), 10_000).await.unwrap();
+            assert_eq!(after, books, "given up, it leaves no trace");
+            assert!(world.store.receipts(&corridor(), 0, 10).await.unwrap().is_empty());
+        }
+    }
+}
+
 pub async fn a_receipt_is_never_replaced(place: &Place) {
     let mut world = World::new(place.open().await).await;
     world.perform(0, 1, 0).await;
