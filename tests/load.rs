@@ -36,10 +36,10 @@ const PARTNERS: [(&str, &str); 3] =
     [("aurora-air", "aurora"), ("borealis-coffee", "borealis"), ("cedar-hotels", "cedar")];
 
 /// What each partner's workers send: one order a request, or several.
-const WORKERS: [usize; 3] = [1, 1, 4];
+const WORKERS: [usize; 3] = [1, 1, 9];
 
 /// Orders that are under way at a gateway at most.
-pub const UNDER_WAY: usize = PARTNERS.len() * 6;
+pub const UNDER_WAY: usize = PARTNERS.len() * 11;
 
 /// So long an order may remain unsettled. Longer than any documented timeout together with what a
 /// slow machine adds; when it passes, the gateway has not recovered by itself.
