@@ -36,7 +36,10 @@ impl SmallDisk {
         if mount.status().is_ok_and(|status| status.success()) {
             return Some(Self(at));
         }
-        println!("not tested: a disk cannot be mounted here");
+        // Whoever may do everything may mount: there a test that was not run has not passed.
+        let user = Command::new("id").arg("-u").output().unwrap();
+        assert_ne!(user.stdout.trim_ascii(), b"0", "root cannot mount a tmpfs at {}", at.display());
+        println!("not tested: only root mounts a disk");
         None
     }
 
