@@ -56,6 +56,7 @@ store::hot::REVERSED     | reversal       | 503 none fresh | 201 one replayed   
 store::hot::RECEIPTS     | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::BALANCES     | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::ACCOUNTS     | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::FLOWS        | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::NEW_HEADS    | first exchange | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::MOVED_HEADS  | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::NODES        | 256th exchange | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh

@@ -15,6 +15,7 @@ use crate::names::{
     ReasonCode, SourceReference,
 };
 use crate::time::Timestamp;
+use crate::total::Total;
 
 fn text(pattern: &str, description: &str, example: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
@@ -43,6 +44,7 @@ macro_rules! texts {
 
 texts! {
     Decimal, "Decimal", r"^(0|[1-9][0-9]*)(\.[0-9]{0,5}[1-9])?$", "A plain decimal in its one shortest spelling, in a string.", "49.5";
+    Total, "Total", r"^-?(0|[1-9][0-9]*)(\.[0-9]{0,5}[1-9])?$", "A signed total in its one shortest spelling, in a string.", "-1234567.5";
     Hash, "Sha256", "^[0-9a-f]{64}$", "SHA-256 in lower-case hex.", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     Kid, "Kid", "^[A-Za-z0-9_-]{43}$", "RFC 7638 thumbprint of an Ed25519 public key.", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
     AllianceId, "AllianceId", "^[a-z0-9][a-z0-9-]{1,30}$", "An alliance.", "demo";

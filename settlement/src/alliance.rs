@@ -4,14 +4,17 @@
 //! | --- | --- |
 //! | [`definition`] | the document, and every fault in it |
 //! | [`changes`] | what may not change from one version to the next |
+//! | [`rates`] | how boards are made: when, how far ahead, within which bounds |
 //! | [`registry`] | the snapshot that orders are priced and decided by |
 
 pub mod changes;
 pub mod definition;
+pub mod rates;
 pub mod registry;
 
 pub use definition::{
     AgreementDefinition, Definition, DefinitionFault, KeyDefinition, PartnerDefinition,
     ProgramDefinition, Scope,
 };
-pub use registry::{PartnerKey, Registry, RegistryParts};
+pub use rates::{Breaker, RatesDefinition};
+pub use registry::{BoardView, PartnerKey, PublishedBoard, Registry, RegistryParts};

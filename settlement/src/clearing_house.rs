@@ -7,6 +7,7 @@ mod conformance;
 mod members;
 mod proofs;
 mod quotes;
+mod rates;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ use crate::vault::{KEY_LEN, QuoteSealer, Vault};
 pub use members::{LinkView, MemberView};
 pub use proofs::{CheckpointError, ProofRefused};
 pub use quotes::OpenedToken;
+pub use rates::WhichBoard;
 
 /// How often the registry and the quote keys are looked at. Revocations and suspensions made
 /// through another gateway take effect here within this time (T37 asks for at most 5 s).

@@ -2,13 +2,16 @@
 //! order's to check (protocol § 4).
 
 use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError, Terms};
+use alliance_contracts::board::FrozenPair;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
 use alliance_contracts::names::PartnerId;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{QuoteRequest, Rate, Settlement, Side, TransactionKind};
+use alliance_contracts::time::Timestamp;
 
-use crate::alliance::{ProgramDefinition, Registry};
+use crate::alliance::{BoardView, ProgramDefinition, Registry};
+use crate::rates::terms;
 
 /// Terms worked out for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +24,8 @@ pub struct Priced {
     pub source: (PartnerId, Decimal),
     /// Who receives, how much.
     pub target: (PartnerId, Decimal),
-    /// How long the terms stand.
-    pub lifetime_seconds: i64,
+    /// Until when the terms stand.
+    pub expires_at: Timestamp,
 }
 
 /// Why there are no terms: the rule, and the field at fault where one is.
@@ -51,16 +54,22 @@ pub fn price(
     registry: &Registry,
     caller: &PartnerId,
     request: &QuoteRequest,
+    now: Timestamp,
 ) -> Result<Priced, Unpriced> {
     let (source, target) = programs(registry, request)?;
     check_decimals(request, source, target)?;
-    let (fee, minimum_gross, lifetime_seconds) =
+    let Allowed { minimum_gross, lifetime_seconds } =
         allowed(registry, caller, request, source, target)?;
     let asked = asked_minor(request, source, target)?;
-    let value = |program: &ProgramDefinition| registry.value(&program.program);
-    let (source_value, target_value) = value(source).zip(value(target)).ok_or_else(|| {
-        Unpriced::at(ProblemCode::RateFrozen, "/source/program", "a program has no value now")
-    })?;
+    let board = board_of(registry, source, target, now)?;
+    let no_value = || {
+        let detail = "a program has no value yet: the next board has";
+        Unpriced::at(ProblemCode::RateFrozen, "/source/program", detail)
+    };
+    let value = |program: &ProgramDefinition| board.value(&program.program);
+    let (source_value, target_value) = value(source).zip(value(target)).ok_or_else(no_value)?;
+    let directed = terms::directed(registry, &board, &source.program, &target.program);
+    let fee = directed.ok_or_else(no_value)?.total_fee();
     let terms = Terms {
         source_scale: source.scale,
         source_value,
@@ -77,7 +86,45 @@ pub fn price(
         let detail = format!("the gross is below the agreement's minimum of {minimum_gross}");
         return Err(Unpriced::at(ProblemCode::AmountTooSmall, "/amount/value", detail));
     }
-    finish(registry, source, target, &terms, &amounts, lifetime_seconds)
+    let expires_at = expiry(registry, &board, source, target, lifetime_seconds, now);
+    finish(registry, source, target, &terms, &amounts, &board, expires_at)
+}
+
+/// The board in force, for a pair that takes orders in this direction.
+fn board_of<'a>(
+    registry: &'a Registry,
+    source: &ProgramDefinition,
+    target: &ProgramDefinition,
+    now: Timestamp,
+) -> Result<BoardView<'a>, Unpriced> {
+    let frozen = |detail| Unpriced::at(ProblemCode::RateFrozen, "/source/program", detail);
+    if let Some(pair) = registry.frozen(&source.program, &target.program) {
+        let FrozenPair { board, since, source, target } = pair;
+        return Err(frozen(format!(
+            "{source} for {target} is frozen at the rate of board {board} since {since}, because \
+             far more than usual was exchanged: it takes orders again when it is released"
+        )));
+    }
+    registry.board_at(now).ok_or_else(|| frozen("there is no board yet".to_owned()))
+}
+
+/// Quotes that may not outlive their board end when the next takes effect, where that is known, and
+/// stand so short that whatever is published next takes effect after them.
+fn expiry(
+    registry: &Registry,
+    board: &BoardView<'_>,
+    source: &ProgramDefinition,
+    target: &ProgramDefinition,
+    lifetime_seconds: i64,
+    now: Timestamp,
+) -> Timestamp {
+    let whole = now.plus_seconds(lifetime_seconds);
+    if !terms::ends_with_board(registry, board, &source.program, &target.program) {
+        return whole;
+    }
+    let bound = now.plus_seconds(registry.definition.rates.bound_quote_seconds());
+    let next = registry.next_board(now).map(|next| next.board.effective_at);
+    whole.min(next.unwrap_or(bound))
 }
 
 fn programs<'a>(
@@ -137,14 +184,19 @@ fn asked_minor(
     })
 }
 
-/// The fee, the least gross and the lifetime that hold for this pair and caller.
+/// What the agreement says of this pair and caller.
+struct Allowed {
+    minimum_gross: Decimal,
+    lifetime_seconds: i64,
+}
+
 fn allowed(
     registry: &Registry,
     caller: &PartnerId,
     request: &QuoteRequest,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
-) -> Result<(Decimal, Decimal, i64), Unpriced> {
+) -> Result<Allowed, Unpriced> {
     let refuse =
         |pointer, detail: String| Err(Unpriced::at(ProblemCode::KindNotAllowed, pointer, detail));
     if request.kind != TransactionKind::Exchange {
@@ -162,11 +214,13 @@ fn allowed(
         }
     }
     if source.partner == target.partner {
-        return Ok((Decimal::ZERO, Decimal::ZERO, limits::QUOTE_LIFETIME_SECONDS));
+        let lifetime_seconds = limits::QUOTE_LIFETIME_SECONDS;
+        return Ok(Allowed { minimum_gross: Decimal::ZERO, lifetime_seconds });
     }
     match registry.agreement(&source.partner, &target.partner) {
         Some(agreed) if agreed.kinds.contains(&request.kind) => {
-            Ok((agreed.fee, agreed.minimum_gross, agreed.quote_lifetime_seconds))
+            let lifetime_seconds = agreed.quote_lifetime_seconds;
+            Ok(Allowed { minimum_gross: agreed.minimum_gross, lifetime_seconds })
         }
         _ => refuse(
             "/kind",
@@ -189,7 +243,8 @@ fn finish(
     target: &ProgramDefinition,
     terms: &Terms,
     amounts: &Amounts,
-    lifetime_seconds: i64,
+    board: &BoardView<'_>,
+    expires_at: Timestamp,
 ) -> Result<Priced, Unpriced> {
     let out_of_range = || refused_amount(ArithmeticError::OutOfRange);
     let money = |micros| Decimal::from_micros(micros).ok_or_else(out_of_range);
@@ -209,7 +264,7 @@ fn finish(
     };
     Ok(Priced {
         rate: Rate {
-            board: registry.board.board,
+            board: board.number(),
             fee: terms.fee,
             source_value: terms.source_value,
             target_value: terms.target_value,
@@ -217,6 +272,6 @@ fn finish(
         settlement,
         source: (source.partner.clone(), points(amounts.source, source.scale)?),
         target: (target.partner.clone(), points(amounts.target, target.scale)?),
-        lifetime_seconds,
+        expires_at,
     })
 }

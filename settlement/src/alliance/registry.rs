@@ -1,13 +1,15 @@
 //! The registry: the snapshot of what is agreed that orders are priced and decided by.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
+use alliance_contracts::board::{Board, CommittedTerms, FrozenPair, PairTerms, TermsTree};
 use alliance_contracts::decimal::Decimal;
+use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::WindowId;
 use alliance_contracts::keys::{Kid, PublicKey};
 use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
-use alliance_contracts::program::Board;
 use alliance_contracts::time::Timestamp;
 
 use super::definition::{
@@ -53,7 +55,102 @@ pub struct Registry {
     programs: BTreeMap<ProgramId, usize>,
     agreements: HashMap<(PartnerId, PartnerId), usize>,
     keys: HashMap<Kid, PartnerKey>,
+    /// For each of `boards`, its values and the places of its terms.
+    rates: Vec<RatesIndex>,
+}
+
+#[derive(Clone, Debug)]
+struct RatesIndex {
     values: HashMap<ProgramId, Decimal>,
+    terms: HashMap<(ProgramId, ProgramId), usize>,
+    /// Made when it is first asked for.
+    tree: OnceLock<TermsTree>,
+}
+
+impl RatesIndex {
+    fn of(published: &PublishedBoard) -> Self {
+        let values = published.board.values.iter();
+        let terms = published.terms.iter().enumerate();
+        Self {
+            values: values.map(|v| (v.program.clone(), v.value)).collect(),
+            terms: terms.map(|(at, t)| ((t.source.clone(), t.target.clone()), at)).collect(),
+            tree: OnceLock::new(),
+        }
+    }
+}
+
+/// A board as it was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedBoard {
+    /// What it says.
+    pub board: Board,
+    /// The same, as signed.
+    pub jws: String,
+    /// The terms that it commits to, by source and target.
+    pub terms: Vec<PairTerms>,
+    /// Which time of the schedule it was made for; none of one made by hand.
+    pub slot: Option<Timestamp>,
+}
+
+impl PublishedBoard {
+    /// SHA-256 of the payload: what the next board names as the one before it.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        Hash::of(&self.board.payload())
+    }
+}
+
+impl PublishedBoard {
+    /// The terms that are wanted, each with what proves that the board commits to it.
+    #[must_use]
+    pub fn committed(&self, wanted: impl Fn(&PairTerms) -> bool) -> Vec<CommittedTerms> {
+        commit(&self.terms, &TermsTree::of(&self.terms), wanted)
+    }
+}
+
+fn commit(
+    terms: &[PairTerms],
+    tree: &TermsTree,
+    wanted: impl Fn(&PairTerms) -> bool,
+) -> Vec<CommittedTerms> {
+    let wanted = terms.iter().enumerate().filter(|(_, terms)| wanted(terms));
+    wanted.map(|(at, terms)| tree.commit(at, terms.clone())).collect()
+}
+
+/// A board of the registry, to look things up in.
+#[derive(Clone, Copy, Debug)]
+pub struct BoardView<'a> {
+    /// The board.
+    pub published: &'a PublishedBoard,
+    index: &'a RatesIndex,
+}
+
+impl<'a> BoardView<'a> {
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.published.board.board
+    }
+
+    /// A program's value.
+    #[must_use]
+    pub fn value(&self, program: &ProgramId) -> Option<Decimal> {
+        self.index.values.get(program).copied()
+    }
+
+    /// The terms that are wanted, each with what proves that the board commits to it.
+    #[must_use]
+    pub fn committed(&self, wanted: impl Fn(&PairTerms) -> bool) -> Vec<CommittedTerms> {
+        let tree = self.index.tree.get_or_init(|| TermsTree::of(&self.published.terms));
+        commit(&self.published.terms, tree, wanted)
+    }
+
+    /// What it says of one direction of a pair, where it says anything.
+    #[must_use]
+    pub fn terms(&self, source: &ProgramId, target: &ProgramId) -> Option<&'a PairTerms> {
+        let at = self.index.terms.get(&(source.clone(), target.clone()))?;
+        self.published.terms.get(*at)
+    }
 }
 
 /// What a registry is made of, as the store has it.
@@ -63,16 +160,16 @@ pub struct RegistryParts {
     pub definition: Definition,
     /// Its number.
     pub version: i64,
-    /// The board in force.
-    pub board: Board,
-    /// The board as signed.
-    pub board_jws: String,
+    /// The last two boards, by number: the one in force, and the one before it or after it.
+    pub boards: Vec<PublishedBoard>,
     /// The partner key list's signed statement.
     pub partner_keys_jws: String,
     /// The open settlement window.
     pub window: WindowId,
     /// Partners that may not trade now.
     pub suspended: Vec<PartnerId>,
+    /// Pairs that take no orders in one direction now, by source and target.
+    pub frozen: Vec<FrozenPair>,
 }
 
 impl std::ops::Deref for Registry {
@@ -128,7 +225,7 @@ impl Registry {
                 .map(|(at, g)| (pair(&g.a, &g.b), at))
                 .collect(),
             keys,
-            values: parts.board.values.iter().map(|v| (v.program.clone(), v.value)).collect(),
+            rates: parts.boards.iter().map(RatesIndex::of).collect(),
             parts,
         }
     }
@@ -142,18 +239,18 @@ impl Registry {
             partners: Vec::new(),
             programs: Vec::new(),
             agreements: Vec::new(),
+            rates: super::RatesDefinition::default(),
         };
-        let board = definition.board(0, Timestamp::from_millis(0));
         Self::new(
             0,
             RegistryParts {
                 definition,
                 version: 0,
-                board,
-                board_jws: String::new(),
+                boards: Vec::new(),
                 partner_keys_jws: String::new(),
                 window: WindowId::from_u128(0),
                 suspended: Vec::new(),
+                frozen: Vec::new(),
             },
         )
     }
@@ -170,10 +267,40 @@ impl Registry {
         self.programs.get(program).and_then(|at| self.definition.programs.get(*at))
     }
 
-    /// A program's value on the board in force.
+    /// The board in force then: the newest that has taken effect. Before the first has, the first.
     #[must_use]
-    pub fn value(&self, program: &ProgramId) -> Option<Decimal> {
-        self.values.get(program).copied()
+    pub fn board_at(&self, at: Timestamp) -> Option<BoardView<'_>> {
+        let in_force = |published: &PublishedBoard| published.board.effective_at <= at;
+        let place = self.boards.iter().rposition(in_force).unwrap_or(0);
+        let (published, index) = (self.boards.get(place)?, self.rates.get(place)?);
+        Some(BoardView { published, index })
+    }
+
+    /// The board of this number, where it is one of the last two.
+    #[must_use]
+    pub fn board_numbered(&self, number: u32) -> Option<BoardView<'_>> {
+        let mut all = self.boards.iter().zip(&self.rates);
+        let (published, index) = all.find(|(published, _)| published.board.board == number)?;
+        Some(BoardView { published, index })
+    }
+
+    /// The board published last, in force or not.
+    #[must_use]
+    pub fn last_board(&self) -> Option<BoardView<'_>> {
+        let (published, index) = (self.boards.last()?, self.rates.last()?);
+        Some(BoardView { published, index })
+    }
+
+    /// The board that has been published but is not in force then.
+    #[must_use]
+    pub fn next_board(&self, at: Timestamp) -> Option<&PublishedBoard> {
+        self.boards.last().filter(|last| last.board.effective_at > at)
+    }
+
+    /// Since when a pair takes no orders in this direction, where it takes none.
+    #[must_use]
+    pub fn frozen(&self, source: &ProgramId, target: &ProgramId) -> Option<&FrozenPair> {
+        self.frozen.iter().find(|pair| pair.source == *source && pair.target == *target)
     }
 
     /// What two partners have agreed on.

@@ -89,8 +89,8 @@ impl ClearingHouse {
         id: QuoteId,
     ) -> Result<Quote, Unpriced> {
         let now = self.now();
-        let priced = pricing::price(&self.registry(), caller, request)?;
-        let expires_at = now.plus_seconds(priced.lifetime_seconds);
+        let priced = pricing::price(&self.registry(), caller, request, now)?;
+        let expires_at = priced.expires_at;
         let side = |(partner, amount): (PartnerId, _), program, member: String| QuoteSide {
             amount,
             member,

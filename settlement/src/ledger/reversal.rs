@@ -65,6 +65,12 @@ pub fn decide(
     // Write.
     posting::post(set, &lines, &members)?;
     note_reversed(set, &original, scales, reversal.reversed);
+    if original.settlement.is_some() {
+        let (source, target) = (&original.source.program, &original.target.program);
+        let mut flow = set.flow(source, target);
+        flow.exchanged -= i128::from(reversal.moves.gross);
+        set.put_flow(source, target, flow);
+    }
     set.references.insert(reference);
     set.accept(keyed, record, lines);
     Ok(Outcome::Transaction(order.transaction))

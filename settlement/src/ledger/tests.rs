@@ -22,12 +22,13 @@ use alliance_contracts::transaction::TransactionState;
 
 use super::working_set::{Loaded, SealedMember};
 use super::*;
-use crate::alliance::{Definition, Registry, RegistryParts};
+use crate::alliance::{Definition, PublishedBoard, Registry, RegistryParts};
 use crate::command::{
     Command, Exchange, Keyed, LinkEnd, MemberNo, OrderSide, Outcome, ProposeLink, Quoted,
     QuotedTerms, RequestEvidence, Reverse,
 };
 use crate::pricing;
+use crate::rates::publication;
 use crate::receipts;
 use crate::vault::Vault;
 
@@ -62,6 +63,12 @@ fn definition() -> Definition {
     .unwrap()
 }
 
+/// The first board, as if it had been signed.
+fn first_board(definition: &Definition) -> PublishedBoard {
+    let board = publication::first(definition, NOW);
+    PublishedBoard { board, jws: String::new(), terms: Vec::new(), slot: None }
+}
+
 impl World {
     fn new() -> Self {
         let definition = definition();
@@ -70,13 +77,13 @@ impl World {
         let registry = Registry::new(
             1,
             RegistryParts {
-                board: definition.board(1, NOW),
+                boards: vec![first_board(&definition)],
                 definition,
                 version: 1,
-                board_jws: String::new(),
                 partner_keys_jws: String::new(),
                 window: "win_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
                 suspended: Vec::new(),
+                frozen: Vec::new(),
             },
         );
         let members = [
@@ -159,7 +166,7 @@ impl World {
         };
         let registry = self.set.registry.clone();
         let caller = registry.program(&request.source.program).unwrap().partner.clone();
-        let priced = pricing::price(&registry, &caller, &request).unwrap();
+        let priced = pricing::price(&registry, &caller, &request, NOW).unwrap();
         let side = |account: &MemberAccount, (partner, amount): (PartnerId, _)| {
             let scale = registry.program(&account.program).unwrap().scale;
             let amount: alliance_contracts::decimal::Decimal = amount;

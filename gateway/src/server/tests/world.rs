@@ -94,6 +94,7 @@ pub fn definition() -> Definition {
         fee: "0.01".parse().unwrap(),
         kinds: vec![alliance_contracts::quote::TransactionKind::Exchange],
         minimum_gross: "0".parse().unwrap(),
+        open_quote_limit: None,
         quote_lifetime_seconds: 60,
         reversal_period_seconds: 86_400,
     };
@@ -119,6 +120,7 @@ pub fn definition() -> Definition {
             program("borealis", "borealis-coffee", 0, "0.1"),
             program("cedar", "cedar-hotels", 2, "0.0723"),
         ],
+        rates: Default::default(),
         agreements: vec![
             agreement("aurora-air", "borealis-coffee"),
             agreement("borealis-coffee", "cedar-hotels"),
