@@ -35,6 +35,11 @@ pub const CHECKPOINT_MAX_LAG_SECONDS: i64 = 60;
 /// A verifier calls a checkpoint stale whose cosignature is older: ten minutes.
 pub const CHECKPOINT_STALE_SECONDS: i64 = 600;
 
+/// How often the movement of a value can be halved.
+pub const MAX_HALVINGS: u32 = 20;
+/// After that many halvings the movement is left out: the value stays as it was.
+pub const NO_MOVEMENT: u32 = MAX_HALVINGS + 1;
+
 /// Whether points or money stay within 10¹².
 #[must_use]
 pub const fn amount_in_range(amount: Decimal) -> bool {
