@@ -1,12 +1,12 @@
 //! Pricing: what a quote says. Stateless — no member, link or balance is looked at; those are the
 //! order's to check (protocol § 4).
 
-use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError, Terms};
+use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError};
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
-use alliance_contracts::names::PartnerId;
+use alliance_contracts::names::{PartnerId, TierName};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::{QuoteRequest, Rate, Settlement, Side, TransactionKind};
+use alliance_contracts::quote::{FeeBearer, QuoteRequest, Rate, Settlement, Side, TransactionKind};
 
 use crate::alliance::{ProgramDefinition, Registry};
 
@@ -54,30 +54,34 @@ pub fn price(
 ) -> Result<Priced, Unpriced> {
     let (source, target) = programs(registry, request)?;
     check_decimals(request, source, target)?;
-    let (fee, minimum_gross, lifetime_seconds) =
-        allowed(registry, caller, request, source, target)?;
+    let conditions = allowed(registry, caller, request, source, target)?;
+    let multiplier = tier_multiplier(registry, source, target, request.tier.as_ref())?;
     let asked = asked_minor(request, source, target)?;
     let value = |program: &ProgramDefinition| registry.value(&program.program);
     let (source_value, target_value) = value(source).zip(value(target)).ok_or_else(|| {
         Unpriced::at(ProblemCode::RateFrozen, "/source/program", "a program has no value now")
     })?;
-    let terms = Terms {
-        source_scale: source.scale,
+    let rate = Rate {
+        board: registry.board.board,
+        fee: conditions.fee,
+        fee_bearer: conditions.fee_bearer,
+        multiplier,
         source_value,
-        target_scale: target.scale,
+        surcharge: conditions.surcharge,
         target_value,
-        fee,
     };
+    let terms = rate.terms(source.scale, target.scale);
     let amounts = match request.amount.side {
         Side::Source => arithmetic::exchange_by_source(&terms, asked),
         Side::Target => arithmetic::exchange_by_target(&terms, asked),
     }
     .map_err(refused_amount)?;
+    let minimum_gross = conditions.minimum_gross;
     if amounts.gross < minimum_gross.micros() {
         let detail = format!("the gross is below the agreement's minimum of {minimum_gross}");
         return Err(Unpriced::at(ProblemCode::AmountTooSmall, "/amount/value", detail));
     }
-    finish(registry, source, target, &terms, &amounts, lifetime_seconds)
+    finish(registry, source, target, rate, &amounts, conditions.lifetime_seconds)
 }
 
 fn programs<'a>(
@@ -137,14 +141,36 @@ fn asked_minor(
     })
 }
 
-/// The fee, the least gross and the lifetime that hold for this pair and caller.
+/// What holds for a pair in one direction.
+struct Conditions {
+    /// In all, the surcharge included.
+    fee: Decimal,
+    fee_bearer: FeeBearer,
+    /// The part of the fee that is asked for this direction only.
+    surcharge: Decimal,
+    minimum_gross: Decimal,
+    lifetime_seconds: i64,
+}
+
+impl Conditions {
+    /// Within one partner: no fee, and nobody to bear one.
+    const WITHIN: Self = Self {
+        fee: Decimal::ZERO,
+        fee_bearer: FeeBearer::Member,
+        surcharge: Decimal::ZERO,
+        minimum_gross: Decimal::ZERO,
+        lifetime_seconds: limits::QUOTE_LIFETIME_SECONDS,
+    };
+}
+
+/// The conditions that hold for this pair and caller.
 fn allowed(
     registry: &Registry,
     caller: &PartnerId,
     request: &QuoteRequest,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
-) -> Result<(Decimal, Decimal, i64), Unpriced> {
+) -> Result<Conditions, Unpriced> {
     let refuse =
         |pointer, detail: String| Err(Unpriced::at(ProblemCode::KindNotAllowed, pointer, detail));
     if request.kind != TransactionKind::Exchange {
@@ -162,17 +188,37 @@ fn allowed(
         }
     }
     if source.partner == target.partner {
-        return Ok((Decimal::ZERO, Decimal::ZERO, limits::QUOTE_LIFETIME_SECONDS));
+        return Ok(Conditions::WITHIN);
     }
     match registry.agreement(&source.partner, &target.partner) {
-        Some(agreed) if agreed.kinds.contains(&request.kind) => {
-            Ok((agreed.fee, agreed.minimum_gross, agreed.quote_lifetime_seconds))
-        }
+        Some(agreed) if agreed.kinds.contains(&request.kind) => Ok(Conditions {
+            fee: agreed.fee,
+            fee_bearer: FeeBearer::Member,
+            surcharge: Decimal::ZERO,
+            minimum_gross: agreed.minimum_gross,
+            lifetime_seconds: agreed.quote_lifetime_seconds,
+        }),
         _ => refuse(
             "/kind",
             format!("{} and {} have no agreement for it", source.partner, target.partner),
         ),
     }
+}
+
+/// What a member's tier multiplies the source's worth with; without a tier, nothing.
+fn tier_multiplier(
+    _registry: &Registry,
+    source: &ProgramDefinition,
+    target: &ProgramDefinition,
+    tier: Option<&TierName>,
+) -> Result<Decimal, Unpriced> {
+    let Some(tier) = tier else { return Ok(Decimal::ONE) };
+    // No agreement maps tiers yet: a tier that says nothing must not pass for one that does.
+    let detail = format!(
+        "no agreement maps the tier {tier} from {} to {}: leave it out",
+        source.program, target.program
+    );
+    Err(Unpriced::at(ProblemCode::Malformed, "/tier", detail))
 }
 
 fn refused_amount(error: ArithmeticError) -> Unpriced {
@@ -187,7 +233,7 @@ fn finish(
     registry: &Registry,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
-    terms: &Terms,
+    rate: Rate,
     amounts: &Amounts,
     lifetime_seconds: i64,
 ) -> Result<Priced, Unpriced> {
@@ -208,12 +254,7 @@ fn finish(
         })
     };
     Ok(Priced {
-        rate: Rate {
-            board: registry.board.board,
-            fee: terms.fee,
-            source_value: terms.source_value,
-            target_value: terms.target_value,
-        },
+        rate,
         settlement,
         source: (source.partner.clone(), points(amounts.source, source.scale)?),
         target: (target.partner.clone(), points(amounts.target, target.scale)?),

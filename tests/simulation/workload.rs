@@ -184,6 +184,7 @@ impl World {
             kind: TransactionKind::Exchange,
             source: account(source),
             target: account(target),
+            tier: None,
         };
         let priced = pricing::price(&registry, &name(PARTNERS[source.partner()]), &request);
         let agreed = Agreed::of(&registry.definition);

@@ -156,6 +156,7 @@ impl World {
             kind: TransactionKind::Exchange,
             source: account(source),
             target: account(target),
+            tier: None,
         };
         let registry = self.set.registry.clone();
         let caller = registry.program(&request.source.program).unwrap().partner.clone();

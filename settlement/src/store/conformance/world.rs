@@ -257,6 +257,7 @@ impl World {
             kind: TransactionKind::Exchange,
             source: account(source),
             target: account(target),
+            tier: None,
         };
         let caller: PartnerId = name(BRANDS[source].0);
         let priced = pricing::price(registry, &caller, &request).unwrap();
