@@ -140,19 +140,8 @@ pub enum FeeBearer {
 
 /// The rate an order is computed at.
 ///
-/// A member that says what goes without saying is left out, and spelling it out is not canonical:
-/// the bytes of a rate without the last three are what they always were.
-///
-/// ```
-/// use alliance_contracts::quote::Rate;
-/// let rate = Rate::plain(12, "0.01".parse()?, "0.05".parse()?, "0.1".parse()?);
-/// let json = r#"{"board":12,"fee":"0.01","source_value":"0.05","target_value":"0.1"}"#;
-/// assert_eq!(serde_json::to_string(&rate)?, json);
-/// let raised = Rate { multiplier: "1.25".parse()?, ..rate };
-/// let json = serde_json::to_string(&raised)?;
-/// assert!(json.contains(r#""fee":"0.01","multiplier":"1.25","source_value""#));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// Of `fee_bearer`, `multiplier` and `surcharge` each is left out where it would say what its
+/// absence says; spelling that out is not canonical.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -191,6 +180,17 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 impl Rate {
     /// A rate without a multiplier or a surcharge, whose fee the member bears.
+    ///
+    /// ```
+    /// use alliance_contracts::quote::Rate;
+    /// let rate = Rate::plain(12, "0.01".parse()?, "0.05".parse()?, "0.1".parse()?);
+    /// let json = r#"{"board":12,"fee":"0.01","source_value":"0.05","target_value":"0.1"}"#;
+    /// assert_eq!(serde_json::to_string(&rate)?, json);
+    /// let raised = Rate { multiplier: "1.25".parse()?, ..rate };
+    /// let json = serde_json::to_string(&raised)?;
+    /// assert!(json.contains(r#""fee":"0.01","multiplier":"1.25","source_value""#));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn plain(
         board: u32,
