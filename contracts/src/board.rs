@@ -84,6 +84,9 @@ pub struct PairTerms {
     pub target: ProgramId,
     /// What was exchanged this month and the month before: what fee tiers go by.
     pub volume: Volume,
+    /// Whether the direction takes no orders on this board: with the boards whose quotes still
+    /// stand, somebody could have gained by it.
+    pub withheld: bool,
 }
 
 /// Gross of one direction by calendar month (UTC).
@@ -275,6 +278,7 @@ mod tests {
                 month: "2026-11".to_owned(),
                 so_far: Total::ZERO,
             },
+            withheld: false,
         }
     }
 

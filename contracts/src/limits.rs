@@ -8,6 +8,8 @@ pub const MAX_AMOUNT_WHOLE: i64 = 1_000_000_000_000;
 pub const MAX_AMOUNT_MICROS: i64 = MAX_AMOUNT_WHOLE * MICROS;
 /// A program's value is at most 10⁶ of the settlement currency per point.
 pub const MAX_VALUE_MICROS: i64 = 1_000_000 * MICROS;
+/// A rate's multiplier is at most 10.
+pub const MAX_MULTIPLIER_MICROS: i64 = 10 * MICROS;
 /// Programs have 0, 1 or 2 decimals.
 pub const MAX_PROGRAM_SCALE: u32 = 2;
 /// Money, values and fee rates have 6 decimals.
@@ -56,4 +58,16 @@ pub const fn value_in_range(value: Decimal) -> bool {
 #[must_use]
 pub const fn fee_rate_in_range(fee: Decimal) -> bool {
     fee.micros() < MICROS
+}
+
+/// Whether a rate's multiplier is above zero and at most 10.
+#[must_use]
+pub const fn multiplier_in_range(multiplier: Decimal) -> bool {
+    multiplier.micros() > 0 && multiplier.micros() <= MAX_MULTIPLIER_MICROS
+}
+
+/// Whether a surcharge is a part of the fee: at most all of it (it cannot be negative).
+#[must_use]
+pub const fn surcharge_in_range(surcharge: Decimal, fee: Decimal) -> bool {
+    surcharge.micros() <= fee.micros()
 }

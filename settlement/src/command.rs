@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use alliance_contracts::board::{Board, PairTerms};
+use alliance_contracts::board::Board;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{LinkId, QuoteId, RequestId, TransactionId, WindowId};
 use alliance_contracts::keys::Kid;
@@ -16,6 +16,7 @@ use alliance_contracts::quote::{Rate, Settlement, SideAmount};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{Definition, DefinitionFault};
+use crate::rates::terms::BoardTerms;
 use crate::vault::Lookup;
 
 /// A member's number: what the ledger knows it by, for ever; says nothing about the person.
@@ -221,8 +222,8 @@ pub struct Define {
 pub struct Publish {
     /// The board.
     pub board: Board,
-    /// The terms that it commits to, by source and target.
-    pub terms: Vec<PairTerms>,
+    /// What it says beside the values.
+    pub terms: BoardTerms,
     /// The version of the registry that it was worked out from.
     pub based_on: i64,
     /// Which time of the schedule it is for; none of one made by hand.

@@ -1,17 +1,17 @@
 //! Pricing: what a quote says. Stateless — no member, link or balance is looked at; those are the
 //! order's to check (protocol § 4).
 
-use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError, Terms};
+use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError};
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
-use alliance_contracts::names::PartnerId;
+use alliance_contracts::names::{PartnerId, TierName};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{QuoteRequest, Rate, Settlement, Side, TransactionKind};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{BoardView, ProgramDefinition, Registry};
-use crate::rates::terms;
+use crate::rates::terms::{self, DirectedRate};
 
 /// Terms worked out for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Unpriced {
 ///
 /// # Errors
 /// [`Unpriced`]: `not_found`, `malformed`, `kind_not_allowed`, `amount_too_small`,
-/// `amount_out_of_range`.
+/// `amount_out_of_range`, `rate_frozen`.
 pub fn price(
     registry: &Registry,
     caller: &PartnerId,
@@ -58,25 +58,24 @@ pub fn price(
 ) -> Result<Priced, Unpriced> {
     let (source, target) = programs(registry, request)?;
     check_decimals(request, source, target)?;
-    let Allowed { minimum_gross, lifetime_seconds } =
-        allowed(registry, caller, request, source, target)?;
+    let minimum_gross = allowed(registry, caller, request, source, target)?;
+    let tier = tier_multiplier(registry, source, target, request.tier.as_ref())?;
     let asked = asked_minor(request, source, target)?;
-    let board = board_of(registry, source, target, now)?;
-    let no_value = || {
-        let detail = "a program has no value yet: the next board has";
-        Unpriced::at(ProblemCode::RateFrozen, "/source/program", detail)
-    };
-    let value = |program: &ProgramDefinition| board.value(&program.program);
-    let (source_value, target_value) = value(source).zip(value(target)).ok_or_else(no_value)?;
-    let directed = terms::directed(registry, &board, &source.program, &target.program);
-    let fee = directed.ok_or_else(no_value)?.total_fee();
-    let terms = Terms {
-        source_scale: source.scale,
+    let board = board_in_force(registry, source, target, now)?;
+    let directed = directed(&board, source, target)?;
+    let (source_value, target_value) = values(&board, source, target)?;
+    let multiplier = terms::product(directed.multiplier, tier)
+        .ok_or_else(|| refused_amount(ArithmeticError::TooSmall))?;
+    let rate = Rate {
+        board: board.number(),
+        fee: directed.total_fee(),
+        fee_bearer: directed.fee_bearer,
+        multiplier,
         source_value,
-        target_scale: target.scale,
+        surcharge: directed.surcharge(),
         target_value,
-        fee,
     };
+    let terms = rate.terms(source.scale, target.scale);
     let amounts = match request.amount.side {
         Side::Source => arithmetic::exchange_by_source(&terms, asked),
         Side::Target => arithmetic::exchange_by_target(&terms, asked),
@@ -86,18 +85,17 @@ pub fn price(
         let detail = format!("the gross is below the agreement's minimum of {minimum_gross}");
         return Err(Unpriced::at(ProblemCode::AmountTooSmall, "/amount/value", detail));
     }
-    let expires_at = expiry(registry, &board, source, target, lifetime_seconds, now);
-    finish(registry, source, target, &terms, &amounts, &board, expires_at)
+    let expires_at = expiry(registry, &rate, directed.lifetime_seconds, now);
+    finish(registry, source, target, rate, &amounts, expires_at)
 }
 
 /// The board in force, for a pair that takes orders in this direction.
-fn board_of<'a>(
+fn board_in_force<'a>(
     registry: &'a Registry,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
     now: Timestamp,
 ) -> Result<BoardView<'a>, Unpriced> {
-    let frozen = |detail| Unpriced::at(ProblemCode::RateFrozen, "/source/program", detail);
     if let Some(pair) = registry.frozen(&source.program, &target.program) {
         let FrozenPair { board, since, source, target } = pair;
         return Err(frozen(format!(
@@ -108,18 +106,39 @@ fn board_of<'a>(
     registry.board_at(now).ok_or_else(|| frozen("there is no board yet".to_owned()))
 }
 
-/// Quotes that may not outlive their board end when the next takes effect, where that is known, and
-/// stand so short that whatever is published next takes effect after them.
-fn expiry(
-    registry: &Registry,
+fn directed(
     board: &BoardView<'_>,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
-    lifetime_seconds: i64,
-    now: Timestamp,
-) -> Timestamp {
-    let whole = now.plus_seconds(lifetime_seconds);
-    if !terms::ends_with_board(registry, board, &source.program, &target.program) {
+) -> Result<DirectedRate, Unpriced> {
+    board.directed(source, target).ok_or_else(|| {
+        let (one, other) = (&source.partner, &target.partner);
+        frozen(format!("what {one} and {other} agreed on takes effect with the next board"))
+    })
+}
+
+fn values(
+    board: &BoardView<'_>,
+    source: &ProgramDefinition,
+    target: &ProgramDefinition,
+) -> Result<(Decimal, Decimal), Unpriced> {
+    let value = |program: &ProgramDefinition| {
+        board.value(&program.program).ok_or_else(|| {
+            frozen(format!("{} has its first value on the next board", program.program))
+        })
+    };
+    Ok((value(source)?, value(target)?))
+}
+
+fn frozen(detail: String) -> Unpriced {
+    Unpriced::at(ProblemCode::RateFrozen, "/source/program", detail)
+}
+
+/// Quotes that may not outlive their board end when the next takes effect, where that is known, and
+/// stand so short that whatever is published next takes effect after them.
+fn expiry(registry: &Registry, rate: &Rate, seconds: i64, now: Timestamp) -> Timestamp {
+    let whole = now.plus_seconds(seconds);
+    if !terms::takes_nothing(rate) {
         return whole;
     }
     let bound = now.plus_seconds(registry.definition.rates.bound_quote_seconds());
@@ -184,19 +203,14 @@ fn asked_minor(
     })
 }
 
-/// What the agreement says of this pair and caller.
-struct Allowed {
-    minimum_gross: Decimal,
-    lifetime_seconds: i64,
-}
-
+/// Whether the caller may order this of this pair now; the least gross that an order must have.
 fn allowed(
     registry: &Registry,
     caller: &PartnerId,
     request: &QuoteRequest,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
-) -> Result<Allowed, Unpriced> {
+) -> Result<Decimal, Unpriced> {
     let refuse =
         |pointer, detail: String| Err(Unpriced::at(ProblemCode::KindNotAllowed, pointer, detail));
     if request.kind != TransactionKind::Exchange {
@@ -214,19 +228,31 @@ fn allowed(
         }
     }
     if source.partner == target.partner {
-        let lifetime_seconds = limits::QUOTE_LIFETIME_SECONDS;
-        return Ok(Allowed { minimum_gross: Decimal::ZERO, lifetime_seconds });
+        return Ok(Decimal::ZERO);
     }
     match registry.agreement(&source.partner, &target.partner) {
-        Some(agreed) if agreed.kinds.contains(&request.kind) => {
-            let lifetime_seconds = agreed.quote_lifetime_seconds;
-            Ok(Allowed { minimum_gross: agreed.minimum_gross, lifetime_seconds })
-        }
+        Some(agreed) if agreed.kinds.contains(&request.kind) => Ok(agreed.minimum_gross),
         _ => refuse(
             "/kind",
             format!("{} and {} have no agreement for it", source.partner, target.partner),
         ),
     }
+}
+
+/// What a member's tier multiplies the source's worth with; without a tier, nothing.
+fn tier_multiplier(
+    _registry: &Registry,
+    source: &ProgramDefinition,
+    target: &ProgramDefinition,
+    tier: Option<&TierName>,
+) -> Result<Decimal, Unpriced> {
+    let Some(tier) = tier else { return Ok(Decimal::ONE) };
+    // No agreement maps tiers yet: a tier that says nothing must not pass for one that does.
+    let detail = format!(
+        "no agreement maps the tier {tier} from {} to {}: leave it out",
+        source.program, target.program
+    );
+    Err(Unpriced::at(ProblemCode::Malformed, "/tier", detail))
 }
 
 fn refused_amount(error: ArithmeticError) -> Unpriced {
@@ -241,9 +267,8 @@ fn finish(
     registry: &Registry,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
-    terms: &Terms,
+    rate: Rate,
     amounts: &Amounts,
-    board: &BoardView<'_>,
     expires_at: Timestamp,
 ) -> Result<Priced, Unpriced> {
     let out_of_range = || refused_amount(ArithmeticError::OutOfRange);
@@ -263,12 +288,7 @@ fn finish(
         })
     };
     Ok(Priced {
-        rate: Rate {
-            board: board.number(),
-            fee: terms.fee,
-            source_value: terms.source_value,
-            target_value: terms.target_value,
-        },
+        rate,
         settlement,
         source: (source.partner.clone(), points(amounts.source, source.scale)?),
         target: (target.partner.clone(), points(amounts.target, target.scale)?),

@@ -17,7 +17,7 @@ use alliance_settlement::command::{
 use alliance_settlement::pricing;
 
 use crate::auditor::Issue;
-use crate::auditor::arithmetic::{self, NoOrder, Question};
+use crate::auditor::arithmetic::{self, Bears, NoOrder, Question};
 use crate::auditor::books::{Place, Stands};
 use crate::auditor::rules::{self, Ask, Asked, Quote, Terms};
 use crate::cast::{Agreed, PARTNERS, PROGRAMS, Person, VALUES, consent, name};
@@ -184,6 +184,7 @@ impl World {
             kind: TransactionKind::Exchange,
             source: account(source),
             target: account(target),
+            tier: None,
         };
         let priced = {
             let caller = name(PARTNERS[source.partner()]);
@@ -614,7 +615,9 @@ fn price(
         target_scale: PROGRAMS[target.program].2,
         source_value: VALUES[source.program],
         target_value: VALUES[target.program],
+        multiplier: 1_000_000,
         fee: pair.map_or(0, |pair| pair.fee),
+        bears: Bears::Member,
     };
     let sums = match side {
         Side::Source => arithmetic::by_source(question, asked),

@@ -12,6 +12,8 @@ use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 
+use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
+
 use super::definition::{
     AgreementDefinition, Definition, KeyDefinition, PartnerDefinition, ProgramDefinition, Scope,
     pair,
@@ -62,6 +64,7 @@ pub struct Registry {
 #[derive(Clone, Debug)]
 struct RatesIndex {
     values: HashMap<ProgramId, Decimal>,
+    agreed: HashMap<(PartnerId, PartnerId), usize>,
     terms: HashMap<(ProgramId, ProgramId), usize>,
     /// Made when it is first asked for.
     tree: OnceLock<TermsTree>,
@@ -70,8 +73,10 @@ struct RatesIndex {
 impl RatesIndex {
     fn of(published: &PublishedBoard) -> Self {
         let values = published.board.values.iter();
-        let terms = published.terms.iter().enumerate();
+        let agreed = published.terms.agreed.iter().enumerate();
+        let terms = published.terms.pairs.iter().enumerate();
         Self {
+            agreed: agreed.map(|(at, agreed)| (pair(&agreed.a, &agreed.b), at)).collect(),
             values: values.map(|v| (v.program.clone(), v.value)).collect(),
             terms: terms.map(|(at, t)| ((t.source.clone(), t.target.clone()), at)).collect(),
             tree: OnceLock::new(),
@@ -86,8 +91,8 @@ pub struct PublishedBoard {
     pub board: Board,
     /// The same, as signed.
     pub jws: String,
-    /// The terms that it commits to, by source and target.
-    pub terms: Vec<PairTerms>,
+    /// What it says beside the values.
+    pub terms: BoardTerms,
     /// Which time of the schedule it was made for; none of one made by hand.
     pub slot: Option<Timestamp>,
 }
@@ -104,7 +109,7 @@ impl PublishedBoard {
     /// The terms that are wanted, each with what proves that the board commits to it.
     #[must_use]
     pub fn committed(&self, wanted: impl Fn(&PairTerms) -> bool) -> Vec<CommittedTerms> {
-        commit(&self.terms, &TermsTree::of(&self.terms), wanted)
+        commit(&self.terms.pairs, &TermsTree::of(&self.terms.pairs), wanted)
     }
 }
 
@@ -141,15 +146,51 @@ impl<'a> BoardView<'a> {
     /// The terms that are wanted, each with what proves that the board commits to it.
     #[must_use]
     pub fn committed(&self, wanted: impl Fn(&PairTerms) -> bool) -> Vec<CommittedTerms> {
-        let tree = self.index.tree.get_or_init(|| TermsTree::of(&self.published.terms));
-        commit(&self.published.terms, tree, wanted)
+        let pairs = &self.published.terms.pairs;
+        commit(pairs, self.index.tree.get_or_init(|| TermsTree::of(pairs)), wanted)
     }
 
     /// What it says of one direction of a pair, where it says anything.
     #[must_use]
     pub fn terms(&self, source: &ProgramId, target: &ProgramId) -> Option<&'a PairTerms> {
         let at = self.index.terms.get(&(source.clone(), target.clone()))?;
-        self.published.terms.get(*at)
+        self.published.terms.pairs.get(*at)
+    }
+
+    /// What two partners have agreed on, as this board has taken it up.
+    #[must_use]
+    pub fn agreed(&self, a: &PartnerId, b: &PartnerId) -> Option<&'a AgreedTerms> {
+        self.published.terms.agreed.get(*self.index.agreed.get(&pair(a, b))?)
+    }
+
+    /// What an order of this direction gets; none where the partners had no agreement when the
+    /// board was made, or the pair is withheld.
+    #[must_use]
+    pub fn directed(
+        &self,
+        source: &ProgramDefinition,
+        target: &ProgramDefinition,
+    ) -> Option<DirectedRate> {
+        if source.partner == target.partner {
+            return Some(DirectedRate::WITHIN);
+        }
+        let agreed = self.agreed(&source.partner, &target.partner)?;
+        let plain = DirectedRate {
+            fee: agreed.fee,
+            fee_bearer: agreed.fee_bearer,
+            lifetime_seconds: agreed.quote_lifetime_seconds,
+            ..DirectedRate::WITHIN
+        };
+        match self.terms(&source.program, &target.program) {
+            None => Some(plain),
+            Some(terms) if terms.withheld => None,
+            Some(terms) => Some(DirectedRate {
+                fee: terms.fee,
+                surcharge: terms.surcharge,
+                multiplier: terms.multiplier,
+                ..plain
+            }),
+        }
     }
 }
 

@@ -115,6 +115,7 @@ impl ClearingHouse {
             settlement: priced.settlement,
             source: side(priced.source, source.program.clone(), sealed_source),
             target: side(priced.target, target.program.clone(), sealed_target),
+            tier: request.tier.clone(),
         };
         let token = jws::sign(JwsType::Quote, &json::canonical(&claims), self.signing_key());
         self.inner.tokens.remember(&token, expires_at, now);
@@ -130,6 +131,7 @@ impl ClearingHouse {
             settlement: claims.settlement,
             source: plain(claims.source, &source.member),
             target: plain(claims.target, &target.member),
+            tier: claims.tier,
             token,
         })
     }

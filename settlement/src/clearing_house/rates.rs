@@ -97,12 +97,14 @@ fn shown(
     now: Timestamp,
 ) -> Rates {
     let own = |program| registry.program(program).is_some_and(|p| p.partner == *partner);
-    let agreements = registry.definition.agreements.iter();
     let frozen = registry.frozen.iter().filter(|pair| own(&pair.source) || own(&pair.target));
     let next = registry.next_board(now).map(|next| &next.board);
     let next = next.filter(|next| next.board > published.board.board);
     Rates {
-        fees: agreements
+        fees: published
+            .terms
+            .agreed
+            .iter()
             .filter(|agreed| agreed.a == *partner || agreed.b == *partner)
             .map(|agreed| PairFee { a: agreed.a.clone(), b: agreed.b.clone(), fee: agreed.fee })
             .collect(),

@@ -153,8 +153,8 @@ pub fn define(set: &mut WorkingSet, define: &Define, now: Timestamp) -> Outcome 
         applied_at: now,
     };
     if first {
-        let board = publication::first(&row.definition, now);
-        set.writes.board = Some(BoardRow { board, terms: Vec::new(), slot: None });
+        let (board, terms) = publication::first(&row.definition, now);
+        set.writes.board = Some(BoardRow { board, terms, slot: None });
     }
     set.writes.definition = Some(row);
     Outcome::Done(1)

@@ -11,6 +11,7 @@ use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
 
 use super::working_set::{BoardRow, Flow, WorkingSet};
+use crate::alliance::BoardView;
 use crate::command::{Outcome, Publish, QuotedTerms};
 use crate::rates::terms;
 
@@ -32,14 +33,23 @@ pub fn may_be_had(
     if quote.rate.board == board.number() {
         return Ok(());
     }
-    if terms::ends_with_board(&set.registry, &board, source, target) {
+    let pair = set.registry.program(source).zip(set.registry.program(target));
+    let (one, other) = pair.ok_or(ProblemCode::RateFrozen)?;
+    if terms::takes_nothing(&quote.rate) && !is_rate_of(&board, quote) {
         return Err(ProblemCode::RateMoved);
     }
-    let limit = terms::open_quote_limit(&set.registry, source, target);
+    let agreed = set.registry.agreement(&one.partner, &other.partner);
+    let limit = agreed.and_then(|agreed| agreed.open_quote_limit);
     let Some((limit, gross)) = limit.zip(gross(quote)) else { return Ok(()) };
     let before = board.terms(source, target).map_or(0, |terms| terms.late.micros());
     let late = set.flow(source, target).late - before + gross;
     if late > i128::from(limit.micros()) { Err(ProblemCode::RateMoved) } else { Ok(()) }
+}
+
+/// Whether the board has the quote's values still: then it is as if it stood on this board.
+fn is_rate_of(board: &BoardView<'_>, quote: &QuotedTerms) -> bool {
+    board.value(&quote.source.program) == Some(quote.rate.source_value)
+        && board.value(&quote.target.program) == Some(quote.rate.target_value)
 }
 
 fn is_frozen(set: &WorkingSet, source: &ProgramId, target: &ProgramId) -> bool {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use alliance_contracts::arithmetic::Reversed;
-use alliance_contracts::board::{Board, FrozenPair, PairTerms};
+use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{LinkId, QuoteId, RequestId, TransactionId, WindowId};
@@ -26,6 +26,7 @@ use crate::command::{
     Command, Keyed, LinkEnd, MemberNo, NewMember, OrderSide, Outcome, RequestEvidence,
     SignedCheckpoint,
 };
+use crate::rates::terms::BoardTerms;
 use crate::receipts::{ReceiptDraft, StoredReceipt, TreeNode};
 use crate::vault::{Lookup, MemberKey, Vault};
 
@@ -365,8 +366,8 @@ pub struct FlowRow {
 pub struct BoardRow {
     /// What it says.
     pub board: Board,
-    /// The terms that it commits to.
-    pub terms: Vec<PairTerms>,
+    /// What it says beside the values.
+    pub terms: BoardTerms,
     /// Which time of the schedule it is for.
     pub slot: Option<Timestamp>,
 }

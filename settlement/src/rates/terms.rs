@@ -1,28 +1,69 @@
-//! What an order of one direction of a pair gets on a board: its agreement, and what the board adds.
+//! What an order of one direction of a pair gets on a board. It is the board that says so: what two
+//! partners agree on takes effect with the next board, because only then has anybody looked whether
+//! somebody could gain by it.
 
+use alliance_contracts::board::PairTerms;
 use alliance_contracts::decimal::{Decimal, MICROS};
-use alliance_contracts::names::ProgramId;
-
-use crate::alliance::{BoardView, Registry};
+use alliance_contracts::limits;
+use alliance_contracts::names::PartnerId;
+use alliance_contracts::quote::{FeeBearer, Rate};
+use serde::{Deserialize, Serialize};
 
 /// The largest fee rate there can be.
 const MOST: i64 = MICROS - 1;
+/// All of the board's ratio, in units of 10⁻¹².
+const WHOLE: u128 = 1_000_000_000_000;
+
+/// What two partners have agreed on, as a board has taken it up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreedTerms {
+    /// The partner that comes first.
+    pub a: PartnerId,
+    /// The other.
+    pub b: PartnerId,
+    /// The fee rate, where a pair's terms do not say another.
+    pub fee: Decimal,
+    /// Who bears the fee.
+    pub fee_bearer: FeeBearer,
+    /// How long a quote stands.
+    pub quote_lifetime_seconds: i64,
+}
+
+/// Everything that a board says beside its values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoardTerms {
+    /// By `a` and `b`.
+    pub agreed: Vec<AgreedTerms>,
+    /// What the board commits to, by source and target.
+    pub pairs: Vec<PairTerms>,
+}
 
 /// What an order of one direction gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirectedRate {
     /// The agreement's fee rate.
     pub fee: Decimal,
+    /// Who bears the fee.
+    pub fee_bearer: FeeBearer,
     /// What is added because the direction makes an imbalance worse.
     pub surcharge: Decimal,
-    /// The factor on the board's ratio.
+    /// The factor on the board's ratio, without a member's tier.
     pub multiplier: Decimal,
+    /// How long a quote stands.
+    pub lifetime_seconds: i64,
 }
 
 impl DirectedRate {
-    /// Nothing taken, nothing given.
-    pub const FREE: Self =
-        Self { fee: Decimal::ZERO, surcharge: Decimal::ZERO, multiplier: Decimal::ONE };
+    /// Within one partner: nothing taken, nothing given.
+    pub const WITHIN: Self = Self {
+        fee: Decimal::ZERO,
+        fee_bearer: FeeBearer::Member,
+        surcharge: Decimal::ZERO,
+        multiplier: Decimal::ONE,
+        lifetime_seconds: limits::QUOTE_LIFETIME_SECONDS,
+    };
 
     /// Fee and surcharge, below one.
     #[must_use]
@@ -31,67 +72,39 @@ impl DirectedRate {
         Decimal::from_micros(total).unwrap_or(self.fee)
     }
 
-    /// What is left of the board's ratio, in units of 10⁻¹².
+    /// The part of [`DirectedRate::total_fee`] that is surcharge.
     #[must_use]
-    pub fn keeps(&self) -> u128 {
-        let kept = MICROS - self.total_fee().micros();
-        u128::from(kept.unsigned_abs()) * u128::from(self.multiplier.micros().unsigned_abs())
+    pub fn surcharge(&self) -> Decimal {
+        let part = self.total_fee().micros() - self.fee.micros();
+        Decimal::from_micros(part).unwrap_or(Decimal::ZERO)
+    }
+
+    /// The fee rate that the member feels.
+    #[must_use]
+    pub fn members_fee(&self) -> Decimal {
+        if self.fee_bearer == FeeBearer::Member { self.total_fee() } else { Decimal::ZERO }
     }
 }
 
-/// What an order of this direction gets on this board; none where the partners have no agreement.
+/// Whether an order at this rate leaves the member everything: then the quote ends when the next
+/// board takes effect, because two boards at once would be a gain.
 #[must_use]
-pub fn directed(
-    registry: &Registry,
-    board: &BoardView<'_>,
-    source: &ProgramId,
-    target: &ProgramId,
-) -> Option<DirectedRate> {
-    let (one, other) = (registry.program(source)?, registry.program(target)?);
-    if one.partner == other.partner {
-        return Some(DirectedRate::FREE);
-    }
-    let agreed = registry.agreement(&one.partner, &other.partner)?;
-    Some(match board.terms(source, target) {
-        None => DirectedRate { fee: agreed.fee, ..DirectedRate::FREE },
-        Some(terms) => DirectedRate {
-            fee: terms.fee,
-            surcharge: terms.surcharge,
-            multiplier: terms.multiplier,
-        },
-    })
+pub fn takes_nothing(rate: &Rate) -> bool {
+    keeps(rate.fee, rate.fee_bearer, rate.multiplier) >= WHOLE
 }
 
-/// Whether quotes of a pair end when the next board takes effect: where going there and back costs
-/// nothing, two boards at once would be a gain.
-#[must_use]
-pub fn ends_with_board(
-    registry: &Registry,
-    board: &BoardView<'_>,
-    source: &ProgramId,
-    target: &ProgramId,
-) -> bool {
-    let there = directed(registry, board, source, target);
-    let back = directed(registry, board, target, source);
-    there.zip(back).is_none_or(|(there, back)| round_trip_is_free(&there, &back))
+fn keeps(fee: Decimal, bearer: FeeBearer, multiplier: Decimal) -> u128 {
+    let felt = if bearer == FeeBearer::Member { fee.micros() } else { 0 };
+    u128::from((MICROS - felt).unsigned_abs()) * u128::from(multiplier.micros().unsigned_abs())
 }
 
-/// Whether going there and back leaves everything.
+/// Two factors as one, rounded down to six decimals; none where nothing is left or the limit is
+/// passed.
 #[must_use]
-pub fn round_trip_is_free(there: &DirectedRate, back: &DirectedRate) -> bool {
-    const WHOLE: u128 = 1_000_000_000_000;
-    there.keeps().checked_mul(back.keeps()).is_none_or(|kept| kept >= WHOLE * WHOLE)
-}
-
-/// Gross that may be ordered in one direction at boards no longer in force, while a board holds.
-#[must_use]
-pub fn open_quote_limit(
-    registry: &Registry,
-    source: &ProgramId,
-    target: &ProgramId,
-) -> Option<Decimal> {
-    let (one, other) = (registry.program(source)?, registry.program(target)?);
-    registry.agreement(&one.partner, &other.partner)?.open_quote_limit
+pub fn product(one: Decimal, other: Decimal) -> Option<Decimal> {
+    let product = i128::from(one.micros()) * i128::from(other.micros()) / i128::from(MICROS);
+    let product = Decimal::from_micros(i64::try_from(product).ok()?)?;
+    limits::multiplier_in_range(product).then_some(product)
 }
 
 #[cfg(test)]
@@ -100,25 +113,44 @@ mod tests {
 
     fn rate(fee: &str, surcharge: &str, multiplier: &str) -> DirectedRate {
         let part = |text: &str| text.parse().unwrap();
-        DirectedRate { fee: part(fee), surcharge: part(surcharge), multiplier: part(multiplier) }
+        DirectedRate {
+            fee: part(fee),
+            surcharge: part(surcharge),
+            multiplier: part(multiplier),
+            ..DirectedRate::WITHIN
+        }
     }
 
     #[test]
-    fn a_round_trip_is_free_only_where_nothing_is_lost() {
-        assert!(round_trip_is_free(&DirectedRate::FREE, &DirectedRate::FREE));
-        assert!(round_trip_is_free(&rate("0.2", "0", "1"), &rate("0", "0", "1.25")));
-        for (there, back) in [
-            (rate("0.000001", "0", "1"), DirectedRate::FREE),
-            (DirectedRate::FREE, rate("0", "0.000001", "1")),
-            (rate("0", "0", "0.999999"), DirectedRate::FREE),
-        ] {
-            assert!(!round_trip_is_free(&there, &back));
+    fn a_rate_takes_nothing_only_where_the_member_is_left_everything() {
+        let one: Decimal = "1".parse().unwrap();
+        let rate = |fee: &str, multiplier: &str| Rate {
+            multiplier: multiplier.parse().unwrap(),
+            ..Rate::plain(1, fee.parse().unwrap(), one, one)
+        };
+        assert!(takes_nothing(&rate("0", "1")) && takes_nothing(&rate("0.2", "1.25")));
+        let borne = Rate { fee_bearer: FeeBearer::SourcePartner, ..rate("0.1", "1") };
+        assert!(takes_nothing(&borne), "a partner bears it");
+        for (fee, multiplier) in [("0.000001", "1"), ("0", "0.999999"), ("0.2", "1.249999")] {
+            assert!(!takes_nothing(&rate(fee, multiplier)), "{fee} {multiplier}");
         }
     }
 
     #[test]
     fn fee_and_surcharge_never_take_everything() {
-        assert_eq!(rate("0.7", "0.6", "1").total_fee().to_string(), "0.999999");
+        let much = rate("0.7", "0.6", "1");
+        assert_eq!(
+            (much.total_fee().to_string(), much.surcharge().to_string()),
+            ("0.999999".to_owned(), "0.299999".to_owned())
+        );
         assert_eq!(rate("0.01", "0.005", "1").total_fee().to_string(), "0.015");
+    }
+
+    #[test]
+    fn factors_multiply_down_to_six_decimals_and_never_to_nothing() {
+        let part = |text: &str| -> Decimal { text.parse().unwrap() };
+        assert_eq!(product(part("0.95"), part("1.05")), Some(part("0.9975")));
+        assert_eq!(product(part("0.333333"), part("1.000001")), Some(part("0.333333")));
+        assert_eq!(product(part("0.0001"), part("0.001")), None);
     }
 }

@@ -15,7 +15,7 @@ use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 use alliance_contracts::arithmetic::Reversed;
-use alliance_contracts::board::{Board, FrozenPair, PairTerms};
+use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{Id, Kind as IdKind};
 use alliance_contracts::json;
@@ -39,6 +39,7 @@ use crate::ledger::{
     AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord,
     TransactionRecord, TransactionSideRecord,
 };
+use crate::rates::terms::BoardTerms;
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
 
@@ -940,7 +941,7 @@ pub(super) fn published(
     terms: &str,
     slot: Option<Timestamp>,
 ) -> Result<PublishedBoard> {
-    let terms: Vec<PairTerms> = serde_json::from_str(terms)
+    let terms: BoardTerms = serde_json::from_str(terms)
         .map_err(|error| corrupt(format_args!("a board's terms: {error}")))?;
     Ok(PublishedBoard { board: board_of(&jws)?, jws, terms, slot })
 }

@@ -88,6 +88,33 @@ async fn a_quote_says_what_the_protocol_says() {
     assert_eq!(quote["token"].as_str().unwrap().split('.').count(), 3);
 }
 
+/// Whoever sends a tier expects something for it: it is never overlooked.
+#[actix_web::test]
+async fn a_tier_that_no_agreement_maps_is_refused_where_it_stands() {
+    let world = world().await;
+    let plain = quote("aurora", "A-1001", "borealis", "B-77", "source", "1000");
+    let with = |tier: &str| {
+        let mut asked = plain.clone();
+        asked["tier"] = json!(tier);
+        asked
+    };
+    for (tier, reason) in [("gold", "no agreement maps the tier gold"), ("Gold", "a tier must")] {
+        let answer = world.send(&world.post(aurora(), "/v1/quotes", with(tier))).await;
+        expect(&answer, 400, "malformed");
+        let fault = &answer.json()["errors"][0];
+        assert_eq!(fault["pointer"], "/tier");
+        assert!(fault["detail"].as_str().unwrap().starts_with(reason), "{fault}");
+    }
+    let body = json!({"quotes": [plain, with("gold")]});
+    let answer = world.send(&world.post(aurora(), "/v1/quotes/batch", body)).await.ok(200);
+    let results = answer["results"].as_array().unwrap();
+    assert_eq!((&results[0]["status"], &results[1]["status"]), (&json!(201), &json!(400)));
+    assert_eq!(results[1]["problem"]["errors"][0]["pointer"], "/quotes/1/tier");
+    // A quote without one says nothing about it, and its rate nothing that goes without saying.
+    assert_eq!(results[0]["quote"].get("tier"), None);
+    assert_eq!(results[0]["quote"]["rate"].as_object().unwrap().len(), 4);
+}
+
 #[actix_web::test]
 async fn a_batch_of_quotes_answers_each_in_its_place() {
     let world = world().await;

@@ -785,8 +785,8 @@ pub async fn the_registry_grows_by_versions(place: &Place) {
     assert_eq!((first, parts.version, parts.boards.len()), (1, 1, 1));
     let expected = world.definition().with_key_times(None, world.now);
     assert_eq!(parts.definition, expected);
-    let first = publication::first(&expected, world.now);
-    assert_eq!(parts.boards[0].board, first);
+    let (board, terms) = publication::first(&expected, world.now);
+    assert_eq!((&parts.boards[0].board, &parts.boards[0].terms), (&board, &terms));
     let window = parts.window;
     // The same again changes nothing.
     let define = Define { definition: world.definition(), window: world.id() };

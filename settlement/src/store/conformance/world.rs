@@ -258,6 +258,7 @@ impl World {
             kind: TransactionKind::Exchange,
             source: account(source),
             target: account(target),
+            tier: None,
         };
         let caller: PartnerId = name(BRANDS[source].0);
         let priced = pricing::price(registry, &caller, &request, self.now).unwrap();
@@ -361,8 +362,10 @@ impl World {
             suspended: true,
             target: name(target),
             volume: Volume { before: Total::ZERO, month: "2026-09".into(), so_far: Total::ZERO },
+            withheld: false,
         };
-        let terms = vec![pair(BRANDS[0].1, BRANDS[1].1), pair(BRANDS[1].1, BRANDS[0].1)];
+        let pairs = vec![pair(BRANDS[0].1, BRANDS[1].1), pair(BRANDS[1].1, BRANDS[0].1)];
+        let terms = BoardTerms { pairs, ..last.terms.clone() };
         let mut values = last.board.values.clone();
         values[0].value = name(value);
         let board = Board {
@@ -370,7 +373,7 @@ impl World {
             effective_at: self.now.plus_seconds(60),
             previous: last.hash(),
             published_at: self.now,
-            terms: TermsRoot::of(&terms),
+            terms: TermsRoot::of(&terms.pairs),
             values,
             ..last.board.clone()
         };
