@@ -5,6 +5,7 @@
 //! | what the alliance has agreed on | [`alliance`] | yes |
 //! | members' references and pseudonyms | [`vault`] | yes |
 //! | what a quote says | [`pricing`] | yes |
+//! | values and rates that move | [`rates`] | yes |
 //! | what can be asked of the writer | [`command`] | yes |
 //! | the decision | [`ledger`] | yes |
 //! | chaining and signing receipts | [`receipts`] | yes |
@@ -27,6 +28,7 @@ pub mod command;
 pub mod inspection;
 pub mod ledger;
 pub mod pricing;
+pub mod rates;
 pub mod receipts;
 #[cfg(feature = "store")]
 pub mod sequencer;
