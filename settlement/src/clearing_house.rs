@@ -6,6 +6,7 @@
 mod conformance;
 mod members;
 mod proofs;
+mod publisher;
 mod quotes;
 mod rates;
 
@@ -33,6 +34,7 @@ use crate::vault::{KEY_LEN, QuoteSealer, Vault};
 
 pub use members::{LinkView, MemberView};
 pub use proofs::{CheckpointError, ProofRefused};
+pub use publisher::{PublishError, Published};
 pub use quotes::OpenedToken;
 pub use rates::WhichBoard;
 

@@ -15,6 +15,7 @@ use alliance_contracts::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::rates::RatesDefinition;
+use crate::rates::model::ValueModel;
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +81,9 @@ pub struct ProgramDefinition {
     /// Who keeps its members' balances.
     #[serde(default = "hosted")]
     pub balances: Balances,
+    /// How its value moves; none: by `value` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ValueModel>,
 }
 
 fn hosted() -> Balances {
@@ -218,6 +222,9 @@ impl Definition {
             }
             if !limits::value_in_range(program.value) {
                 fault("value must be above 0 and at most 1000000".to_owned());
+            }
+            for wrong in program.model.iter().flat_map(|model| model.check(program.value)) {
+                fault(format!("model: {wrong}"));
             }
             if program.balances == Balances::Connected {
                 fault("connected balances are not served by this version: use hosted".to_owned());

@@ -4,6 +4,8 @@ use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
 use serde::{Deserialize, Serialize};
 
+use crate::rates::surcharge::SurchargeModel;
+
 /// When boards are published, how far ahead, and what guards them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -16,6 +18,9 @@ pub struct RatesDefinition {
     /// How long before it takes effect a board is published. Quotes that may not outlive their
     /// board (where going there and back costs nothing) stand half as long.
     pub notice_seconds: i64,
+    /// Makes the direction dearer that makes an imbalance worse; none: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub surcharge: Option<SurchargeModel>,
     /// When boards are published (cron, five fields); empty: only by hand.
     pub schedule: String,
     /// The time zone that `schedule` is told in (IANA).
@@ -38,6 +43,7 @@ impl Default for RatesDefinition {
             approval_threshold: Decimal::from_micros(50_000).unwrap_or(Decimal::ZERO),
             breaker: None,
             notice_seconds: 120,
+            surcharge: None,
             schedule: "0 * * * *".to_owned(),
             time_zone: "UTC".to_owned(),
         }
@@ -55,6 +61,7 @@ impl RatesDefinition {
         if self.approval_threshold.is_zero() || self.approval_threshold >= Decimal::ONE {
             faults.push("approval_threshold must be above 0 and below 1".to_owned());
         }
+        faults.extend(self.surcharge.iter().flat_map(SurchargeModel::check));
         if let Some(breaker) = &self.breaker {
             if breaker.factor <= Decimal::ONE {
                 faults.push("breaker: factor must be above 1".to_owned());

@@ -175,22 +175,7 @@ impl<'a> BoardView<'a> {
             return Some(DirectedRate::WITHIN);
         }
         let agreed = self.agreed(&source.partner, &target.partner)?;
-        let plain = DirectedRate {
-            fee: agreed.fee,
-            fee_bearer: agreed.fee_bearer,
-            lifetime_seconds: agreed.quote_lifetime_seconds,
-            ..DirectedRate::WITHIN
-        };
-        match self.terms(&source.program, &target.program) {
-            None => Some(plain),
-            Some(terms) if terms.withheld => None,
-            Some(terms) => Some(DirectedRate {
-                fee: terms.fee,
-                surcharge: terms.surcharge,
-                multiplier: terms.multiplier,
-                ..plain
-            }),
-        }
+        agreed.directed(self.terms(&source.program, &target.program))
     }
 }
 

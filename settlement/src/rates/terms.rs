@@ -5,7 +5,7 @@
 use alliance_contracts::board::PairTerms;
 use alliance_contracts::decimal::{Decimal, MICROS};
 use alliance_contracts::limits;
-use alliance_contracts::names::PartnerId;
+use alliance_contracts::names::{PartnerId, ProgramId};
 use alliance_contracts::quote::{FeeBearer, Rate};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,47 @@ pub struct BoardTerms {
     pub agreed: Vec<AgreedTerms>,
     /// What the board commits to, by source and target.
     pub pairs: Vec<PairTerms>,
+}
+
+impl AgreedTerms {
+    /// What an order of one direction gets, with what the board says of it; none where it takes no
+    /// orders.
+    #[must_use]
+    pub fn directed(&self, terms: Option<&PairTerms>) -> Option<DirectedRate> {
+        let plain = DirectedRate {
+            fee: self.fee,
+            fee_bearer: self.fee_bearer,
+            lifetime_seconds: self.quote_lifetime_seconds,
+            ..DirectedRate::WITHIN
+        };
+        match terms {
+            None => Some(plain),
+            Some(terms) if terms.withheld => None,
+            Some(terms) => Some(DirectedRate {
+                fee: terms.fee,
+                surcharge: terms.surcharge,
+                multiplier: terms.multiplier,
+                ..plain
+            }),
+        }
+    }
+}
+
+impl BoardTerms {
+    /// What two partners have agreed on.
+    #[must_use]
+    pub fn agreed_between(&self, one: &PartnerId, other: &PartnerId) -> Option<&AgreedTerms> {
+        let (a, b) = if one <= other { (one, other) } else { (other, one) };
+        let at = self.agreed.binary_search_by(|terms| (&terms.a, &terms.b).cmp(&(a, b))).ok()?;
+        self.agreed.get(at)
+    }
+
+    /// What holds for one direction, where anything does.
+    #[must_use]
+    pub fn pair(&self, source: &ProgramId, target: &ProgramId) -> Option<&PairTerms> {
+        let of = |pair: &PairTerms| (&pair.source, &pair.target).cmp(&(source, target));
+        self.pairs.get(self.pairs.binary_search_by(of).ok()?)
+    }
 }
 
 /// What an order of one direction gets.
@@ -77,6 +118,12 @@ impl DirectedRate {
     pub fn surcharge(&self) -> Decimal {
         let part = self.total_fee().micros() - self.fee.micros();
         Decimal::from_micros(part).unwrap_or(Decimal::ZERO)
+    }
+
+    /// Whether the member is left everything: see [`takes_nothing`].
+    #[must_use]
+    pub fn takes_nothing(&self) -> bool {
+        keeps(self.total_fee(), self.fee_bearer, self.multiplier) >= WHOLE
     }
 
     /// The fee rate that the member feels.

@@ -23,7 +23,8 @@ async fn programs_and_rates_are_those_of_the_definition() {
     );
     let rates = world.send(&world.get(aurora(), "/v1/rates")).await.ok(200);
     assert_eq!(rates["board"], 1);
-    assert_eq!(rates["values"][0], json!({"program": "aurora", "value": "0.05"}));
+    assert_eq!(rates["values"][0]["program"], "aurora");
+    assert_eq!(rates["values"][0]["value"], "0.05");
     // Only the caller's own agreements.
     assert_eq!(rates["fees"], json!([{"a": "aurora-air", "b": "borealis-coffee", "fee": "0.01"}]));
     let jws = alliance_contracts::jws::parse(rates["jws"].as_str().unwrap()).unwrap();
@@ -40,15 +41,23 @@ async fn a_quote_stands_after_the_rate_has_moved_until_it_expires() {
     let (_, late) = world.token("100").await;
     let mut moved = super::world::definition();
     moved.programs[2].value = "0.11".parse().unwrap();
+    moved.rates.notice_seconds = 10;
     world.house.define(moved, crate::draw::id()).await.unwrap();
+    let published = world.house.publish(None).await.unwrap().unwrap();
+    assert_eq!(published.board, 2);
+    // Announced, and not in force before its time.
+    let rates = world.send(&world.get(aurora(), "/v1/rates")).await.ok(200);
+    assert_eq!((&rates["board"], &rates["next"]["board"]), (&json!(1), &json!(2)));
+    world.pass_seconds(10);
     let order =
         |token: &str, reference| world.post(aurora(), "/v1/transactions", order(token, reference));
     let done = world.send(&order(&early, "early")).await.ok(201);
     assert_eq!((&done["rate"]["board"], &done["target"]["amount"]), (&json!(1), &json!("49")));
     let (_, fresh) = world.token("100").await;
     let done = world.send(&order(&fresh, "fresh")).await.ok(201);
-    assert_eq!((&done["rate"]["board"], &done["target"]["amount"]), (&json!(2), &json!("45")));
-    world.pass_seconds(60);
+    assert_eq!((&done["rate"]["board"], &done["target"]["amount"]), (&json!(2), &json!("48")));
+    assert_eq!(done["rate"]["target_value"], "0.101");
+    world.pass_seconds(50);
     expect(&world.send(&order(&late, "late")).await, 410, "quote_expired");
 }
 

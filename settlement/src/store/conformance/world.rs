@@ -21,6 +21,7 @@ use crate::command::{
 };
 use crate::ledger::working_set::BoardRow;
 use crate::ledger::{self, Wanted, WorkingSet, Writes};
+use crate::rates::terms::BoardTerms;
 use crate::store::{Batch, Store, StoreError};
 use crate::vault::{Lookup, Vault};
 use crate::{pricing, receipts};
