@@ -338,6 +338,7 @@ proptest! {
         let there = approach(from, to, share);
         prop_assert!((from.min(to)..=from.max(to)).contains(&there));
         prop_assert!(from == to || there != from);
+        prop_assert_eq!(approach(from, to, decimal("7.5")), to);
     }
 }
 

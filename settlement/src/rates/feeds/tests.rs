@@ -174,18 +174,46 @@ fn a_backing_that_cannot_be_used_is_the_last_good_one() {
     assert_eq!(backing, seen(InputStatus::Fresh, "0.052631", 0));
 }
 
+/// The inputs by another band.
+fn by_band(feeds: &Feeds, min: &str, max: &str, kind: InputKind) -> (InputStatus, String) {
+    let band = alliance_contracts::valuation::Band { max: decimal(max), min: decimal(min) };
+    let all = inputs(decimal(min), &ValueModel { band, ..model() }, feeds, None, at(1));
+    let input = all.into_iter().find(|input| input.input == kind).unwrap();
+    (input.status, input.value.to_string())
+}
+
 #[test]
-fn by_a_new_model_what_was_believed_may_be_absurd_and_never_the_other_way_round() {
-    let feeds = after(&[(Cost, "0.048", 0), (Redemption, "0.05", 0), (Redemption, "6", 1)]);
-    let higher = ValueModel {
-        band: alliance_contracts::valuation::Band { max: decimal("10"), min: decimal("5") },
-        ..model()
-    };
-    let all = inputs(decimal("6"), &higher, &feeds, None, at(1));
-    let of = |kind: InputKind| all.iter().find(|input| input.input == kind).unwrap();
-    for kind in [InputKind::Cost, InputKind::Redemption] {
-        assert_eq!((of(kind).status, of(kind).value), (InputStatus::Absurd, decimal("6")));
-        assert_eq!(of(kind).as_of, None);
+fn by_a_new_model_what_was_believed_may_be_absurd() {
+    let feeds = after(&[(Cost, "0.048", 0), (Redemption, "0.005", 0), (Redemption, "0.4", 1)]);
+    let absurd = (InputStatus::Absurd, "5".to_owned());
+    assert_eq!(by_band(&feeds, "5", "10", InputKind::Cost), absurd);
+    // The newest redemption could be believed; the mean, 0.084, cannot.
+    let absurd = (InputStatus::Absurd, "1".to_owned());
+    assert_eq!(by_band(&feeds, "1", "2", InputKind::Redemption), absurd);
+}
+
+#[test]
+fn what_was_not_believed_stays_so_by_a_new_model() {
+    let feeds = after(&[(Cost, "0.048", 0), (Cost, "0.7", 1)]);
+    let absurd = (InputStatus::Absurd, "0.048".to_owned());
+    assert_eq!(by_band(&feeds, "0.04", "0.1", InputKind::Cost), absurd);
+}
+
+#[test]
+fn only_redemptions_have_a_mean() {
+    let feeds = after(&[(Cost, "0.048", 0), (Cost, "0.052", 1)]);
+    assert_eq!(input(&feeds, InputKind::Cost, 1), seen(InputStatus::Fresh, "0.052", 1));
+}
+
+#[test]
+fn no_reading_is_believed_past_the_limits_of_the_protocol() {
+    let top = ValueModel::default_for(decimal("1000000"));
+    let whole = |number: i128| number * i128::from(MICROS);
+    for (feed, limit) in
+        [(Cost, 1_000_000), (Outstanding, 1_000_000_000_000), (Reserve, 1_000_000_000_000)]
+    {
+        assert_eq!(judge(feed, whole(limit), &top), InputStatus::Fresh, "{feed:?}");
+        assert_eq!(judge(feed, whole(limit) + 1, &top), InputStatus::Absurd, "{feed:?}");
     }
 }
 
@@ -321,6 +349,7 @@ fn a_push_of_no_number_zero_negative_huge_too_precise_or_a_thousandfold_is_refus
         ("cost", "NaN", "value NaN is not a plain decimal: write digits, such as 0.05"),
         ("cost", "1e28", "value 1e28 is not a plain decimal: write digits, such as 0.05"),
         ("cost", "", "value (empty) is not a plain decimal: write digits, such as 0.05"),
+        ("cost", "-", "value - is not a plain decimal: write digits, such as 0.05"),
         ("cost", "0", "value 0: cost must be above 0"),
         ("reserve", "0", "value 0: reserve must be above 0"),
         ("cost", "-0.05", "value -0.05 is negative: it must be above 0"),

@@ -118,6 +118,9 @@ fn a_step_too_short_to_be_seen_is_a_fault_that_names_one_that_is_not() {
     let longer = ValueModel { max_step: decimal("0.033334"), ..model.clone() };
     assert_eq!(longer.check(decimal("0.05")), Vec::<String>::new());
     only_fault(&ValueModel { max_step: decimal("0.033333"), ..model.clone() });
+    let just = Band { min: decimal("0.00005"), ..band };
+    let exactly_a_millionth = ValueModel { band: just, ..good() };
+    assert_eq!(exactly_a_millionth.check(decimal("0.05")), Vec::<String>::new());
     let band = Band { min: decimal("0.000001"), ..band };
     let hopeless = ValueModel { band, max_step: decimal("0.999999"), ..model };
     assert!(only_fault(&hopeless).ends_with(": raise band.min"));
