@@ -143,12 +143,12 @@ fn a_value_goes_to_its_base_by_steps_and_what_moves_is_announced_before() {
 
 #[test]
 fn a_step_that_two_boards_would_turn_into_a_gain_is_halved() {
-    // The worked example: 1,000 there on the old board, back on the new, would be 1,078.
+    // The worked example: 1,000 there on the old board, back on the new, would be 1,078.11.
     let mut story = Story::new(definition());
     story.definition.programs[1].value = name("0.055");
     let next = story.publish();
     let gain = next.remarks.first().unwrap();
-    assert!(matches!(gain, Remark::Gain(told) if told.ends_with("by 1.0781")), "{gain:?}");
+    assert!(matches!(gain, Remark::Gain(told) if told.ends_with("by 1.07811")), "{gain:?}");
     assert!(next.remarks.contains(&Remark::Halved(name("aurora"), 3)), "{:?}", next.remarks);
     // An eighth of 0.005: 1.0125 × 0.99 × 0.99 is below 1.
     assert_eq!(value(&next, "aurora"), "0.050625");
