@@ -6,6 +6,7 @@
 //! | strict reading and canonical writing of JSON | [`json`] | RFC 8259, RFC 8785 |
 //! | the one table of problem codes | [`problem`] | RFC 9457 |
 //! | quotes, transactions, links, receipts and their pages | [`quote`], [`transaction`], [`link`], [`receipt`], [`corridor`], [`program`] | protocol § 3 to § 5 |
+//! | what two partners agree on and both sign | [`agreement`] | protocol § 4 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
@@ -13,6 +14,7 @@
 //! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
 //! in, so that every function here gives the same answer on every machine, for years.
 
+pub mod agreement;
 pub mod arithmetic;
 pub mod content_digest;
 pub mod corridor;

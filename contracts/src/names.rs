@@ -133,6 +133,10 @@ name!(
     |text| (1..=40).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 );
+name!(
+    /// A membership tier of one program (`gold`).
+    TierName, "a tier", "[a-z0-9][a-z0-9-]{1,30}", is_slug
+);
 
 /// A brand's own id for its member. Personal data: its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

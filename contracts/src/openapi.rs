@@ -12,7 +12,7 @@ use crate::ids::{Id, Kind};
 use crate::keys::Kid;
 use crate::names::{
     AllianceId, Corridor, Currency, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym,
-    ReasonCode, SourceReference,
+    ReasonCode, SourceReference, TierName,
 };
 use crate::time::Timestamp;
 
@@ -55,6 +55,7 @@ texts! {
     Pseudonym, "Pseudonym", "^[0-9a-f]{64}$", "A member as seen in one corridor.", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     ReasonCode, "ReasonCode", "^[a-z0-9_]{1,40}$", "Why a transaction is reversed.", "customer_request";
     SourceReference, "SourceReference", "^[ -~]{1,255}$", "The caller's own reference, unique per partner.", "order-117";
+    TierName, "TierName", "^[a-z0-9][a-z0-9-]{1,30}$", "A membership tier of one program.", "gold";
     Timestamp, "Timestamp", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", "RFC 3339, UTC, exactly three decimals.", "2026-11-23T04:05:06.789Z";
 }
 

@@ -225,3 +225,16 @@ pub struct QuoteClaims {
     /// What arrives; member sealed.
     pub target: QuoteSide,
 }
+
+/// Who bears the fee of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FeeBearer {
+    /// The member: it comes off what arrives.
+    Member,
+    /// The partner whose points are given.
+    SourcePartner,
+    /// The partner whose points arrive.
+    TargetPartner,
+}
