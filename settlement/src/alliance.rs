@@ -4,14 +4,20 @@
 //! | --- | --- |
 //! | [`definition`] | the document, and every fault in it |
 //! | [`changes`] | what may not change from one version to the next |
+//! | [`agreements`] | what two partners have signed, as it is kept |
+//! | [`terms`] | what holds between two partners at a moment |
 //! | [`registry`] | the snapshot that orders are priced and decided by |
 
+pub mod agreements;
 pub mod changes;
 pub mod definition;
 pub mod registry;
+pub mod terms;
 
+pub use agreements::{AgreementRecord, AgreementSignature};
 pub use definition::{
     AgreementDefinition, Definition, DefinitionFault, KeyDefinition, PartnerDefinition,
     ProgramDefinition, Scope,
 };
 pub use registry::{PartnerKey, Registry, RegistryParts};
+pub use terms::AgreementTerms;

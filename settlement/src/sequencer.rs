@@ -217,7 +217,7 @@ impl Sequencer {
             batch.commit(&set.writes).await?;
             failpoint!("sequencer::committed");
         }
-        if set.writes.definition.is_some() || !set.writes.suspensions.is_empty() {
+        if set.writes.changes_registry() {
             self.refresh_after_commit().await;
         }
         let answers = answers(&mut set, decided);

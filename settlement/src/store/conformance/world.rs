@@ -356,6 +356,7 @@ impl World {
             partner_keys_jws: String::new(),
             window: WindowId::from_u128(0),
             suspended: Vec::new(),
+            agreements: Vec::new(),
         };
         Registry::new(0, parts)
     }
