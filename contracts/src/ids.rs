@@ -42,6 +42,8 @@ kinds! {
     Receipt, ReceiptId, "rcp";
     /// Two members' accounts that belong to one person.
     Link, LinkId, "lnk";
+    /// A version of what two partners have agreed on.
+    Agreement, AgreementId, "agr";
     /// A settlement window.
     Window, WindowId, "win";
     /// A settlement statement.

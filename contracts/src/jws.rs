@@ -1,5 +1,5 @@
-//! Compact JWS (RFC 7515, RFC 8037) in the one form that receipts, quotes, boards, statements and
-//! key lists have.
+//! Compact JWS (RFC 7515, RFC 8037) in the one form that receipts, quotes, boards, statements, key
+//! lists and agreements have.
 //!
 //! | in | out of scope |
 //! | --- | --- |
@@ -27,12 +27,14 @@ pub enum JwsType {
     Statement,
     /// A key statement, signed by the root key.
     Keys,
+    /// An agreement, signed by each of the two partners.
+    Agreement,
 }
 
 impl JwsType {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Receipt, Self::Quote, Self::Board, Self::Statement, Self::Keys];
+    pub const ALL: [Self; 6] =
+        [Self::Receipt, Self::Quote, Self::Board, Self::Statement, Self::Keys, Self::Agreement];
 
     /// The `typ` string.
     #[must_use]
@@ -43,6 +45,7 @@ impl JwsType {
             Self::Board => "alliance-board+jws",
             Self::Statement => "alliance-statement+jws",
             Self::Keys => "alliance-keys+jws",
+            Self::Agreement => "alliance-agreement+jws",
         }
     }
 

@@ -7,6 +7,7 @@
 //! | the one table of problem codes | [`problem`] | RFC 9457 |
 //! | quotes, transactions, links, receipts and their pages | [`quote`], [`transaction`], [`link`], [`receipt`], [`corridor`], [`program`] | protocol § 3 to § 5 |
 //! | boards: values, how each came about, pairs' terms | [`board`], [`valuation`], [`total`] | protocol § 4 |
+//! | what two partners agree on and both sign | [`agreement`] | protocol § 4 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
 //! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
@@ -15,6 +16,7 @@
 //! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
 //! in, so that every function here gives the same answer on every machine, for years.
 
+pub mod agreement;
 pub mod arithmetic;
 pub mod board;
 pub mod content_digest;

@@ -89,6 +89,9 @@ codes! {
     DuplicateReference, "duplicate_reference", 409, true, false, "This source reference belongs to another transaction of yours.";
     MembersNotLinked, "members_not_linked", 403, true, false, "The two members have no active link that allows this.";
     LinkNotProposed, "link_not_proposed", 409, true, false, "Only a proposed link can be confirmed: propose a new one.";
+    AgreementNotProposed, "agreement_not_proposed", 409, true, false, "Only a proposed agreement can be countersigned or withdrawn: propose a new version.";
+    AgreementPending, "agreement_pending", 409, true, false, "The other partner has proposed a version: countersign or withdraw that one first.";
+    AgreementStale, "agreement_stale", 409, true, false, "This does not follow on the last version that both have signed, or takes effect too soon: propose again.";
     MemberUnknown, "member_unknown", 404, true, false, "You have no such member here.";
     MemberFrozen, "member_frozen", 423, true, false, "Your member is frozen.";
     KindNotAllowed, "kind_not_allowed", 403, true, false, "The agreement does not allow this kind of order to this caller now.";

@@ -6,6 +6,7 @@
 //! | quotes | `quotes`, `quote_batch` |
 //! | orders and reversals | `transactions`, `transaction_batch`, `reversals` |
 //! | links | `links`, `link_proposals`, `link_changes` |
+//! | agreements | `agreements`, `agreement_proposals`, `agreement_changes`, `agreement_diff` |
 //! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
 //! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs` |
 //! | members | `members` |
@@ -17,6 +18,10 @@
 //! Everything under `/v1` is signed; the rest is for anyone. No handler does arithmetic, SQL or
 //! anything that must be finished: whoever asks may be gone at any await.
 
+mod agreement_changes;
+mod agreement_diff;
+mod agreement_proposals;
+mod agreements;
 mod corridor_checkpoint;
 mod corridor_proofs;
 mod corridor_receipts;
@@ -70,6 +75,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/v1/links/{id}", links::show))
         .service(post("/v1/links/{id}/confirm", link_changes::confirm))
         .service(post("/v1/links/{id}/revoke", link_changes::revoke))
+        .service(both("/v1/agreements", agreements::list, agreement_proposals::create))
+        .service(get("/v1/agreements/{id}", agreements::show))
+        .service(get("/v1/agreements/{id}/diff", agreement_diff::show))
+        .service(post("/v1/agreements/{id}/countersign", agreement_changes::countersign))
+        .service(post("/v1/agreements/{id}/withdraw", agreement_changes::withdraw))
         .service(get("/v1/receipts/{id}", receipts::show))
         .service(get("/v1/receipts/{id}/evidence", receipt_evidence::show))
         .service(get("/v1/receipts/{id}/proof", receipt_proof::show))

@@ -36,6 +36,7 @@ use alliance_contracts::time::Timestamp;
 use reqwest::Url;
 use ring::rand::{SecureRandom, SystemRandom};
 
+mod agreements;
 mod build;
 mod call;
 mod calls;
@@ -49,6 +50,7 @@ mod receipts;
 mod retry;
 mod send;
 
+pub use agreements::{AgreementFilter, ReviewedAgreement};
 pub use build::{ClientBuilder, Clock, SystemClock};
 pub use call::{Answered, BoxFuture, Call};
 pub use error::{ConfigError, DecodeError, Error, VerificationError};

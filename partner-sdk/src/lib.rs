@@ -3,8 +3,8 @@
 //!
 //! | half | feature | needs |
 //! | --- | --- | --- |
-//! | [`verify`]: receipts, chains, checkpoints, proofs, keys | none | no HTTP, no clock |
-//! | `client`: orders, reversals, links, downloads | `client` (default) | reqwest, tokio |
+//! | [`verify`]: receipts, chains, checkpoints, proofs, keys, agreements | none | no HTTP, no clock |
+//! | `client`: orders, reversals, links, agreements, downloads | `client` (default) | reqwest, tokio |
 //! | `Client::from_config`: reads a `client.toml` | `config-file` (default) | toml |
 //!
 //! With `default-features = false` only the first half is built: 40 crates in all.

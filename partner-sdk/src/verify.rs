@@ -9,6 +9,7 @@
 //! | Is this what the alliance tells everybody, and is it recent? | [`VerifiedCheckpoint`] |
 //! | Did the newer history grow out of the older? | [`compare_checkpoints`] |
 //! | Is this receipt in that history? | [`verify_proof_file`] |
+//! | Have both partners signed this agreement? | [`agreement::verify_agreement`] |
 //! | Who ordered exactly this? | [`evidence::verify_evidence`] |
 //!
 //! All faults are closed enums: a program can act on them, and a person can read them.
@@ -16,6 +17,7 @@
 //! Deliberately absent: a clock (`now` is an argument), I/O other than the reader that
 //! [`file::verify`] is given, and trust in the decoded copies that stand beside signed bytes.
 
+pub mod agreement;
 mod block;
 mod blocks;
 mod chain;

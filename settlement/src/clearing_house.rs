@@ -2,6 +2,7 @@
 //! it only through these methods, each of which hands its work over and waits for the answer: a
 //! connection is never opened on, nor cancelled by, somebody else's runtime.
 
+mod agreements;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod members;

@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
+use alliance_contracts::agreement::Agreement;
 use alliance_contracts::board::Board;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::ids::{AgreementId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::jws::Parsed;
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::Consent;
 use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, ReasonCode, SourceReference,
 };
-use alliance_contracts::problem::ProblemCode;
+use alliance_contracts::problem::{FieldError, ProblemCode};
 use alliance_contracts::quote::{Rate, Settlement, SideAmount};
 use alliance_contracts::time::Timestamp;
 
@@ -164,6 +166,26 @@ pub struct ProposeLink {
     pub nonce: crate::vault::NonceBytes,
 }
 
+/// Proposes a version of an agreement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposeAgreement {
+    /// The new version's id.
+    pub id: AgreementId,
+    /// What it says: read from what is signed.
+    pub agreement: Agreement,
+    /// The proposer's JWS; not verified yet.
+    pub signed: Parsed,
+}
+
+/// Countersigns a version of an agreement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountersignAgreement {
+    /// Which version.
+    pub id: AgreementId,
+    /// The countersigner's JWS; not verified yet.
+    pub signed: Parsed,
+}
+
 /// A member to be imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMember {
@@ -243,6 +265,12 @@ pub enum Command {
     ConfirmLink(Keyed, LinkId),
     /// A partner revokes a link.
     RevokeLink(Keyed, LinkId),
+    /// A partner proposes a version of an agreement.
+    ProposeAgreement(Keyed, Box<ProposeAgreement>),
+    /// The other partner countersigns it.
+    CountersignAgreement(Keyed, Box<CountersignAgreement>),
+    /// A partner takes its proposal back, or declines the other's.
+    WithdrawAgreement(Keyed, AgreementId),
     /// An operator imports members: all or none.
     ImportMembers(Arc<Vec<NewMember>>),
     /// An operator imports links: all or none.
@@ -277,7 +305,10 @@ impl Command {
             | Self::Reverse(keyed, _)
             | Self::ProposeLink(keyed, _)
             | Self::ConfirmLink(keyed, _)
-            | Self::RevokeLink(keyed, _) => Some(keyed),
+            | Self::RevokeLink(keyed, _)
+            | Self::ProposeAgreement(keyed, _)
+            | Self::CountersignAgreement(keyed, _)
+            | Self::WithdrawAgreement(keyed, _) => Some(keyed),
             _ => None,
         }
     }
@@ -299,6 +330,8 @@ pub enum Outcome {
     Transaction(TransactionId),
     /// The link was made or changed.
     Link(LinkId),
+    /// The agreement was made or changed.
+    Agreement(AgreementId),
     /// A rule was broken; nothing was changed.
     Refused(ProblemCode),
     /// An operator's command was carried out, on so many rows.
@@ -309,6 +342,8 @@ pub enum Outcome {
     DefinitionRefused(Vec<DefinitionFault>),
     /// A board was worked out from what has changed since: work it out again.
     BoardStale,
+    /// A partner's agreement is faulty; nothing was changed. No decision: the key stays unused.
+    AgreementRefused(Vec<FieldError>),
     /// A checkpoint contradicts one that was signed before: it must not be served.
     CheckpointRefused,
 }

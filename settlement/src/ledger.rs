@@ -13,8 +13,10 @@
 //! | `rates` | whether an order's rate may still be had; boards, frozen pairs |
 //! | `reversal` | turning a transaction round |
 //! | `links` | proposing, confirming, revoking |
+//! | `agreements` | proposing, countersigning, withdrawing |
 //! | `operations` | what operators and gateways ask |
 
+mod agreements;
 mod exchange;
 pub mod kept;
 mod links;
@@ -57,7 +59,10 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         | Command::Reverse(..)
         | Command::ProposeLink(..)
         | Command::ConfirmLink(..)
-        | Command::RevokeLink(..) => Outcome::Refused(ProblemCode::InternalError),
+        | Command::RevokeLink(..)
+        | Command::ProposeAgreement(..)
+        | Command::CountersignAgreement(..)
+        | Command::WithdrawAgreement(..) => Outcome::Refused(ProblemCode::InternalError),
     };
     Decided { outcome, replayed: false, first_request: None }
 }
@@ -80,11 +85,17 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
         Command::ProposeLink(keyed, proposal) => links::propose(set, keyed, proposal, now),
         Command::ConfirmLink(keyed, link) => links::confirm(set, keyed, *link),
         Command::RevokeLink(_, link) => links::revoke(set, *link),
+        Command::ProposeAgreement(keyed, order) => agreements::propose(set, keyed, order, now),
+        Command::CountersignAgreement(keyed, order) => {
+            agreements::countersign(set, keyed, order, now)
+        }
+        Command::WithdrawAgreement(_, id) => agreements::withdraw(set, *id),
         _ => Err(ProblemCode::InternalError),
     };
     let outcome = result.unwrap_or_else(Outcome::Refused);
     let consumes_key = match &outcome {
         Outcome::Refused(code) => code.is_decision(),
+        Outcome::AgreementRefused(_) => false,
         _ => true,
     };
     if consumes_key {
@@ -105,6 +116,12 @@ fn not_found(set: &WorkingSet, keyed: &Keyed, command: &Command) -> Option<Probl
             .is_some_and(|original| original.corridor.includes(&keyed.partner)),
         Command::ConfirmLink(_, link) | Command::RevokeLink(_, link) => {
             set.link(link).is_some_and(|link| link.includes(&keyed.partner))
+        }
+        Command::CountersignAgreement(_, order) => {
+            set.agreement(&order.id).is_some_and(|record| record.includes(&keyed.partner))
+        }
+        Command::WithdrawAgreement(_, id) => {
+            set.agreement(id).is_some_and(|record| record.includes(&keyed.partner))
         }
         _ => true,
     };

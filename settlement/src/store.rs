@@ -37,13 +37,14 @@ mod statements;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{LinkId, RequestId, TransactionId};
+use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 
-use crate::alliance::{PublishedBoard, RegistryParts};
+use crate::alliance::{AgreementRecord, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
 use crate::ledger::working_set::{Loaded, SealedMember};
 use crate::ledger::{
@@ -192,6 +193,20 @@ pub trait Store: Send + Sync + 'static {
         after: Option<LinkId>,
         limit: u32,
     ) -> StoreFuture<'a, Vec<LinkDetail>>;
+
+    /// A version of an agreement.
+    fn agreement(&self, id: AgreementId) -> StoreFuture<'_, Option<AgreementRecord>>;
+
+    /// A partner's agreements, with one other or with all, with `id > after`, by id, at most
+    /// `limit`.
+    fn agreements<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        with: Option<&'a PartnerId>,
+        state: Option<AgreementState>,
+        after: Option<AgreementId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<AgreementRecord>>;
 
     /// The member that is found there.
     fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>>;

@@ -3,12 +3,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{LinkId, RequestId, TransactionId};
+use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId};
 use alliance_contracts::time::Timestamp;
-use alliance_settlement::alliance::PublishedBoard;
+use alliance_settlement::alliance::{AgreementRecord, PublishedBoard};
 use alliance_settlement::command::{MemberNo, RequestEvidence};
 use alliance_settlement::ledger::working_set::{Loaded, SealedMember};
 use alliance_settlement::ledger::{AccountBalance, ChainHead, FlowRow, KeyRecord, Wanted, Writes};
@@ -269,6 +270,8 @@ impl Store for StagedStore {
         nodes(corridor: &'a Corridor, level: u32, from: u64, to: u64) -> Vec<Hash>;
         link(id: LinkId) -> Option<LinkDetail>;
         links(partner: &'a PartnerId, state: Option<LinkState>, after: Option<LinkId>, limit: u32) -> Vec<LinkDetail>;
+        agreement(id: AgreementId) -> Option<AgreementRecord>;
+        agreements(partner: &'a PartnerId, with: Option<&'a PartnerId>, state: Option<AgreementState>, after: Option<AgreementId>, limit: u32) -> Vec<AgreementRecord>;
         member(lookup: Lookup) -> Option<SealedMember>;
         request(id: RequestId) -> Option<Arc<RequestEvidence>>;
         quote_keys() -> Vec<(i64, Vec<u8>)>;

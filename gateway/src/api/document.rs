@@ -20,10 +20,10 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::{
-    corridor_checkpoint, corridor_proofs, corridor_receipts, corridors, health, link_changes,
-    link_proposals, links, members, partner_keys, programs, quote_batch, quotes, rates,
-    receipt_evidence, receipt_proof, receipts, reversals, transaction_batch, transactions,
-    well_known,
+    agreement_changes, agreement_diff, agreement_proposals, agreements, corridor_checkpoint,
+    corridor_proofs, corridor_receipts, corridors, health, link_changes, link_proposals, links,
+    members, partner_keys, programs, quote_batch, quotes, rates, receipt_evidence, receipt_proof,
+    receipts, reversals, transaction_batch, transactions, well_known,
 };
 use crate::server::edge::REQUEST_ID;
 
@@ -31,7 +31,7 @@ use crate::server::edge::REQUEST_ID;
 const SIGNATURE: &str = "http-message-signature";
 
 const DESCRIPTION: &str = "\
-The clearing house of a loyalty alliance: quotes, orders, links, and receipts that both brands can \
+The clearing house of a loyalty alliance: quotes, orders, links, agreements, and receipts that both brands can \
 verify offline.\n\n\
 Every request under `/v1` carries one HTTP message signature (RFC 9421) of Ed25519 with \
 `tag=\"alliance-v1\"`, `created` and `keyid`, that covers `@method`, `@authority`, `@path` and \
@@ -48,6 +48,8 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
         programs::list, rates::show, quotes::create, quote_batch::create, transactions::create,
         transactions::show, transaction_batch::create, reversals::create, links::list,
         links::show, link_proposals::create, link_changes::confirm, link_changes::revoke,
+        agreements::list, agreements::show, agreement_proposals::create, agreement_diff::show,
+        agreement_changes::countersign, agreement_changes::withdraw,
         receipts::show, receipt_evidence::show, receipt_proof::show, corridors::list,
         corridor_receipts::list, corridor_checkpoint::show, corridor_proofs::inclusion,
         corridor_proofs::consistency, members::balance, members::opening, partner_keys::list,
@@ -57,6 +59,7 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
     tags(
         (name = "orders", description = "Quotes, transactions and reversals (protocol § 3, § 4)"),
         (name = "links", description = "Two accounts that belong to one person (protocol § 4)"),
+        (name = "agreements", description = "What two partners agree on and both sign"),
         (name = "receipts", description = "Receipts, chains and proofs (protocol § 5)"),
         (name = "rates", description = "Programs and the board in force"),
         (name = "members", description = "The caller's own members"),

@@ -67,6 +67,18 @@ impl Refusal {
         Self::from_problem(Problem::new(error.code, detail).with_errors(vec![error]))
     }
 
+    /// Fields at fault, all of them.
+    pub fn fields(mut errors: Vec<FieldError>) -> Self {
+        if errors.len() == 1
+            && let Some(only) = errors.pop()
+        {
+            return Self::field(only);
+        }
+        let code = errors.first().map_or(ProblemCode::Malformed, |first| first.code);
+        let detail = format!("{} things are wrong: errors names each", errors.len());
+        Self::from_problem(Problem::new(code, detail).with_errors(errors))
+    }
+
     /// A field of the body that breaks the format.
     pub fn malformed_field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let (pointer, detail) = (pointer.into(), detail.into());

@@ -1,6 +1,7 @@
 //! The server's own tests: every route and every refusal, against a clearing house in memory, with
 //! requests signed as a partner signs them.
 
+mod agreements;
 mod bounds;
 mod documents;
 mod lifecycle;

@@ -9,6 +9,7 @@ use alliance_contracts::keys::{KeyFileError, Kid};
 use alliance_contracts::names::{IdempotencyKey, NameError};
 use alliance_contracts::problem::{Problem, ProblemCode};
 
+use crate::verify::agreement::AgreementFault;
 use crate::verify::{ChainError, CheckpointError, ForkEvidence, KeysError, ReceiptFault};
 
 /// Why a call did not give what it was asked for.
@@ -121,6 +122,12 @@ pub enum VerificationError {
     /// Another board was signed than is answered.
     #[error("the rates are not those of the signed board")]
     BoardDiffers,
+    /// An agreement, or who has signed it.
+    #[error(transparent)]
+    Agreement(#[from] AgreementFault),
+    /// Another agreement was answered than was asked for.
+    #[error("another agreement was answered than was asked for")]
+    AnotherAgreement,
     /// The answer's signature.
     #[error("the answer's signature is refused: {0}")]
     Answer(#[from] HttpSignatureError),

@@ -1,7 +1,7 @@
 //! The registry: the snapshot of what is agreed that orders are priced and decided by.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use alliance_contracts::board::{Board, CommittedTerms, FrozenPair, PairTerms, TermsTree};
 use alliance_contracts::decimal::Decimal;
@@ -14,10 +14,12 @@ use alliance_contracts::time::Timestamp;
 
 use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
 
+use super::agreements::AgreementRecord;
 use super::definition::{
     AgreementDefinition, Definition, KeyDefinition, PartnerDefinition, ProgramDefinition, Scope,
     pair,
 };
+use super::terms::AgreementTerms;
 
 /// A partner key, ready to verify with.
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub struct Registry {
     partners: BTreeMap<PartnerId, usize>,
     programs: BTreeMap<ProgramId, usize>,
     agreements: HashMap<(PartnerId, PartnerId), usize>,
+    /// Versions that both have signed, by pair, the first version first.
+    signed: HashMap<(PartnerId, PartnerId), Vec<Arc<AgreementRecord>>>,
     keys: HashMap<Kid, PartnerKey>,
     /// For each of `boards`, its values and the places of its terms.
     rates: Vec<RatesIndex>,
@@ -196,6 +200,9 @@ pub struct RegistryParts {
     pub suspended: Vec<PartnerId>,
     /// Pairs that take no orders in one direction now, by source and target.
     pub frozen: Vec<FrozenPair>,
+    /// Every version of an agreement that both partners have signed: of before, in force, and
+    /// still to come.
+    pub agreements: Vec<Arc<AgreementRecord>>,
 }
 
 impl std::ops::Deref for Registry {
@@ -250,6 +257,7 @@ impl Registry {
                 .enumerate()
                 .map(|(at, g)| (pair(&g.a, &g.b), at))
                 .collect(),
+            signed: signed(&parts.agreements),
             keys,
             rates: parts.boards.iter().map(RatesIndex::of).collect(),
             parts,
@@ -277,6 +285,7 @@ impl Registry {
                 window: WindowId::from_u128(0),
                 suspended: Vec::new(),
                 frozen: Vec::new(),
+                agreements: Vec::new(),
             },
         )
     }
@@ -335,6 +344,45 @@ impl Registry {
         self.agreements.get(&pair(a, b)).and_then(|at| self.definition.agreements.get(*at))
     }
 
+    /// The version of a signed agreement that holds then: of those that have begun, the one with
+    /// the highest number, unless it has ended.
+    #[must_use]
+    pub fn signed_agreement(
+        &self,
+        a: &PartnerId,
+        b: &PartnerId,
+        at: Timestamp,
+    ) -> Option<&AgreementRecord> {
+        self.begun(a, b, at).filter(|record| record.agreement.holds_at(at))
+    }
+
+    fn begun(&self, a: &PartnerId, b: &PartnerId, at: Timestamp) -> Option<&AgreementRecord> {
+        let versions = self.signed.get(&pair(a, b))?;
+        let begun = |record: &&Arc<AgreementRecord>| record.agreement.effective_at <= at;
+        versions.iter().rev().find(begun).map(|record| &**record)
+    }
+
+    /// The last version that both have signed, whether or not it has begun.
+    #[must_use]
+    pub fn last_agreement(&self, a: &PartnerId, b: &PartnerId) -> Option<&AgreementRecord> {
+        self.signed.get(&pair(a, b))?.last().map(|record| &**record)
+    }
+
+    /// The terms that hold between two partners then: of what they have signed, and until the
+    /// first of that begins, of the definition. None: nothing is agreed, or it has ended.
+    #[must_use]
+    pub fn agreement_at(
+        &self,
+        a: &PartnerId,
+        b: &PartnerId,
+        at: Timestamp,
+    ) -> Option<AgreementTerms<'_>> {
+        match self.begun(a, b, at) {
+            Some(begun) => begun.agreement.holds_at(at).then(|| AgreementTerms::of_signed(begun)),
+            None => self.agreement(a, b).map(AgreementTerms::of_definition),
+        }
+    }
+
     /// A partner key.
     #[must_use]
     pub fn key(&self, kid: &Kid) -> Option<&PartnerKey> {
@@ -353,4 +401,17 @@ impl Registry {
         self.agreement(a, b)
             .map_or(limits::REVERSAL_PERIOD_SECONDS, |agreed| agreed.reversal_period_seconds)
     }
+}
+
+fn signed(
+    agreements: &[Arc<AgreementRecord>],
+) -> HashMap<(PartnerId, PartnerId), Vec<Arc<AgreementRecord>>> {
+    let mut signed: HashMap<_, Vec<Arc<AgreementRecord>>> = HashMap::new();
+    for record in agreements {
+        signed.entry(record.pair()).or_default().push(record.clone());
+    }
+    for versions in signed.values_mut() {
+        versions.sort_by_key(|record| record.agreement.version);
+    }
+    signed
 }

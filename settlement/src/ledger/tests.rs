@@ -1,6 +1,7 @@
 //! The decision, as tables: who asks for what, and what becomes of it. Orders and receipts stand
 //! here, the rest in files of its own.
 
+mod agreements;
 mod books;
 mod limits;
 mod links;
@@ -88,6 +89,7 @@ impl World {
                 window: "win_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
                 suspended: Vec::new(),
                 frozen: Vec::new(),
+                agreements: Vec::new(),
             },
         );
         let members = [

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::ids::{AgreementId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
 use alliance_contracts::link::{Consent, LinkState};
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{
@@ -21,7 +22,7 @@ use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
 use super::kept::{Kept, Pair};
-use crate::alliance::{Definition, Registry};
+use crate::alliance::{AgreementRecord, Definition, Registry};
 use crate::command::{
     Command, Keyed, LinkEnd, MemberNo, NewMember, OrderSide, Outcome, RequestEvidence,
     SignedCheckpoint,
@@ -47,6 +48,10 @@ pub struct Wanted {
     pub members: BTreeSet<MemberNo>,
     /// Links by id; their members come along.
     pub links: BTreeSet<LinkId>,
+    /// Agreements by id.
+    pub agreements: BTreeSet<AgreementId>,
+    /// Pairs, the lower first, whose agreement that waits for its second signature is wanted.
+    pub proposals: BTreeSet<(PartnerId, PartnerId)>,
     /// Transactions by id.
     pub transactions: BTreeSet<TransactionId>,
     /// Chain heads.
@@ -85,6 +90,16 @@ impl Wanted {
             }
             Command::ConfirmLink(_, link) | Command::RevokeLink(_, link) => {
                 self.links.insert(*link);
+            }
+            Command::ProposeAgreement(_, order) => {
+                let agreement = &order.agreement;
+                self.proposals.insert((agreement.a.clone(), agreement.b.clone()));
+            }
+            Command::CountersignAgreement(_, order) => {
+                self.agreements.insert(order.id);
+            }
+            Command::WithdrawAgreement(_, id) => {
+                self.agreements.insert(*id);
             }
             Command::ImportMembers(members) => {
                 self.lookups.extend(members.iter().map(|member| member.lookup));
@@ -419,6 +434,8 @@ pub struct Writes {
     pub nodes: Vec<TreeNode>,
     /// New or changed links.
     pub links: BTreeMap<LinkId, LinkRecord>,
+    /// New or changed agreements.
+    pub agreements: BTreeMap<AgreementId, AgreementRecord>,
     /// New members.
     pub members: Vec<MemberRow>,
     /// A new definition.
@@ -448,6 +465,7 @@ impl Writes {
         self.keys.is_empty()
             && self.transactions.is_empty()
             && self.links.is_empty()
+            && self.agreements.is_empty()
             && self.members.is_empty()
             && self.definition.is_none()
             && self.board.is_none()
@@ -457,13 +475,15 @@ impl Writes {
             && self.quote_key.is_none()
     }
 
-    /// Whether the registry is another one after this commit.
+    /// Whether the registry is another one after the batch.
     #[must_use]
     pub fn changes_registry(&self) -> bool {
+        let active = |record: &AgreementRecord| record.state == AgreementState::Active;
         self.definition.is_some()
             || self.board.is_some()
             || !self.suspensions.is_empty()
             || !self.frozen.is_empty()
+            || self.agreements.values().any(active)
     }
 }
 
@@ -489,6 +509,7 @@ pub struct WorkingSet {
     pub(crate) links_between: HashMap<(MemberNo, MemberNo), Vec<LinkId>>,
     /// Pairs whose members are here, and every active link between them.
     pub(crate) pairs: HashSet<Pair>,
+    pub(crate) agreements: HashMap<AgreementId, AgreementRecord>,
     pub(crate) transactions: HashMap<TransactionId, TransactionRecord>,
     pub(crate) accounts: HashMap<(Account, Asset), i128>,
     pub(crate) heads: HashMap<Corridor, ChainHead>,
@@ -511,6 +532,8 @@ pub struct Loaded {
     pub members: Vec<SealedMember>,
     /// Links.
     pub links: Vec<LinkRecord>,
+    /// Agreements.
+    pub agreements: Vec<AgreementRecord>,
     /// Transactions.
     pub transactions: Vec<TransactionRecord>,
     /// Accounts other than members'.
@@ -579,6 +602,7 @@ impl WorkingSet {
             links: HashMap::new(),
             links_between: HashMap::new(),
             pairs: HashSet::new(),
+            agreements: HashMap::new(),
             transactions: HashMap::new(),
             accounts: HashMap::new(),
             heads: HashMap::new(),
@@ -641,6 +665,7 @@ impl WorkingSet {
         for link in loaded.links {
             self.put_link(link);
         }
+        self.agreements.extend(loaded.agreements.into_iter().map(|one| (one.id, one)));
         self.transactions.extend(loaded.transactions.into_iter().map(|t| (t.id, t)));
         self.accounts
             .extend(loaded.accounts.into_iter().map(|a| ((a.account, a.asset), a.balance)));

@@ -116,6 +116,8 @@ impl Store for Faulty {
         nodes(corridor: &'a alliance_contracts::names::Corridor, level: u32, from: u64, to: u64) -> Vec<alliance_contracts::encoding::Hash>;
         link(id: alliance_contracts::ids::LinkId) -> Option<LinkDetail>;
         links(partner: &'a alliance_contracts::names::PartnerId, state: Option<alliance_contracts::link::LinkState>, after: Option<alliance_contracts::ids::LinkId>, limit: u32) -> Vec<LinkDetail>;
+        agreement(id: alliance_contracts::ids::AgreementId) -> Option<crate::alliance::AgreementRecord>;
+        agreements(partner: &'a alliance_contracts::names::PartnerId, with: Option<&'a alliance_contracts::names::PartnerId>, state: Option<alliance_contracts::agreement::AgreementState>, after: Option<alliance_contracts::ids::AgreementId>, limit: u32) -> Vec<crate::alliance::AgreementRecord>;
         member(lookup: crate::vault::Lookup) -> Option<crate::ledger::working_set::SealedMember>;
         request(id: alliance_contracts::ids::RequestId) -> Option<Arc<crate::command::RequestEvidence>>;
         quote_keys() -> Vec<(i64, Vec<u8>)>;

@@ -55,7 +55,10 @@ impl Files {
     /// Has the log copied, in a task of its own, when enough has been written to it. Nobody depends
     /// on it: a log that was not copied is longer.
     fn written(&self, writes: &Writes) {
-        let rows = writes.receipts.len() + writes.members.len() + writes.links.len();
+        let rows = writes.receipts.len()
+            + writes.members.len()
+            + writes.links.len()
+            + writes.agreements.len();
         if self.rows.fetch_add(rows, Ordering::Relaxed) + rows < COPY_AFTER {
             return;
         }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::ids::{AgreementId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{
     AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId, SourceReference,
@@ -23,7 +24,7 @@ use super::{
     Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
     TransactionPlace, VersionedRegistry, rows, statements,
 };
-use crate::alliance::{Definition, PublishedBoard, RegistryParts};
+use crate::alliance::{AgreementRecord, Definition, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
 use crate::ledger::working_set::{BoardRow, Loaded, SealedMember};
 use crate::ledger::{
@@ -61,6 +62,7 @@ struct Maps {
     lookups: BTreeMap<Lookup, MemberNo>,
     accounts: BTreeMap<(Account, Asset), i128>,
     links: BTreeMap<LinkId, LinkRecord>,
+    agreements: BTreeMap<AgreementId, AgreementRecord>,
     /// Active links by their ends, in the order that they are kept in.
     active: BTreeMap<(MemberNo, MemberNo), LinkId>,
     keys: BTreeMap<(PartnerId, IdempotencyKey), KeyRecord>,
@@ -116,6 +118,7 @@ impl Maps {
         self.check_registry(writes)?;
         self.check_members(writes)?;
         self.check_links(writes)?;
+        self.check_agreements(writes)?;
         self.check_transactions(writes)?;
         self.check_chains(writes)
     }
@@ -161,6 +164,21 @@ impl Maps {
             let Some(ends) = active_ends(link) else { continue };
             let other = self.active.get(&ends).filter(|id| !writes.links.contains_key(id));
             once(&mut active, ends, other.is_some(), "an active link of two members")?;
+        }
+        Ok(())
+    }
+
+    /// A pair has one open proposal, and one agreement of each number.
+    fn check_agreements(&self, writes: &Writes) -> Result<()> {
+        let others = self.agreements.values().filter(|g| !writes.agreements.contains_key(&g.id));
+        let mut seen = HashSet::new();
+        for record in others.chain(writes.agreements.values()) {
+            let version = match record.state {
+                AgreementState::Withdrawn => continue,
+                AgreementState::Proposed => None,
+                AgreementState::Active => Some(record.agreement.version),
+            };
+            once(&mut seen, (record.pair(), version), false, "an agreement of the pair")?;
         }
         Ok(())
     }
@@ -261,6 +279,8 @@ impl Maps {
             self.quote_keys.entry(*period).or_insert_with(|| wrapped.clone());
             self.quote_keys.retain(|period, _| period >= destroy_before);
         }
+        let agreements = writes.agreements.iter().map(|(id, record)| (*id, record.clone()));
+        self.agreements.extend(agreements);
         self.apply_members(writes);
         self.apply_transactions(writes);
         self.apply_chains(writes);
@@ -371,6 +391,12 @@ impl Maps {
             window: self.window.ok_or_else(|| missing("open window"))?,
             suspended: self.suspensions.keys().cloned().collect(),
             frozen: self.frozen.values().cloned().collect(),
+            agreements: self
+                .agreements
+                .values()
+                .filter(|record| record.state == AgreementState::Active)
+                .map(|record| Arc::new(record.clone()))
+                .collect(),
         };
         Ok(Some((self.registry_version, parts)))
     }
@@ -402,6 +428,11 @@ impl Maps {
         });
         let links: BTreeSet<LinkId> =
             between.copied().chain(wanted_links.iter().map(|link| link.id)).collect();
+        let agreements = self.agreements.values().filter(|record| {
+            let open = record.state == AgreementState::Proposed;
+            wanted.agreements.contains(&record.id)
+                || open && wanted.proposals.contains(&record.pair())
+        });
         let accounts = wanted.accounts.iter().filter_map(|(account, asset)| {
             let balance = *self.accounts.get(&(account.clone(), asset.clone()))?;
             Some(AccountBalance { account: account.clone(), asset: asset.clone(), balance })
@@ -415,6 +446,7 @@ impl Maps {
             keys: wanted.keys.iter().filter_map(|key| self.keys.get(key)).cloned().collect(),
             quotes: wanted.quotes.intersection(&self.quotes).copied().collect(),
             references: wanted.references.intersection(&self.references).cloned().collect(),
+            agreements: agreements.cloned().collect(),
             links: links.iter().filter_map(|id| self.links.get(id)).cloned().collect(),
             transactions: wanted
                 .transactions
@@ -565,6 +597,28 @@ impl Store for MemoryStore {
             .filter(|link| after.is_none_or(|after| link.id > after) && link.includes(partner))
             .filter(|link| state.is_none_or(|state| link.state == state));
         ready(Ok(theirs.take(page(limit)).map(|link| maps.detail(link)).collect()))
+    }
+
+    fn agreement(&self, id: AgreementId) -> StoreFuture<'_, Option<AgreementRecord>> {
+        ready(Ok(self.read().agreements.get(&id).cloned()))
+    }
+
+    fn agreements<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        with: Option<&'a PartnerId>,
+        state: Option<AgreementState>,
+        after: Option<AgreementId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<AgreementRecord>> {
+        let maps = self.read();
+        let theirs = maps
+            .agreements
+            .values()
+            .filter(|one| after.is_none_or(|after| one.id > after) && one.includes(partner))
+            .filter(|one| with.is_none_or(|with| one.agreement.other(partner) == Some(with)))
+            .filter(|one| state.is_none_or(|state| one.state == state));
+        ready(Ok(theirs.take(page(limit)).cloned().collect()))
     }
 
     fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>> {

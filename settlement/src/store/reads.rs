@@ -8,10 +8,11 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{LinkId, RequestId, TransactionId};
+use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId};
 use alliance_contracts::time::Timestamp;
@@ -30,7 +31,7 @@ use super::{
     Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
     TransactionPlace, VersionedRegistry,
 };
-use crate::alliance::PublishedBoard;
+use crate::alliance::{AgreementRecord, PublishedBoard};
 use crate::command::{MemberNo, RequestEvidence};
 use crate::ledger::working_set::{Loaded, SealedMember};
 use crate::ledger::{
@@ -55,6 +56,8 @@ static WANT_REFERENCE: List =
 static WANT_LOOKUP: List = List { name: "want_lookup", columns: &[("lookup", Bytes)] };
 static WANT_MEMBER: List = List { name: "want_member", columns: &[("member", Int)] };
 static WANT_LINK: List = List { name: "want_link", columns: &[("id", Bytes)] };
+static WANT_AGREEMENT: List = List { name: "want_agreement", columns: &[("id", Bytes)] };
+static WANT_PROPOSAL: List = List { name: "want_proposal", columns: &[("a", Text), ("b", Text)] };
 static WANT_TRANSACTION: List = List { name: "want_transaction", columns: &[("id", Bytes)] };
 static WANT_CORRIDOR: List = List { name: "want_corridor", columns: &[("corridor", Text)] };
 static WANT_ACCOUNT: List =
@@ -71,6 +74,7 @@ const A_TRANSACTION: i64 = 6;
 const AN_ACCOUNT: i64 = 7;
 const A_HEAD: i64 = 8;
 const A_FLOW: i64 = 9;
+const AN_AGREEMENT: i64 = 10;
 
 const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] };
 const REFERENCE: Columns =
@@ -135,7 +139,13 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
          AND c.corridor = want_corridor.corridor} UNION ALL SELECT",
         &rows::FLOW.wide(A_FLOW),
         "FROM {want_flow} {each flows f WHERE f.alliance = $1 \
-         AND f.source = want_flow.source AND f.target = want_flow.target}",
+         AND f.source = want_flow.source AND f.target = want_flow.target} UNION ALL SELECT",
+        &rows::AGREEMENT.wide(AN_AGREEMENT),
+        "FROM {want_agreement} {each agreements g WHERE g.alliance = $1 \
+         AND g.agreement_id = want_agreement.id} UNION ALL SELECT",
+        &rows::AGREEMENT.wide(AN_AGREEMENT),
+        "FROM {want_proposal} {each agreements g WHERE g.alliance = $1 \
+         AND g.a = want_proposal.a AND g.b = want_proposal.b AND g.state = 'proposed'}",
     ]
     .join(" ");
     const LISTS: &[&List] = &[
@@ -149,12 +159,14 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &WANT_CORRIDOR,
         &WANT_ACCOUNT,
         &WANT_FLOW,
+        &WANT_AGREEMENT,
+        &WANT_PROPOSAL,
     ];
     Sql::of(text.into(), 1, LISTS, WIDE)
 });
 
 /// The lists of [`LOAD`].
-pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 10] {
+pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 12] {
     let mut keys = Rows::new(&WANT_KEY);
     for (partner, key) in &wanted.keys {
         keys.push([partner.as_str().into(), key.as_str().into()]);
@@ -183,7 +195,26 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 10] {
     for (source, target) in &wanted.flows {
         flows.push([source.as_str().into(), target.as_str().into()]);
     }
-    [keys, quotes, references, lookups, members, links, transactions, corridors, accounts, flows]
+    let mut agreements = Rows::new(&WANT_AGREEMENT);
+    wanted.agreements.iter().for_each(|id| agreements.push([Value::id(*id)]));
+    let mut proposals = Rows::new(&WANT_PROPOSAL);
+    for (a, b) in &wanted.proposals {
+        proposals.push([a.as_str().into(), b.as_str().into()]);
+    }
+    [
+        keys,
+        quotes,
+        references,
+        lookups,
+        members,
+        links,
+        transactions,
+        corridors,
+        accounts,
+        flows,
+        agreements,
+        proposals,
+    ]
 }
 
 /// Wide rows, sorted by what they are.
@@ -214,6 +245,7 @@ impl Fetched {
             AN_ACCOUNT => loaded.accounts.push(rows::account(&mut row)?),
             A_HEAD => loaded.heads.push(rows::head(&mut row)?),
             A_FLOW => loaded.flows.push(rows::flow(&mut row)?),
+            AN_AGREEMENT => loaded.agreements.push(rows::agreement(&mut row)?),
             other => return Err(corrupt(format_args!("a row of kind {other}"))),
         }
         Ok(())
@@ -267,6 +299,7 @@ const A_KEY_LIST: i64 = 3;
 const A_WINDOW: i64 = 4;
 const A_SUSPENSION: i64 = 5;
 const A_FROZEN_PAIR: i64 = 6;
+const A_SIGNED_AGREEMENT: i64 = 7;
 
 /// The registry of one moment.
 pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
@@ -281,7 +314,9 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
          WHERE alliance = $1 ORDER BY number DESC LIMIT 1) AS k \
          UNION ALL SELECT {window} FROM windows WHERE alliance = $1 AND state = 'open' \
          UNION ALL SELECT {suspension} FROM suspensions WHERE alliance = $1 \
-         UNION ALL SELECT {frozen_pair} FROM frozen_pairs WHERE alliance = $1",
+         UNION ALL SELECT {frozen_pair} FROM frozen_pairs WHERE alliance = $1 \
+         UNION ALL SELECT {agreement} FROM agreements g WHERE g.alliance = $1 \
+         AND g.state = 'active'",
         version = Columns::first(NOTHING, "registry_version"),
         definition = part(&["version"], &["document"], &[], A_DEFINITION),
         board = rows::BOARD.wide(A_BOARD),
@@ -289,6 +324,7 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
         window = part(&[], &["currency"], &["window_id"], A_WINDOW),
         suspension = part(&[], &["partner"], &[], A_SUSPENSION),
         frozen_pair = part(&["board", "since"], &["source", "target"], &[], A_FROZEN_PAIR),
+        agreement = rows::AGREEMENT.wide(A_SIGNED_AGREEMENT),
     );
     Sql::of(text.into(), 1, &[], WIDE)
 });
@@ -312,6 +348,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
             }
             A_SUSPENSION => stored.suspended.push(row.name("a partner suspended")?),
             A_FROZEN_PAIR => stored.frozen.push(rows::frozen_pair(&mut row)?),
+            A_SIGNED_AGREEMENT => stored.agreements.push(Arc::new(rows::agreement(&mut row)?)),
             other => return Err(corrupt(format_args!("a row of kind {other}"))),
         }
     }
@@ -322,6 +359,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
     stored.boards.sort_by_key(|published| published.board.board);
     let pair = |pair: &FrozenPair| (pair.source.clone(), pair.target.clone());
     stored.frozen.sort_by_key(pair);
+    stored.agreements.sort_by_key(|record| record.id);
     Ok(Some((registry_version, rows::registry(stored)?)))
 }
 
@@ -387,6 +425,31 @@ static LINKS: LazyLock<Sql> = LazyLock::new(|| {
         side("b_partner", "of_b"),
     );
     Sql::of(links_of(&l).into(), 5, &[], WIDE)
+});
+
+static AGREEMENT: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM agreements g WHERE g.alliance = $1 AND g.agreement_id = $2";
+    of(&rows::AGREEMENT, rest, 2)
+});
+
+/// A page from either side's index; `$3` is the other partner, or nothing for any.
+static AGREEMENTS: LazyLock<Sql> = LazyLock::new(|| {
+    let side = |side: &str, other: &str, name: &str| {
+        format!(
+            "SELECT agreement_id FROM (SELECT agreement_id FROM agreements WHERE alliance = $1 \
+             AND {side} = $2 AND agreement_id > $4 AND ($3 = '' OR {other} = $3) \
+             AND ($5 = '' OR state = $5) ORDER BY agreement_id LIMIT $6) AS {name}"
+        )
+    };
+    let text = format!(
+        "WITH page AS ({} UNION {} ORDER BY agreement_id LIMIT $6) SELECT {} FROM page \
+         {{each agreements g WHERE g.alliance = $1 AND g.agreement_id = page.agreement_id}} \
+         ORDER BY g.agreement_id",
+        side("a", "b", "of_a"),
+        side("b", "a", "of_b"),
+        rows::AGREEMENT.select(),
+    );
+    Sql::of(text.into(), 6, &[], rows::AGREEMENT.shape())
 });
 
 /// A query for one kind of record.
@@ -518,6 +581,8 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("TRANSACTION", &TRANSACTION),
         ("LINK", &LINK),
         ("LINKS", &LINKS),
+        ("AGREEMENT", &AGREEMENT),
+        ("AGREEMENTS", &AGREEMENTS),
         ("KEY", &KEY),
         ("RECEIPTS", &RECEIPTS),
         ("HEAD", &HEAD),
@@ -676,6 +741,31 @@ impl<E: Engine> Store for E {
             let rows = fetch(self, &LINKS, values).await?;
             Ok(Fetched::of(rows)?.links())
         })
+    }
+
+    fn agreement(&self, id: AgreementId) -> StoreFuture<'_, Option<AgreementRecord>> {
+        Box::pin(async move {
+            one(fetch_one(self, &AGREEMENT, vec![Value::id(id)]).await?, rows::agreement)
+        })
+    }
+
+    fn agreements<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        with: Option<&'a PartnerId>,
+        state: Option<AgreementState>,
+        after: Option<AgreementId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<AgreementRecord>> {
+        let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+        let values = vec![
+            partner.as_str().into(),
+            with.map_or("", PartnerId::as_str).into(),
+            after,
+            state.map_or("", AgreementState::as_str).into(),
+            i64::from(limit).into(),
+        ];
+        Box::pin(async move { each(fetch(self, &AGREEMENTS, values).await?, rows::agreement) })
     }
 
     fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>> {

@@ -14,6 +14,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
+use alliance_contracts::agreement::{Agreement, AgreementState};
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::encoding::Hash;
@@ -32,7 +33,7 @@ use alliance_contracts::transaction::TransactionState;
 use sqlx::{ColumnIndex, Decode, Type};
 
 use super::StoreError;
-use crate::alliance::{PublishedBoard, RegistryParts};
+use crate::alliance::{AgreementRecord, AgreementSignature, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
 use crate::ledger::working_set::SealedMember;
 use crate::ledger::{
@@ -558,6 +559,12 @@ impl Row {
         array::<32>(what, &self.bytes(what)?).map(Hash::from)
     }
 
+    pub(super) fn maybe_kid(&mut self) -> Result<Option<Kid>> {
+        let parse =
+            |text: String| Kid::parse(&text).map_err(|e| corrupt(format_args!("a kid: {e}")));
+        self.maybe_text().map(parse).transpose()
+    }
+
     pub(super) fn maybe_lookup(&mut self, what: &str) -> Result<Option<Lookup>> {
         self.maybe_bytes().map(|bytes| array(what, &bytes).map(Lookup)).transpose()
     }
@@ -591,7 +598,11 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
     match outcome {
         Outcome::Transaction(id) => Ok(("transaction", Some(id.to_bytes()))),
         Outcome::Link(id) => Ok(("link", Some(id.to_bytes()))),
+        Outcome::Agreement(id) => Ok(("agreement", Some(id.to_bytes()))),
         Outcome::Refused(code) => Ok((code.as_str(), None)),
+        Outcome::AgreementRefused(_) => Err(StoreError::Contradiction(
+            "a faulty agreement leaves its idempotency key unused".to_owned(),
+        )),
         Outcome::Done(_)
         | Outcome::BadRows(_)
         | Outcome::DefinitionRefused(_)
@@ -607,6 +618,7 @@ pub(super) fn key(row: &mut Row) -> Result<KeyRecord> {
     let outcome = match row.text("a key's outcome")?.as_str() {
         "transaction" => Outcome::Transaction(row.id("a key's transaction")?),
         "link" => Outcome::Link(row.id("a key's link")?),
+        "agreement" => Outcome::Agreement(row.id("a key's agreement")?),
         code => {
             row.maybe_bytes();
             let code = ProblemCode::from_code(code)
@@ -694,6 +706,49 @@ pub(super) fn link(row: &mut Row) -> Result<LinkRecord> {
         consent: Consent { scope, until: until.map(Timestamp::from_millis) },
         proposed_by,
         created_at,
+    })
+}
+
+/// Of `agreements g`.
+pub(super) const AGREEMENT: Columns = Columns {
+    ints: &["g.proposed_at", "g.countersigned_at"],
+    texts: &["g.state", "g.proposed_by", "g.a_kid", "g.b_kid"],
+    bytes: &["g.agreement_id", "g.payload", "g.a_signature", "g.b_signature"],
+};
+
+/// An agreement. What it says stands in the payload; the other columns are for finding it.
+pub(super) fn agreement(row: &mut Row) -> Result<AgreementRecord> {
+    let (proposed_at, countersigned_at) = (row.time("an agreement's time")?, row.maybe_int());
+    let state = row.text("an agreement's state")?;
+    let state = AgreementState::from_stored(&state)
+        .ok_or_else(|| corrupt(format_args!("an agreement's state is {state:?}")))?;
+    let proposed_by = row.name("an agreement's proposer")?;
+    let kids = [row.maybe_kid()?, row.maybe_kid()?];
+    let id = row.id("an agreement's id")?;
+    let payload = row.bytes("an agreement")?;
+    let agreement: Agreement = json::read_canonical(&payload)
+        .ok_or_else(|| corrupt(format_args!("{id} is no agreement in its one form")))?;
+    let [a, b] = kids.map(|kid| -> Result<_> {
+        match (kid, row.maybe_bytes()) {
+            (Some(kid), Some(bytes)) => {
+                let signature = array("an agreement's signature", &bytes)?;
+                Ok(Some(AgreementSignature { kid, signature }))
+            }
+            (None, None) => Ok(None),
+            _ => Err(corrupt(format_args!("half a signature of {id}"))),
+        }
+    });
+    let countersigned_at = countersigned_at.map(Timestamp::from_millis);
+    Ok(AgreementRecord {
+        id,
+        state,
+        agreement,
+        payload,
+        a: a?,
+        b: b?,
+        proposed_by,
+        proposed_at,
+        countersigned_at,
     })
 }
 
@@ -899,6 +954,7 @@ pub(super) struct StoredRegistry {
     pub(super) windows: Vec<(alliance_contracts::ids::WindowId, String)>,
     pub(super) suspended: Vec<alliance_contracts::names::PartnerId>,
     pub(super) frozen: Vec<FrozenPair>,
+    pub(super) agreements: Vec<Arc<AgreementRecord>>,
 }
 
 /// The parts out of what is kept.
@@ -922,6 +978,7 @@ pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
         window: *window,
         suspended: stored.suspended,
         frozen: stored.frozen,
+        agreements: stored.agreements,
         definition,
     })
 }
@@ -1030,6 +1087,7 @@ mod tests {
         assert!(matches!(key(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(member(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(link(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(agreement(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(transaction(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(stored_receipt(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(account(&mut empty()), Err(StoreError::Corrupt(_))));

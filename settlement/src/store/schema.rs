@@ -30,6 +30,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         1 "0001_ledger" "ledger",
         2 "0002_finance_views" "finance views",
         3 "0003_rates" "rates",
+        4 "0004_agreements" "agreements",
     )
 });
 
@@ -38,6 +39,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         1 "0001_ledger" "ledger",
         2 "0002_finance_views" "finance views",
         3 "0003_rates" "rates",
+        4 "0004_agreements" "agreements",
     )
 });
 

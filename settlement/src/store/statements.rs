@@ -6,12 +6,14 @@
 
 use std::borrow::Cow;
 
+use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::time::Timestamp;
 
 use super::StoreError;
 use super::rows::Kind::{Bytes, Int, Text};
 use super::rows::{List, Rows, Sql, Value, signed, stored_outcome, stored_scope};
+use crate::alliance::AgreementSignature;
 use crate::ledger::Writes;
 use crate::ledger::working_set::DefinitionRow;
 
@@ -123,6 +125,21 @@ statement!(
      a_member = excluded.a_member, a_lookup = excluded.a_lookup, \
      a_supplied = excluded.a_supplied, b_member = excluded.b_member, \
      b_lookup = excluded.b_lookup, b_supplied = excluded.b_supplied"
+);
+statement!(
+    /// Two of them a batch: first what is no longer proposed, so that its place is free.
+    AGREEMENTS, AGREEMENTS_ROWS, true,
+    [agreement_id Bytes, a Text, b Text, version Int, state Text, effective_at Int,
+     proposed_by Text, proposed_at Int, countersigned_at Int, payload Bytes, a_kid Text,
+     a_signature Bytes, b_kid Text, b_signature Bytes],
+    "INSERT INTO agreements (alliance, agreement_id, a, b, version, state, effective_at, \
+     proposed_by, proposed_at, countersigned_at, payload, a_kid, a_signature, b_kid, \
+     b_signature) SELECT $1, agreement_id, a, b, version, state, effective_at, proposed_by, \
+     proposed_at, countersigned_at, payload, a_kid, a_signature, b_kid, b_signature FROM {w} \
+     WHERE true ON CONFLICT (alliance, agreement_id) DO UPDATE SET state = excluded.state, \
+     countersigned_at = excluded.countersigned_at, a_kid = excluded.a_kid, \
+     a_signature = excluded.a_signature, b_kid = excluded.b_kid, \
+     b_signature = excluded.b_signature"
 );
 statement!(
     KEYS, KEYS_ROWS, true,
@@ -274,6 +291,7 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &MEMBERS,
         &OPENINGS,
         &LINKS,
+        &AGREEMENTS,
         &CHECKPOINTS,
         &QUOTE_KEY,
         &DESTROY_QUOTE_KEYS,
@@ -311,6 +329,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     first.extend(frozen_pairs(writes));
     first.extend(members(writes));
     first.extend([links(writes, false), links(writes, true)]);
+    first.extend([agreements(writes, false), agreements(writes, true)]);
     let (new_heads, moved_heads) = heads(writes);
     let hot = [
         keys(writes)?,
@@ -470,6 +489,38 @@ fn links(writes: &Writes, active: bool) -> Step<'_> {
         ]);
     }
     (&LINKS, rows)
+}
+
+fn agreements(writes: &Writes, proposed: bool) -> Step<'_> {
+    let mut rows = Rows::new(&AGREEMENTS_ROWS);
+    let wanted =
+        writes.agreements.values().filter(|g| (g.state == AgreementState::Proposed) == proposed);
+    for record in wanted {
+        let agreed = &record.agreement;
+        let kid = |signature: &'_ Option<AgreementSignature>| {
+            Value::Text(signature.as_ref().map(|s| Cow::Owned(s.kid.as_str().to_owned())))
+        };
+        let bytes = |signature: &'_ Option<AgreementSignature>| {
+            Value::Bytes(signature.as_ref().map(|s| Cow::Owned(s.signature.to_vec())))
+        };
+        rows.push([
+            Value::id(record.id),
+            agreed.a.as_str().into(),
+            agreed.b.as_str().into(),
+            i64::from(agreed.version).into(),
+            record.state.as_str().into(),
+            agreed.effective_at.into(),
+            record.proposed_by.as_str().into(),
+            record.proposed_at.into(),
+            record.countersigned_at.map(Timestamp::as_millis).into(),
+            record.payload.as_slice().into(),
+            kid(&record.a),
+            bytes(&record.a),
+            kid(&record.b),
+            bytes(&record.b),
+        ]);
+    }
+    (&AGREEMENTS, rows)
 }
 
 fn keys(writes: &Writes) -> Result<Rows<'_>, StoreError> {

@@ -24,6 +24,8 @@ async fn an_unsigned_request_is_told_what_is_missing() {
         ("GET", "/v1/programs"),
         ("GET", "/v1/rates"),
         ("GET", "/v1/links"),
+        ("GET", "/v1/agreements"),
+        ("GET", "/v1/agreements/agr_01h455vb4pex5vsknk084sn02q/diff"),
         ("GET", "/v1/corridors"),
         ("GET", "/v1/partners/keys"),
         ("GET", "/v1/corridors/aurora-air~borealis-coffee/receipts"),
@@ -43,6 +45,9 @@ async fn an_unsigned_request_is_told_what_is_missing() {
         "/v1/links",
         "/v1/links/lnk_01h455vb4pex5vsknk084sn02q/confirm",
         "/v1/links/lnk_01h455vb4pex5vsknk084sn02q/revoke",
+        "/v1/agreements",
+        "/v1/agreements/agr_01h455vb4pex5vsknk084sn02q/countersign",
+        "/v1/agreements/agr_01h455vb4pex5vsknk084sn02q/withdraw",
         "/v1/transactions/txn_01h455vb4pex5vsknk084sn02q/reversals",
     ] {
         let answer = world.raw("POST", path, &json, b"{}".to_vec()).await;
@@ -323,6 +328,8 @@ async fn what_is_anothers_is_not_found() {
         format!("/v1/receipts/{receipt}/proof"),
         format!("/v1/links/{link}"),
         format!("/v1/links/lnk_{none}"),
+        format!("/v1/agreements/agr_{none}"),
+        format!("/v1/agreements/agr_{none}/diff"),
         format!("{corridor}/receipts"),
         format!("{corridor}/checkpoint"),
         format!("{corridor}/proofs/inclusion?seq=1&size=1"),
@@ -347,6 +354,7 @@ async fn what_is_anothers_is_not_found() {
         (format!("/v1/links/{link}/confirm"), "{}"),
         (format!("/v1/links/{link}/revoke"), "{}"),
         (format!("/v1/links/lnk_{none}/revoke"), "{}"),
+        (format!("/v1/agreements/agr_{none}/withdraw"), "{}"),
     ] {
         refused(&world, &world.post(cedar(), &path, body), 404, "not_found").await;
     }

@@ -1,6 +1,7 @@
 //! What a batch asks to have loaded, what it makes of it, and when it has nothing to write.
 
 use super::*;
+use crate::alliance::AgreementRecord;
 use crate::command::{NewLink, NewMember};
 use crate::ledger::working_set::{DefinitionRow, MemberRow};
 use crate::vault::{Lookup, MemberKey};
@@ -140,6 +141,8 @@ fn a_batch_has_nothing_to_write_until_anything_is() {
     accepted(&world.order("10"));
     let made = std::mem::take(&mut world.set.writes);
     let link = world.set.links.values().next().unwrap().clone();
+    let agreement = super::agreements::record(super::agreements::first(), 1);
+    let agreement = AgreementRecord::clone(&agreement);
     let corridor: Corridor = CORRIDOR.parse().unwrap();
     let checkpoint = crate::command::SignedCheckpoint {
         corridor: corridor.clone(),
@@ -170,6 +173,7 @@ fn a_batch_has_nothing_to_write_until_anything_is() {
         Writes { keys: made.keys, ..some() },
         Writes { transactions: made.transactions, ..some() },
         Writes { links: [(link.id, link)].into(), ..some() },
+        Writes { agreements: [(agreement.id, agreement)].into(), ..some() },
         Writes { members: vec![member], ..some() },
         Writes { definition: Some(row), ..some() },
         Writes { suspensions: [("aurora-air".parse().unwrap(), None)].into(), ..some() },

@@ -77,6 +77,7 @@ impl Story {
             window: WindowId::from_u128(1),
             suspended: Vec::new(),
             frozen: Vec::new(),
+            agreements: Vec::new(),
         };
         next(&Situation {
             registry: &Registry::new(1, parts),

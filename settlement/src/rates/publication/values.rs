@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use alliance_contracts::board::Board;
 use alliance_contracts::decimal::Decimal;
+use alliance_contracts::limits::NO_MOVEMENT;
 use alliance_contracts::names::ProgramId;
 use alliance_contracts::valuation::{
     Basis, Input, InputKind, InputStatus, ProgramValuation, ValuationError,
@@ -11,7 +12,7 @@ use alliance_contracts::valuation::{
 
 use super::{NoBoard, Situation};
 use crate::alliance::ProgramDefinition;
-use crate::rates::arbitrage::{Movement, Settled};
+use crate::rates::arbitrage::{MAX_HALVINGS, Movement, Settled};
 use crate::rates::feeds::{self, Feeds};
 use crate::rates::model::ValueModel;
 
@@ -111,7 +112,9 @@ pub(super) fn settled(
     each.map(|(wish, halvings)| match halvings {
         0 => Ok(wish.valuation.clone()),
         halvings => {
-            let basis = Basis { halvings: u32::from(*halvings), ..wish.valuation.basis() };
+            let halvings =
+                if *halvings >= MAX_HALVINGS { NO_MOVEMENT } else { u32::from(*halvings) };
+            let basis = Basis { halvings, ..wish.valuation.basis() };
             valued(&wish.program.program, &basis)
         }
     })

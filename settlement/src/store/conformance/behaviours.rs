@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{LinkId, TransactionId};
+use alliance_contracts::ids::{AgreementId, LinkId, TransactionId};
 use alliance_contracts::link::LinkState;
 use alliance_contracts::merkle;
 use alliance_contracts::names::{Corridor, PartnerId, ProgramId};
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 use super::place::Place;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
+use crate::alliance::AgreementRecord;
 use crate::command::{
     Command, Define, MemberNo, Outcome, Publish, RequestEvidence, SignedCheckpoint,
 };
@@ -773,6 +775,140 @@ pub async fn a_request_is_kept_once_with_its_body_or_its_orders(place: &Place) {
     }
 }
 
+pub async fn an_agreement_comes_back_as_it_was_signed(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let store = world.store.clone();
+    let agreement = world.agreement(None);
+    let proposed = world.propose(0, &agreement);
+    let [Outcome::Agreement(id)] = world.decide(vec![proposed.clone()]).await[..] else {
+        panic!("not proposed")
+    };
+    let record = store.agreement(id).await.unwrap().unwrap();
+    assert_eq!((record.state, record.countersigned_at), (AgreementState::Proposed, None));
+    let (a, b) = (agreement.a.clone(), agreement.b.clone());
+    assert_eq!(record.jws(&a), Some(agreement.sign(&world.partner_key(0))));
+    assert_eq!((record.jws(&b), &record.payload), (None, &agreement.payload()));
+    world.now = world.now.plus_seconds(1);
+    let countersigned = world.countersign(1, id, &agreement);
+    assert_eq!(world.decide(vec![countersigned]).await, [Outcome::Agreement(id)]);
+    let record = store.agreement(id).await.unwrap().unwrap();
+    assert_eq!((record.state, record.countersigned_at), (AgreementState::Active, Some(world.now)));
+    assert_eq!(record.jws(&b), Some(agreement.sign(&world.partner_key(1))));
+    assert_eq!((record.agreement, record.proposed_by), (agreement, a));
+    // The key says what it was used for.
+    assert_eq!(world.decide(vec![proposed]).await, [Outcome::Agreement(id)]);
+    let unknown = world.id();
+    assert!(store.agreement(unknown).await.unwrap().is_none());
+}
+
+pub async fn the_registry_grows_with_what_both_have_signed(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let store = world.store.clone();
+    let version = async || store.registry().await.unwrap().unwrap().0;
+    let before = version().await;
+    let first = world.agreement(None);
+    let proposed = world.propose(1, &first);
+    let [Outcome::Agreement(declined)] = world.decide(vec![proposed]).await[..] else {
+        panic!("not proposed")
+    };
+    let withdraw = Command::WithdrawAgreement(world.keyed(BRANDS[0].0), declined);
+    assert_eq!(world.decide(vec![withdraw]).await, [Outcome::Agreement(declined)]);
+    assert_eq!(version().await, before, "a proposal changes no terms");
+    let one = world.agree(&first).await;
+    assert_eq!(version().await, before + 1);
+    let second = world.agreement(Some(&first));
+    let other = world.agree(&second).await;
+    let (grown, parts) = store.registry().await.unwrap().unwrap();
+    assert_eq!(grown, before + 2);
+    let ids: Vec<AgreementId> = parts.agreements.iter().map(|record| record.id).collect();
+    assert_eq!(ids, [one, other]);
+    assert_eq!(*parts.agreements[0], store.agreement(one).await.unwrap().unwrap());
+    // As the next batch sees it.
+    let (_, parts) = store.begin().await.unwrap().registry().await.unwrap().unwrap();
+    assert_eq!(parts.agreements.len(), 2);
+}
+
+/// The record that a command is about to write.
+async fn to_be_proposed(world: &mut World, brand: usize) -> (Prepared, AgreementRecord) {
+    let agreement = world.agreement(None);
+    let command = world.propose(brand, &agreement);
+    let prepared = world.prepare(vec![command]).await;
+    let record = prepared.writes.agreements.values().next().unwrap().clone();
+    (prepared, record)
+}
+
+pub async fn a_pair_has_one_open_proposal(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let (mut prepared, record) = to_be_proposed(&mut world, 0).await;
+    let id = world.id();
+    let twin = AgreementRecord { id, ..record.clone() };
+    prepared.writes.agreements.insert(id, twin);
+    world.contradicts(prepared).await;
+    // A newer one of the same partner takes the place of the older.
+    let (prepared, older) = to_be_proposed(&mut world, 0).await;
+    prepared.commit().await.unwrap();
+    let (prepared, newer) = to_be_proposed(&mut world, 0).await;
+    assert_eq!(prepared.writes.agreements.len(), 2);
+    prepared.commit().await.unwrap();
+    let state = async |id| world.store.agreement(id).await.unwrap().unwrap().state;
+    assert_eq!(state(older.id).await, AgreementState::Withdrawn);
+    assert_eq!(state(newer.id).await, AgreementState::Proposed);
+    let id = AgreementId::from_u128(newer.id.as_u128() + 1);
+    let mut prepared = world.prepare(vec![]).await;
+    prepared.writes.agreements.insert(id, AgreementRecord { id, ..newer.clone() });
+    world.contradicts(prepared).await;
+}
+
+pub async fn a_pair_has_one_agreement_of_each_number(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let first = world.agreement(None);
+    let id = world.agree(&first).await;
+    let record = world.store.agreement(id).await.unwrap().unwrap();
+    let mut prepared = world.prepare(vec![]).await;
+    let twin = world.id();
+    prepared.writes.agreements.insert(twin, AgreementRecord { id: twin, ..record.clone() });
+    world.contradicts(prepared).await;
+    // What was withdrawn takes no number.
+    let mut prepared = world.prepare(vec![]).await;
+    let state = AgreementState::Withdrawn;
+    prepared.writes.agreements.insert(twin, AgreementRecord { id: twin, state, ..record });
+    prepared.commit().await.unwrap();
+}
+
+pub async fn agreements_come_in_pages_by_partner_and_state(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let first = world.agreement(None);
+    let mut ids = vec![world.agree(&first).await];
+    for _ in 0..3 {
+        let second = world.agreement(Some(&first));
+        let command = world.propose(0, &second);
+        let [Outcome::Agreement(id)] = world.decide(vec![command]).await[..] else {
+            panic!("not proposed")
+        };
+        ids.push(id);
+    }
+    let store = world.store.clone();
+    let with: PartnerId = name(BRANDS[2].0);
+    for partner in [BRANDS[0].0, BRANDS[1].0] {
+        let (partner, other): (PartnerId, PartnerId) =
+            (name(partner), name(if partner == BRANDS[0].0 { BRANDS[1].0 } else { BRANDS[0].0 }));
+        let read = async |with: Option<&PartnerId>, state, after, limit| {
+            let page = store.agreements(&partner, with, state, after, limit).await.unwrap();
+            page.iter().map(|record| record.id).collect::<Vec<_>>()
+        };
+        assert_eq!(read(None, None, None, 10).await, ids);
+        assert_eq!(read(Some(&other), None, None, 10).await, ids);
+        assert_eq!(read(Some(&with), None, None, 10).await, []);
+        assert_eq!(read(None, None, None, 3).await, ids[..3]);
+        assert_eq!(read(None, None, Some(ids[2]), 3).await, ids[3..]);
+        assert_eq!(read(None, Some(AgreementState::Active), None, 10).await, ids[..1]);
+        assert_eq!(read(None, Some(AgreementState::Withdrawn), None, 10).await, ids[1..3]);
+        assert_eq!(read(None, Some(AgreementState::Proposed), None, 10).await, ids[3..]);
+    }
+    let nobodys = store.agreements(&with, None, None, None, 10).await.unwrap();
+    assert!(nobodys.is_empty());
+}
+
 pub async fn the_registry_grows_by_versions(place: &Place) {
     let mut world = World::on(place.open().await);
     assert!(world.store.registry().await.unwrap().is_none());
@@ -1149,12 +1285,15 @@ pub async fn what_is_not_there_is_not_found(place: &Place) {
     let order = world.exchange(0, 1, 4_711, 100).await;
     wanted.add(&world.registry().await, &order);
     wanted.links.insert(world.id());
+    wanted.agreements.insert(world.id());
+    wanted.proposals.insert((name(BRANDS[0].0), name(BRANDS[1].0)));
     wanted.transactions.insert(world.id());
     wanted.members.insert(MemberNo(4_711));
     let mut batch = store.begin().await.unwrap();
     let loaded = batch.load(&wanted).await.unwrap();
     assert!(loaded.keys.is_empty() && loaded.quotes.is_empty() && loaded.references.is_empty());
     assert!(loaded.members.is_empty() && loaded.links.is_empty());
+    assert!(loaded.agreements.is_empty());
     assert!(loaded.transactions.is_empty() && loaded.heads.is_empty());
     // Issuance alone is there: members were imported.
     assert_eq!(loaded.accounts.len(), 2);

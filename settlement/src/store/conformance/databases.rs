@@ -279,6 +279,8 @@ pub async fn what_was_tampered_with_is_corrupt(place: &Place) {
     let mut world = World::new(place.open().await).await;
     let id = world.perform(0, 1, 0).await;
     let link = world.store.links(&name("aurora-air"), None, None, 1).await.unwrap().remove(0);
+    let agreement = world.agreement(None);
+    let agreement = world.agree(&agreement).await;
     let store = world.store.clone();
     let byte = byte_literal(place, "00");
     let corrupt = |what: &str, error: Option<StoreError>| {
@@ -286,6 +288,11 @@ pub async fn what_was_tampered_with_is_corrupt(place: &Place) {
     };
     place.execute("UPDATE links SET scope = 'everything'").await;
     corrupt("scope", store.link(link.record.id).await.err());
+    place.execute("UPDATE agreements SET b_kid = NULL").await;
+    corrupt("half a signature", store.agreement(agreement).await.err());
+    place.execute(&format!("UPDATE agreements SET payload = {byte}")).await;
+    corrupt("agreement", store.registry().await.err());
+    place.execute("DELETE FROM agreements").await;
     place.execute("UPDATE accounts SET balance = '1e3'").await;
     corrupt("balance", store.accounts().await.err());
     place.execute(&format!("UPDATE corridors SET frontier = {byte}")).await;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use alliance_contracts::agreement::Agreement;
 use alliance_contracts::board::{Board, PairTerms, TermsRoot, Volume};
 use alliance_contracts::encoding::{Hash, base64url_encode};
-use alliance_contracts::ids::{Id, Kind, LinkId, QuoteId, RequestId, TransactionId};
+use alliance_contracts::ids::{AgreementId, Id, Kind, LinkId, QuoteId, RequestId, TransactionId};
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::key_list::KeyStatement;
 use alliance_contracts::keys::SigningKey;
@@ -16,8 +17,8 @@ use alliance_contracts::total::Total;
 
 use crate::alliance::{Definition, Registry};
 use crate::command::{
-    Command, Define, Exchange, Keyed, LinkEnd, NewLink, NewMember, OrderSide, Outcome, ProposeLink,
-    Publish, Quoted, QuotedTerms, RequestEvidence, Reverse,
+    Command, CountersignAgreement, Define, Exchange, Keyed, LinkEnd, NewLink, NewMember, OrderSide,
+    Outcome, ProposeAgreement, ProposeLink, Publish, Quoted, QuotedTerms, RequestEvidence, Reverse,
 };
 use crate::ledger::working_set::BoardRow;
 use crate::ledger::{self, Wanted, WorkingSet, Writes};
@@ -106,10 +107,9 @@ impl World {
     }
 
     pub fn definition(&self) -> Definition {
-        let key = base64url_encode(self.key.public_key().as_bytes());
         let partner = |(at, (partner, _)): (usize, &(&str, &str))| {
-            let keys =
-                if at == 0 { serde_json::json!([{ "x": key }]) } else { "[]".parse().unwrap() };
+            let x = base64url_encode(self.partner_key(at).public_key().as_bytes());
+            let keys = if at < 2 { serde_json::json!([{ "x": x }]) } else { "[]".parse().unwrap() };
             serde_json::json!({ "partner": partner, "name": "Ærøskøbing Ærlines", "keys": keys })
         };
         let program = |(at, (partner, program)): (usize, &(&str, &str))| {
@@ -133,6 +133,47 @@ impl World {
         let definition: Definition = serde_json::from_value(document).unwrap();
         definition.check().unwrap();
         definition
+    }
+
+    /// A brand's key; the first has the world's own, the last has none in the definition.
+    pub fn partner_key(&self, brand: usize) -> SigningKey {
+        SigningKey::from_seed(&[8 + u8::try_from(brand).unwrap(); 32])
+    }
+
+    /// The version of the first two brands' agreement that follows on `before`.
+    pub fn agreement(&self, before: Option<&Agreement>) -> Agreement {
+        let version = before.map_or(1, |before| before.version + 1);
+        let draft = serde_json::json!({
+            "a": BRANDS[0].0, "alliance": self.store.alliance(), "b": BRANDS[1].0,
+            "effective_at": self.now.plus_seconds(3_600), "expiry": "fresh",
+            "fee": {"bearer": "member", "rate": "0.01"}, "kinds": ["exchange"],
+            "previous": before.map_or(Hash::ZERO, Agreement::hash), "quote_lifetime_seconds": 60,
+            "reversal_period_seconds": 0, "v": 1, "version": version,
+        });
+        serde_json::from_value(draft).unwrap()
+    }
+
+    pub fn propose(&mut self, brand: usize, agreement: &Agreement) -> Command {
+        let signed = jws::parse(&agreement.sign(&self.partner_key(brand))).unwrap();
+        let proposal = ProposeAgreement { id: self.id(), agreement: agreement.clone(), signed };
+        Command::ProposeAgreement(self.keyed(BRANDS[brand].0), Box::new(proposal))
+    }
+
+    pub fn countersign(&mut self, brand: usize, id: AgreementId, agreement: &Agreement) -> Command {
+        let signed = jws::parse(&agreement.sign(&self.partner_key(brand))).unwrap();
+        let order = CountersignAgreement { id, signed };
+        Command::CountersignAgreement(self.keyed(BRANDS[brand].0), Box::new(order))
+    }
+
+    /// Proposes and countersigns a version.
+    pub async fn agree(&mut self, agreement: &Agreement) -> AgreementId {
+        let proposed = self.propose(0, agreement);
+        let [Outcome::Agreement(id)] = self.decide(vec![proposed]).await[..] else {
+            panic!("not proposed")
+        };
+        let countersigned = self.countersign(1, id, agreement);
+        assert_eq!(self.decide(vec![countersigned]).await, [Outcome::Agreement(id)]);
+        id
     }
 
     /// Another id, later than all before.
@@ -408,9 +449,11 @@ impl World {
             receipts.push(store.receipts(corridor, 0, 10_000).await.unwrap());
             nodes.push(store.nodes(corridor, 8, 0, 1_000).await.unwrap());
         }
-        let mut links = Vec::new();
+        let (mut links, mut agreements) = (Vec::new(), Vec::new());
         for (partner, _) in BRANDS {
             links.push(store.links(&name(partner), None, None, 10_000).await.unwrap());
+            let partner = name(partner);
+            agreements.push(store.agreements(&partner, None, None, None, 10_000).await.unwrap());
         }
         let accounts = store.accounts().await.unwrap();
         let accounts: std::collections::BTreeSet<String> =
@@ -419,7 +462,7 @@ impl World {
             "{:?}",
             (
                 store.registry().await.unwrap().map(|(version, _)| version),
-                (heads, receipts, nodes, links),
+                (heads, receipts, nodes, links, agreements),
                 accounts,
                 store.member_books(first, 100_000).await.unwrap(),
                 store.transaction_places(None, 100_000).await.unwrap(),
