@@ -5,6 +5,7 @@
 
 use alliance_contracts::arithmetic::{Terms, exchange_by_source, exchange_by_target};
 use alliance_contracts::decimal::{Decimal, MICROS};
+use alliance_contracts::quote::FeeBearer;
 use alliance_settlement::rates::arbitrage::{
     AliveBoard, Candidate, Factor, Movement, Pair, settle_steps, takes_nothing,
 };
@@ -233,6 +234,8 @@ impl World {
                     target_scale: self.scales[to],
                     target_value: decimal(board.values[to]),
                     fee: decimal(pair.factor.fee_micros()),
+                    multiplier: Decimal::ONE,
+                    fee_bearer: FeeBearer::Member,
                 };
                 quotes.push(Quote { board: board.number, from, to, terms });
             }
@@ -344,6 +347,8 @@ fn the_worked_example_brings_78_points_without_the_rule_and_costs_some_with_it()
         target_scale: 0,
         target_value: decimal(to),
         fee: decimal(10_000),
+        multiplier: Decimal::ONE,
+        fee_bearer: FeeBearer::Member,
     };
     let there_and_back = |new: i64| {
         let there = exchange_by_source(&terms(50_000, 100_000), 1_000).unwrap();

@@ -36,7 +36,7 @@ pub fn decide(
     if source.frozen || target.frozen {
         return Err(ProblemCode::MemberFrozen);
     }
-    if !kind_allowed(set, terms) {
+    if !kind_allowed(set, terms, now) {
         return Err(ProblemCode::KindNotAllowed);
     }
     if !posting::has_room(target, terms.target.amount, terms.target.scale) {
@@ -111,13 +111,13 @@ fn linked_members<'a>(
 }
 
 /// The agreement as it is now: a quote made before a suspension performs nothing after it.
-fn kind_allowed(set: &WorkingSet, terms: &QuotedTerms) -> bool {
+fn kind_allowed(set: &WorkingSet, terms: &QuotedTerms, now: Timestamp) -> bool {
     let (source, target) = (&terms.source.partner, &terms.target.partner);
     let suspended = set.registry.is_suspended(source) || set.registry.is_suspended(target);
     let agreed = source == target
         || set
             .registry
-            .agreement(source, target)
+            .agreement_at(source, target, now)
             .is_some_and(|agreed| agreed.kinds.contains(&TransactionKind::Exchange));
     agreed && !suspended
 }

@@ -38,7 +38,7 @@ pub fn may_be_had(
     if terms::takes_nothing(&quote.rate) && !is_rate_of(&board, quote) {
         return Err(ProblemCode::RateMoved);
     }
-    let agreed = set.registry.agreement(&one.partner, &other.partner);
+    let agreed = set.registry.agreement_at(&one.partner, &other.partner, now);
     let limit = agreed.and_then(|agreed| agreed.open_quote_limit);
     let Some((limit, gross)) = limit.zip(gross(quote)) else { return Ok(()) };
     let before = board.terms(source, target).map_or(0, |terms| terms.late.micros());

@@ -56,7 +56,7 @@ async fn a_quote_stands_after_the_rate_has_moved_until_it_expires() {
     let (_, fresh) = world.token("100").await;
     let done = world.send(&order(&fresh, "fresh")).await.ok(201);
     assert_eq!((&done["rate"]["board"], &done["target"]["amount"]), (&json!(2), &json!("48")));
-    assert_eq!(done["rate"]["target_value"], "0.101");
+    assert_eq!(done["rate"]["target_value"], "0.102");
     world.pass_seconds(50);
     expect(&world.send(&order(&late, "late")).await, 410, "quote_expired");
 }
