@@ -12,7 +12,7 @@
 //!
 //! A board with no movement and no factor above the latest board's adds no edge to what was proved
 //! when that one was published. So the answers come to an end, and a board is never refused for
-//! them. Rounds are few: all pairs are answered at once, then many cycles at a time; and should that
+//! them. Rounds are few: all pairs are answered at once, then many cycles at a time. Should that
 //! not do, after some rounds everything that moves is halved, then every bonus suspended.
 
 mod board;
