@@ -833,7 +833,8 @@ async fn to_be_proposed(world: &mut World, brand: usize) -> (Prepared, Agreement
     let agreement = world.agreement(None);
     let command = world.propose(brand, &agreement);
     let prepared = world.prepare(vec![command]).await;
-    let record = prepared.writes.agreements.values().next().unwrap().clone();
+    let open = |record: &&AgreementRecord| record.state == AgreementState::Proposed;
+    let record = prepared.writes.agreements.values().find(open).unwrap().clone();
     (prepared, record)
 }
 
