@@ -4,11 +4,7 @@ use alliance_contracts::content_digest::orders_digest;
 use alliance_contracts::transaction::{order_bytes, orders_root};
 use serde_json::{Value, json};
 
-use super::world::{Answer, Call, World, aurora, borealis, cedar, order, quote, world};
-
-fn expect(answer: &Answer, status: u16, code: &str) {
-    assert_eq!((answer.status, &*answer.code()), (status, code), "{answer:?}");
-}
+use super::world::{Call, World, aurora, borealis, cedar, expect, order, quote, world};
 
 #[actix_web::test]
 async fn programs_and_rates_are_those_of_the_definition() {
