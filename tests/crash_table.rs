@@ -56,6 +56,7 @@ store::hot::REVERSED     | reversal       | 503 none fresh | 201 one replayed   
 store::hot::RECEIPTS     | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::BALANCES     | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::ACCOUNTS     | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::FLOWS        | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::NEW_HEADS    | first exchange | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::MOVED_HEADS  | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::NODES        | 256th exchange | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
@@ -253,7 +254,7 @@ async fn exchange_many(client: &Client, pairs: &[(MemberAccount, MemberAccount)]
     let asked = (0..many).map(|n| {
         let (source, target) = pairs[n % pairs.len()].clone();
         let amount = SideAmount { side: Side::Source, value: "1".parse().unwrap() };
-        QuoteRequest { amount, kind: TransactionKind::Exchange, source, target }
+        QuoteRequest { amount, kind: TransactionKind::Exchange, source, target, tier: None }
     });
     let quotes = client.quotes(asked.collect()).await.unwrap().results;
     let mut batch = client.transact_batch();

@@ -2,14 +2,31 @@
 //! are.
 //!
 //! Units: points in minor units of their program (10⁻ˢᶜᵃˡᵉ, scale 0 to 2), money, values and rates
-//! in 10⁻⁶. Intermediates are `i128`: the largest, 10¹⁴ minor points × 10¹² value units = 10²⁶, is
-//! far from 10³⁸. Every rounding goes against whoever is a party to the order, and what it leaves
-//! is the remainder, which belongs to the alliance's rounding account.
+//! in 10⁻⁶. Intermediates are `i128`: the largest, 10¹⁴ minor points × 10¹² value units × 10⁷
+//! units of the multiplier = 10³³, is far from 10³⁸; terms beyond the limits are out of range, not
+//! an overflow. Every rounding goes against whoever is a party to the order, and what it leaves is
+//! the remainder, which belongs to the alliance's rounding account.
+//!
+//! With `worth = floor6(S × source_value × multiplier)` and `given = ceil6(T × target_value)`:
+//!
+//! | bears the fee | gross | fee | T, asked by source | net |
+//! | --- | --- | --- | --- | --- |
+//! | member | worth | `ceil6(gross × f)` | `floor_scale((gross − fee) / tv)` | given |
+//! | source partner | worth + fee | `ceil6(worth × f)` | `floor_scale(worth / tv)` | given |
+//! | target partner | worth | `ceil6(worth × f)` | `floor_scale(worth / tv)` | given − fee |
+//!
+//! The remainder, `gross − fee − net`, is `worth − fee − given` where the member bears the fee and
+//! `worth − given` otherwise. It is never negative: let `left` be the first part, `worth − fee` or
+//! `worth`, a whole number of 10⁻⁶. Asked by source, `T × tv ≤ left`, so `given`, the least whole
+//! number that is not below `T × tv`, is not above `left` either. Asked by target, S is chosen so
+//! that `worth ≥ given / (1 − f)`, or `worth ≥ given`; then `left`, which is `floor6(worth ×
+//! (1 − f))` or `worth`, is at least `given`, a whole number.
 //!
 //! Deliberately absent: floats, a rounding anywhere else, quotes that "almost" fit.
 
 use crate::decimal::{Decimal, MICROS};
-use crate::limits::{MAX_AMOUNT_MICROS, MAX_AMOUNT_WHOLE};
+use crate::limits::{MAX_AMOUNT_MICROS, MAX_AMOUNT_WHOLE, fee_rate_in_range, multiplier_in_range};
+use crate::quote::FeeBearer;
 
 /// An amount of points: minor units and how many decimals the program has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +48,12 @@ pub struct Terms {
     pub target_scale: u32,
     /// Settlement currency per target point; above zero.
     pub target_value: Decimal,
+    /// What the source's worth is multiplied with; above zero, at most 10.
+    pub multiplier: Decimal,
     /// Fee rate, below one.
     pub fee: Decimal,
+    /// Who bears the fee.
+    pub fee_bearer: FeeBearer,
 }
 
 /// What an exchange comes to. `gross = fee + net + remainder`, none of them negative.
@@ -42,7 +63,8 @@ pub struct Amounts {
     pub source: i64,
     /// Target points, in minor units.
     pub target: i64,
-    /// What the source is worth, in 10⁻⁶ of the currency.
+    /// What the debtor owes in all, in 10⁻⁶ of the currency: the source's worth, and the fee on
+    /// top where the source partner bears it.
     pub gross: i64,
     /// What the alliance takes, in 10⁻⁶.
     pub fee: i64,
@@ -91,14 +113,17 @@ fn money_in_range(micros: i128) -> Result<i64, ArithmeticError> {
 /// What giving `source` minor units brings (side source).
 ///
 /// # Errors
-/// [`ArithmeticError`]; a value of zero counts as out of range.
+/// [`ArithmeticError`]; a value of zero and a multiplier beyond its limits count as out of range.
 ///
 /// ```
 /// use alliance_contracts::arithmetic::{Terms, exchange_by_source};
+/// use alliance_contracts::decimal::Decimal;
+/// use alliance_contracts::quote::FeeBearer;
 /// let terms = Terms {
 ///     source_scale: 0, source_value: "0.05".parse()?,
 ///     target_scale: 0, target_value: "0.1".parse()?,
-///     fee: "0.01".parse()?,
+///     multiplier: Decimal::ONE,
+///     fee: "0.01".parse()?, fee_bearer: FeeBearer::Member,
 /// };
 /// let amounts = exchange_by_source(&terms, 1_000)?;
 /// assert_eq!(amounts.target, 495);
@@ -107,9 +132,13 @@ fn money_in_range(micros: i128) -> Result<i64, ArithmeticError> {
 /// ```
 pub fn exchange_by_source(terms: &Terms, source: i64) -> Result<Amounts, ArithmeticError> {
     let target_value = positive(terms.target_value)?;
-    let (gross, fee) = gross_and_fee(terms, source)?;
-    let target = (gross - fee) * ten_to(terms.target_scale) / target_value;
-    finish(terms, i128::from(source), target, gross, fee)
+    let (worth, fee) = worth_and_fee(terms, source)?;
+    let left = match terms.fee_bearer {
+        FeeBearer::Member => worth - fee,
+        FeeBearer::SourcePartner | FeeBearer::TargetPartner => worth,
+    };
+    let target = left * ten_to(terms.target_scale) / target_value;
+    finish(terms, i128::from(source), target, worth, fee)
 }
 
 /// What must be given so that `target` minor units arrive (side target).
@@ -123,34 +152,67 @@ pub fn exchange_by_target(terms: &Terms, target: i64) -> Result<Amounts, Arithme
     if remaining <= 0 {
         return Err(ArithmeticError::OutOfRange);
     }
+    let multiplier = multiplier(terms)?;
     points_in_range(i128::from(target), terms.target_scale)?;
-    let net = ceil_div(i128::from(target) * target_value, ten_to(terms.target_scale));
-    let gross = ceil_div(net * MICRO, remaining);
-    let source = ceil_div(gross * ten_to(terms.source_scale), source_value);
+    if target <= 0 {
+        return Err(ArithmeticError::TooSmall);
+    }
+    let given = ceil_div(times(target.into(), target_value)?, ten_to(terms.target_scale));
+    let worth = match terms.fee_bearer {
+        FeeBearer::Member => ceil_div(times(given, MICRO)?, remaining),
+        FeeBearer::SourcePartner | FeeBearer::TargetPartner => given,
+    };
+    // What the source comes to is worth no less, so this is refused now or a line later.
+    let worth = i128::from(money_in_range(worth)?);
+    let source = times(worth * ten_to(terms.source_scale), MICRO)?;
+    let source = ceil_div(source, times(source_value, multiplier)?);
     let source = points_in_range(source, terms.source_scale)?;
-    let (gross, fee) = gross_and_fee(terms, source)?;
-    finish(terms, i128::from(source), i128::from(target), gross, fee)
+    let (worth, fee) = worth_and_fee(terms, source)?;
+    finish(terms, i128::from(source), i128::from(target), worth, fee)
 }
 
 fn positive(value: Decimal) -> Result<i128, ArithmeticError> {
     if value.is_zero() { Err(ArithmeticError::OutOfRange) } else { Ok(value.micros().into()) }
 }
 
-fn gross_and_fee(terms: &Terms, source: i64) -> Result<(i128, i128), ArithmeticError> {
+fn multiplier(terms: &Terms) -> Result<i128, ArithmeticError> {
+    if multiplier_in_range(terms.multiplier) {
+        Ok(terms.multiplier.micros().into())
+    } else {
+        Err(ArithmeticError::OutOfRange)
+    }
+}
+
+fn times(one: i128, other: i128) -> Result<i128, ArithmeticError> {
+    one.checked_mul(other).ok_or(ArithmeticError::OutOfRange)
+}
+
+/// What the source is worth, multiplied, and the fee on it.
+fn worth_and_fee(terms: &Terms, source: i64) -> Result<(i128, i128), ArithmeticError> {
     let source = i128::from(points_in_range(i128::from(source), terms.source_scale)?);
-    let gross = source * positive(terms.source_value)? / ten_to(terms.source_scale);
-    let gross = i128::from(money_in_range(gross)?);
-    Ok((gross, ceil_div(gross * i128::from(terms.fee.micros()), MICRO)))
+    let value = times(positive(terms.source_value)?, multiplier(terms)?)?;
+    let worth = times(source, value)? / (ten_to(terms.source_scale) * MICRO);
+    let worth = i128::from(money_in_range(worth)?);
+    // All of it and more would leave a member nothing, which is found later; a partner could pay.
+    if terms.fee_bearer != FeeBearer::Member && !fee_rate_in_range(terms.fee) {
+        return Err(ArithmeticError::OutOfRange);
+    }
+    Ok((worth, ceil_div(worth * i128::from(terms.fee.micros()), MICRO)))
 }
 
 fn finish(
     terms: &Terms,
     source: i128,
     target: i128,
-    gross: i128,
+    worth: i128,
     fee: i128,
 ) -> Result<Amounts, ArithmeticError> {
-    let net = ceil_div(target * positive(terms.target_value)?, ten_to(terms.target_scale));
+    let given = ceil_div(target * positive(terms.target_value)?, ten_to(terms.target_scale));
+    let (gross, net) = match terms.fee_bearer {
+        FeeBearer::Member => (worth, given),
+        FeeBearer::SourcePartner => (worth + fee, given),
+        FeeBearer::TargetPartner => (worth, given - fee),
+    };
     if source <= 0 || target <= 0 || gross <= 0 || net <= 0 {
         return Err(ArithmeticError::TooSmall);
     }

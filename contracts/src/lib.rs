@@ -6,8 +6,10 @@
 //! | strict reading and canonical writing of JSON | [`json`] | RFC 8259, RFC 8785 |
 //! | the one table of problem codes | [`problem`] | RFC 9457 |
 //! | quotes, transactions, links, receipts and their pages | [`quote`], [`transaction`], [`link`], [`receipt`], [`corridor`], [`program`] | protocol § 3 to § 5 |
+//! | boards: values, how each came about, pairs' terms | [`board`], [`valuation`], [`total`] | protocol § 4 |
 //! | what two partners agree on and both sign | [`agreement`] | protocol § 4 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
+//! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
 //!
@@ -16,6 +18,7 @@
 
 pub mod agreement;
 pub mod arithmetic;
+pub mod board;
 pub mod content_digest;
 pub mod corridor;
 pub mod decimal;
@@ -39,4 +42,6 @@ pub mod quote;
 pub mod receipt;
 pub mod time;
 pub mod tlog_proof;
+pub mod total;
 pub mod transaction;
+pub mod valuation;

@@ -8,6 +8,8 @@ pub const MAX_AMOUNT_WHOLE: i64 = 1_000_000_000_000;
 pub const MAX_AMOUNT_MICROS: i64 = MAX_AMOUNT_WHOLE * MICROS;
 /// A program's value is at most 10⁶ of the settlement currency per point.
 pub const MAX_VALUE_MICROS: i64 = 1_000_000 * MICROS;
+/// A rate's multiplier is at most 10.
+pub const MAX_MULTIPLIER_MICROS: i64 = 10 * MICROS;
 /// Programs have 0, 1 or 2 decimals.
 pub const MAX_PROGRAM_SCALE: u32 = 2;
 /// Money, values and fee rates have 6 decimals.
@@ -35,6 +37,11 @@ pub const CHECKPOINT_MAX_LAG_SECONDS: i64 = 60;
 /// A verifier calls a checkpoint stale whose cosignature is older: ten minutes.
 pub const CHECKPOINT_STALE_SECONDS: i64 = 600;
 
+/// How often the movement of a value can be halved.
+pub const MAX_HALVINGS: u32 = 20;
+/// After that many halvings the movement is left out: the value stays as it was.
+pub const NO_MOVEMENT: u32 = MAX_HALVINGS + 1;
+
 /// Whether points or money stay within 10¹².
 #[must_use]
 pub const fn amount_in_range(amount: Decimal) -> bool {
@@ -51,4 +58,16 @@ pub const fn value_in_range(value: Decimal) -> bool {
 #[must_use]
 pub const fn fee_rate_in_range(fee: Decimal) -> bool {
     fee.micros() < MICROS
+}
+
+/// Whether a rate's multiplier is above zero and at most 10.
+#[must_use]
+pub const fn multiplier_in_range(multiplier: Decimal) -> bool {
+    multiplier.micros() > 0 && multiplier.micros() <= MAX_MULTIPLIER_MICROS
+}
+
+/// Whether a surcharge is a part of the fee: at most all of it (it cannot be negative).
+#[must_use]
+pub const fn surcharge_in_range(surcharge: Decimal, fee: Decimal) -> bool {
+    surcharge.micros() <= fee.micros()
 }

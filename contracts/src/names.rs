@@ -21,9 +21,14 @@ pub struct NameError {
 }
 
 fn is_slug(text: &str) -> bool {
+    text.len() >= 2 && is_short_slug(text)
+}
+
+/// A slug that may be of one character.
+fn is_short_slug(text: &str) -> bool {
     let bytes = text.as_bytes();
     let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    (2..=31).contains(&bytes.len())
+    (1..=31).contains(&bytes.len())
         && alphanumeric(&bytes[0])
         && bytes.iter().all(|b| alphanumeric(b) || *b == b'-')
 }
@@ -128,14 +133,14 @@ name!(
     SourceReference, "a source reference", "1 to 255 printable ASCII characters", is_printable_255
 );
 name!(
+    /// A member's tier in a program, as the program's partner calls it (`gold`).
+    TierName, "a tier", "[a-z0-9][a-z0-9-]{0,30}", is_short_slug
+);
+name!(
     /// Why a transaction is reversed: a code of the agreement.
     ReasonCode, "a reason code", "[a-z0-9_]{1,40}",
     |text| (1..=40).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-);
-name!(
-    /// A membership tier of one program (`gold`).
-    TierName, "a tier", "[a-z0-9][a-z0-9-]{1,30}", is_slug
 );
 
 /// A brand's own id for its member. Personal data: its `Debug` shows nothing.
@@ -275,6 +280,12 @@ mod tests {
             assert!(bad.parse::<ProgramId>().is_err(), "{bad:?}");
         }
         assert!("alliance".parse::<PartnerId>().is_err());
+        for bad in ["", "-", "-a", "Gold", "gold_1", "a b", "é", &"a".repeat(32)] {
+            assert!(bad.parse::<TierName>().is_err(), "{bad:?}");
+        }
+        for good in ["1", "a", "gold", "gold-2", "a-", &"a".repeat(31)] {
+            assert!(good.parse::<TierName>().is_ok(), "{good:?}");
+        }
         for bad in ["", "a/b", "a b", "ü", &"m".repeat(65)] {
             assert!(bad.parse::<MemberRef>().is_err(), "{bad:?}");
         }

@@ -15,6 +15,7 @@ use crate::names::{
     ReasonCode, SourceReference, TierName,
 };
 use crate::time::Timestamp;
+use crate::total::Total;
 
 fn text(pattern: &str, description: &str, example: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
@@ -43,6 +44,7 @@ macro_rules! texts {
 
 texts! {
     Decimal, "Decimal", r"^(0|[1-9][0-9]*)(\.[0-9]{0,5}[1-9])?$", "A plain decimal in its one shortest spelling, in a string.", "49.5";
+    Total, "Total", r"^-?(0|[1-9][0-9]*)(\.[0-9]{0,5}[1-9])?$", "A signed total in its one shortest spelling, in a string.", "-1234567.5";
     Hash, "Sha256", "^[0-9a-f]{64}$", "SHA-256 in lower-case hex.", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     Kid, "Kid", "^[A-Za-z0-9_-]{43}$", "RFC 7638 thumbprint of an Ed25519 public key.", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
     AllianceId, "AllianceId", "^[a-z0-9][a-z0-9-]{1,30}$", "An alliance.", "demo";
@@ -55,7 +57,7 @@ texts! {
     Pseudonym, "Pseudonym", "^[0-9a-f]{64}$", "A member as seen in one corridor.", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     ReasonCode, "ReasonCode", "^[a-z0-9_]{1,40}$", "Why a transaction is reversed.", "customer_request";
     SourceReference, "SourceReference", "^[ -~]{1,255}$", "The caller's own reference, unique per partner.", "order-117";
-    TierName, "TierName", "^[a-z0-9][a-z0-9-]{1,30}$", "A membership tier of one program.", "gold";
+    TierName, "TierName", "^[a-z0-9][a-z0-9-]{0,30}$", "A member's tier in a program, as the program's partner calls it.", "gold";
     Timestamp, "Timestamp", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", "RFC 3339, UTC, exactly three decimals.", "2026-11-23T04:05:06.789Z";
 }
 

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::arithmetic::Terms;
 use crate::decimal::Decimal;
 use crate::ids::QuoteId;
-use crate::names::{AllianceId, Currency, MemberRef, PartnerId, ProgramId};
+use crate::limits;
+use crate::names::{AllianceId, Currency, MemberRef, PartnerId, ProgramId, TierName};
 use crate::problem::Problem;
 use crate::time::Timestamp;
 
@@ -93,6 +95,9 @@ pub struct QuoteRequest {
     pub source: MemberAccount,
     /// Whose points arrive.
     pub target: MemberAccount,
+    /// The member's tier in the source program; its partner, who signs the request, says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierName>,
 }
 
 /// Body of `POST /v1/quotes/batch`: up to 1,000 requests.
@@ -119,19 +124,114 @@ pub struct QuoteSide {
     pub program: ProgramId,
 }
 
+/// Who bears the fee of an order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FeeBearer {
+    /// The member: fewer points arrive.
+    #[default]
+    Member,
+    /// The source partner: it owes the fee on top of what the points are worth.
+    SourcePartner,
+    /// The target partner: it is owed the less.
+    TargetPartner,
+}
+
 /// The rate an order is computed at.
+///
+/// Of `fee_bearer`, `multiplier` and `surcharge` each is left out where it would say what its
+/// absence says; spelling that out is not canonical.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
     /// The board it stands on.
     pub board: u32,
-    /// Fee rate, below one.
+    /// Fee rate in all, below one.
     pub fee: Decimal,
+    /// Who bears the fee; left out: the member.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fee_bearer: FeeBearer,
+    /// What the source points' worth is multiplied with, above zero and at most 10; left out: 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub multiplier: Decimal,
     /// Settlement currency per source point.
     pub source_value: Decimal,
+    /// The part of the fee rate that is asked for this direction only, at most the fee; left out:
+    /// 0. It tells why the fee is what it is and takes part in no sum.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub surcharge: Decimal,
     /// Settlement currency per target point.
     pub target_value: Decimal,
+}
+
+const fn one() -> Decimal {
+    Decimal::ONE
+}
+
+fn is_one(multiplier: &Decimal) -> bool {
+    *multiplier == Decimal::ONE
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Rate {
+    /// A rate without a multiplier or a surcharge, whose fee the member bears.
+    ///
+    /// ```
+    /// use alliance_contracts::quote::Rate;
+    /// let rate = Rate::plain(12, "0.01".parse()?, "0.05".parse()?, "0.1".parse()?);
+    /// let json = r#"{"board":12,"fee":"0.01","source_value":"0.05","target_value":"0.1"}"#;
+    /// assert_eq!(serde_json::to_string(&rate)?, json);
+    /// let raised = Rate { multiplier: "1.25".parse()?, ..rate };
+    /// let json = serde_json::to_string(&raised)?;
+    /// assert!(json.contains(r#""fee":"0.01","multiplier":"1.25","source_value""#));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn plain(
+        board: u32,
+        fee: Decimal,
+        source_value: Decimal,
+        target_value: Decimal,
+    ) -> Self {
+        Self {
+            board,
+            fee,
+            fee_bearer: FeeBearer::Member,
+            multiplier: Decimal::ONE,
+            source_value,
+            surcharge: Decimal::ZERO,
+            target_value,
+        }
+    }
+
+    /// What an order at this rate is computed from, given the two programs' decimals.
+    #[must_use]
+    pub const fn terms(&self, source_scale: u32, target_scale: u32) -> Terms {
+        Terms {
+            source_scale,
+            source_value: self.source_value,
+            target_scale,
+            target_value: self.target_value,
+            multiplier: self.multiplier,
+            fee: self.fee,
+            fee_bearer: self.fee_bearer,
+        }
+    }
+
+    /// Whether every number of it is within the protocol's limits, and the surcharge in the fee.
+    #[must_use]
+    pub const fn in_range(&self) -> bool {
+        limits::value_in_range(self.source_value)
+            && limits::value_in_range(self.target_value)
+            && limits::fee_rate_in_range(self.fee)
+            && limits::multiplier_in_range(self.multiplier)
+            && limits::surcharge_in_range(self.surcharge, self.fee)
+    }
 }
 
 /// Who owes what to whom.
@@ -173,6 +273,9 @@ pub struct Quote {
     pub source: QuoteSide,
     /// What arrives.
     pub target: QuoteSide,
+    /// The tier that was asked for, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierName>,
     /// The terms as the gateway signed them: hand this in to perform the order.
     pub token: String,
 }
@@ -224,17 +327,7 @@ pub struct QuoteClaims {
     pub source: QuoteSide,
     /// What arrives; member sealed.
     pub target: QuoteSide,
-}
-
-/// Who bears the fee of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum FeeBearer {
-    /// The member: it comes off what arrives.
-    Member,
-    /// The partner whose points are given.
-    SourcePartner,
-    /// The partner whose points arrive.
-    TargetPartner,
+    /// The tier that was asked for, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierName>,
 }

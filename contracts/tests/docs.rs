@@ -2,7 +2,7 @@
 //! the crate. A JSON block may be broken into lines; its canonical form is what counts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -39,7 +39,9 @@ use alliance_contracts::note::{
     ALG_COSIGNATURE_V1, ALG_ED25519, VerifierKey, parse_note, verify_cosignature, verify_note,
 };
 use alliance_contracts::problem::{Problem, ProblemCode};
-use alliance_contracts::quote::{Quote, QuoteClaims, QuoteRequest, Side, TransactionKind};
+use alliance_contracts::quote::{
+    FeeBearer, Quote, QuoteClaims, QuoteRequest, Rate, Side, TransactionKind,
+};
 use alliance_contracts::receipt::{self, Evidence, Posting, Receipt};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::tlog_proof::TlogProof;
@@ -61,6 +63,7 @@ const KINDS: &[(&str, &str)] = &[
     ("alliance-orders", "http-signatures.md"),
     ("alliance-seen", "http-signatures.md"),
     ("arithmetic", "quotes.md"),
+    ("arithmetic-extended", "quotes.md"),
     ("checkpoint", "checkpoints-and-proofs.md"),
     ("checkpoint-earlier", "checkpoints-and-proofs.md"),
     ("consistency-proof", "checkpoints-and-proofs.md"),
@@ -77,6 +80,7 @@ const KINDS: &[(&str, &str)] = &[
     ("quote", "quotes.md"),
     ("quote-claims", "quotes.md"),
     ("quote-request", "quotes.md"),
+    ("rate", "quotes.md"),
     ("receipt-hash", "receipts.md"),
     ("receipt-jws", "receipts.md"),
     ("receipt-payload", "receipts.md"),
@@ -522,22 +526,45 @@ fn the_token_is_signed_and_says_what_the_quote_says() {
     assert_eq!(request.amount.value, quote.source.amount);
 }
 
+#[test]
+fn the_rate_with_every_member_says_nothing_twice() {
+    let rate: Rate = read_whole("rate");
+    assert!(rate.in_range() && !rate.surcharge.is_zero());
+    assert!(rate.fee_bearer != FeeBearer::Member && rate.multiplier != Decimal::ONE);
+    let plain = Rate::plain(rate.board, rate.fee, rate.source_value, rate.target_value);
+    let members = json::canonical(&plain);
+    let members = text_of(&members);
+    for member in ["fee_bearer", "multiplier", "surcharge"] {
+        assert!(!members.contains(member), "{members}");
+        assert!(page("quotes.md").contains(&format!("| `{member}` |")));
+    }
+}
+
 fn part(case: &Value, member: &str) -> Decimal {
     case[member].as_str().unwrap().parse().unwrap()
 }
 
+fn part_or(case: &Value, member: &str, absent: Decimal) -> Decimal {
+    if case.get(member).is_some() { part(case, member) } else { absent }
+}
+
 #[test]
 fn the_arithmetic_comes_to_the_digits_shown() {
-    let mut remainders = 0;
-    for row in block("arithmetic").lines() {
+    let (mut remainders, mut bearers) = (0, BTreeSet::new());
+    let blocks = [block("arithmetic"), block("arithmetic-extended")].concat();
+    for row in blocks.lines() {
         let case: Value = json::read(row.as_bytes()).unwrap();
         let scale = |member: &str| u32::try_from(case[member].as_u64().unwrap()).unwrap();
+        let bearer = case.get("fee_bearer").cloned().unwrap_or_else(|| "member".into());
+        bearers.insert(bearer.to_string());
         let terms = Terms {
             source_scale: scale("source_scale"),
             source_value: part(&case, "source_value"),
             target_scale: scale("target_scale"),
             target_value: part(&case, "target_value"),
+            multiplier: part_or(&case, "multiplier", Decimal::ONE),
             fee: part(&case, "fee"),
+            fee_bearer: serde_json::from_value(bearer).unwrap(),
         };
         let value = part(&case, "value");
         let result = match case["side"].as_str().unwrap() {
@@ -557,7 +584,7 @@ fn the_arithmetic_comes_to_the_digits_shown() {
         assert_eq!(result, Ok(expected), "{row}");
         remainders += i32::from(expected.remainder > 0);
     }
-    assert!(remainders > 0);
+    assert!(remainders > 0 && bearers.len() == 3);
 }
 
 #[test]
@@ -576,10 +603,8 @@ fn the_receipts_follow_from_the_arithmetic() {
     };
     for receipt in &receipts[..2] {
         let rate = &receipt.rate;
-        let (source_value, target_value) = (rate.source_value, rate.target_value);
-        let fee = rate.fee;
-        let terms = Terms { source_scale: 0, source_value, target_scale: 0, target_value, fee };
-        let computed = exchange_by_source(&terms, receipt.source.amount.to_minor(0).unwrap());
+        let computed =
+            exchange_by_source(&rate.terms(0, 0), receipt.source.amount.to_minor(0).unwrap());
         assert_eq!(computed, Ok(amounts(receipt)));
     }
     let (original, done) = (amounts(&receipts[0]), Reversed::default());

@@ -16,7 +16,7 @@ use alliance_contracts::ids::{Id, QuoteId};
 use alliance_contracts::json;
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
-use alliance_contracts::quote::{QuoteRequest, Rate, Settlement, TransactionKind};
+use alliance_contracts::quote::{FeeBearer, QuoteRequest, Rate, Settlement, TransactionKind};
 use alliance_contracts::receipt::{
     self, Account, Asset, Evidence, Posting, Receipt, ReceiptError, ReceiptSide,
 };
@@ -89,6 +89,10 @@ fn amounts(value: &Value, source_scale: u32, target_scale: u32) -> Amounts {
     }
 }
 
+fn bearer(value: &Value) -> FeeBearer {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
 #[test]
 fn exchanges_come_to_the_digits_of_exact_rationals() {
     for case in vectors("arithmetic.json")["exchanges"].as_array().unwrap() {
@@ -97,7 +101,9 @@ fn exchanges_come_to_the_digits_of_exact_rationals() {
             source_value: decimal(&case["source_value"]),
             target_scale: scale(&case["target_scale"]),
             target_value: decimal(&case["target_value"]),
+            multiplier: case.get("multiplier").map_or(Decimal::ONE, decimal),
             fee: decimal(&case["fee"]),
+            fee_bearer: case.get("fee_bearer").map_or(FeeBearer::Member, bearer),
         };
         let amount = decimal(&case["amount"]);
         let result = match case["side"].as_str().unwrap() {
@@ -247,6 +253,16 @@ fn some_posting() -> impl Strategy<Value = Posting> {
     )
 }
 
+/// Each of them absent or there.
+fn some_extended_members() -> impl Strategy<Value = (FeeBearer, Decimal, Decimal)> {
+    let bearer = [FeeBearer::Member, FeeBearer::SourcePartner, FeeBearer::TargetPartner];
+    (
+        prop::sample::select(bearer.to_vec()),
+        prop_oneof![Just(Decimal::ONE), some_decimal()],
+        prop_oneof![Just(Decimal::ZERO), some_decimal()],
+    )
+}
+
 prop_compose! {
     fn some_receipt()(
         (alliance, completed_at, seq) in (some_slug(), 0..253_402_300_799_999_i64, 1..1_u64 << 53),
@@ -256,6 +272,7 @@ prop_compose! {
         (order, prev, base, board) in (some_hash(), some_hash(), some_hash(), any::<u32>()),
         (source, target, settlement) in (some_side(), some_side(), prop::option::of(some_settlement())),
         (fee, source_value, target_value) in (some_decimal(), some_decimal(), some_decimal()),
+        (fee_bearer, multiplier, surcharge) in some_extended_members(),
         postings in prop::collection::vec(some_posting(), 0..6),
         seed in any::<[u8; 32]>(),
     ) -> Receipt {
@@ -272,7 +289,9 @@ prop_compose! {
             }],
             id, order, postings, prev, quote, reverses, seq, settlement, source, target, transaction,
             kind: if reverses.is_some() { TransactionKind::Reversal } else { TransactionKind::Exchange },
-            rate: Rate { board, fee, source_value, target_value },
+            rate: Rate {
+                board, fee, fee_bearer, multiplier, source_value, surcharge, target_value,
+            },
             v: 1,
             window,
         }
@@ -302,9 +321,10 @@ proptest! {
         if array {
             // An object's values in an array, which serde's derive would take for the object.
             let rate = serde_json::to_string(&receipt.rate).unwrap();
-            let values = serde_json::to_string(
-                &(receipt.rate.board, receipt.rate.fee, receipt.rate.source_value, receipt.rate.target_value),
-            );
+            let r = &receipt.rate;
+            let values = serde_json::to_string(&(
+                r.board, r.fee, r.fee_bearer, r.multiplier, r.source_value, r.surcharge, r.target_value,
+            ));
             let text = String::from_utf8_lossy(&payload).replacen(&rate, &values.unwrap(), 1);
             payload = text.into_bytes();
         }
@@ -312,6 +332,27 @@ proptest! {
         prop_assert!(strictly.is_some() || change.is_some() || array);
         prop_assert!(strictly.is_none() || !array || change.is_some());
         prop_assert_eq!(json::read_canonical::<Receipt>(&payload), strictly);
+    }
+
+    /// There is one spelling: what goes without saying is left out.
+    #[test]
+    fn a_member_of_the_rate_that_says_what_its_absence_says_is_refused(receipt in some_receipt()) {
+        let plain = |r: &Rate| Rate::plain(r.board, r.fee, r.source_value, r.target_value);
+        let receipt = Receipt { rate: plain(&receipt.rate), ..receipt };
+        let payload = String::from_utf8(receipt.to_payload()).unwrap();
+        for (before, member) in [
+            ("\"source_value\":", "\"fee_bearer\":\"member\","),
+            ("\"source_value\":", "\"multiplier\":\"1\","),
+            ("\"target_value\":", "\"surcharge\":\"0\","),
+        ] {
+            prop_assert!(!payload.contains(member));
+            let spelt_out = payload.replacen(before, &[member, before].concat(), 1).into_bytes();
+            // Another spelling of the same, in its right place: only that it is another is wrong.
+            prop_assert_eq!(json::read::<Receipt>(&spelt_out), Ok(receipt.clone()));
+            prop_assert_eq!(receipt::parse(&spelt_out), Err(ReceiptError::NotCanonical));
+            prop_assert_eq!(json::read_canonical::<Receipt>(&spelt_out), None);
+        }
+        prop_assert_eq!(receipt::parse(payload.as_bytes()), Ok(receipt));
     }
 
     #[test]

@@ -189,6 +189,7 @@ fn a_request() -> Result<(alliance_contracts::names::PartnerId, QuoteRequest), B
         kind: TransactionKind::Exchange,
         source: account("aurora", "aurora-0000000")?,
         target: account("borealis", "borealis-0000000")?,
+        tier: None,
     };
     Ok(("aurora-air".parse()?, request))
 }

@@ -2,7 +2,7 @@
 //!
 //! | routes | where |
 //! | --- | --- |
-//! | programs and rates | `programs`, `rates` |
+//! | programs and rates | `programs`, `rates`, `rate_stream` |
 //! | quotes | `quotes`, `quote_batch` |
 //! | orders and reversals | `transactions`, `transaction_batch`, `reversals` |
 //! | links | `links`, `link_proposals`, `link_changes` |
@@ -37,6 +37,7 @@ mod partner_keys;
 mod programs;
 mod quote_batch;
 mod quotes;
+mod rate_stream;
 mod rates;
 mod receipt_evidence;
 mod receipt_proof;
@@ -62,6 +63,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .service(get("/v1/programs", programs::list))
         .service(get("/v1/rates", rates::show))
+        .service(get("/v1/rates/stream", rate_stream::stream))
         .service(post("/v1/quotes", quotes::create))
         .service(post("/v1/quotes/batch", quote_batch::create))
         .service(post("/v1/transactions", transactions::create))

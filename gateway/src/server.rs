@@ -73,6 +73,7 @@ pub struct RunningServer {
     /// Where `/metrics` is.
     pub metrics_address: Option<SocketAddr>,
     house: ClearingHouse,
+    gateway: Data<Gateway>,
     handle: ServerHandle,
     task: rt::task::JoinHandle<io::Result<()>>,
     metrics: Option<ServerHandle>,
@@ -105,6 +106,7 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
         address,
         metrics_address: metrics.as_ref().map(|(address, _)| *address),
         house,
+        gateway,
         handle,
         task: rt::spawn(server),
         metrics: metrics.map(|(_, handle)| handle),
@@ -157,6 +159,7 @@ impl RunningServer {
     /// Stops in order: the listener; the handlers, which answer what was accepted; the clearing
     /// house, which drains its queue and closes its store.
     pub async fn stop(self) {
+        self.gateway.close_streams();
         self.handle.stop(true).await;
         self.counting.abort();
         if !self.task.is_finished() {

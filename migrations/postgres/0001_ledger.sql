@@ -24,12 +24,15 @@ CREATE TABLE definitions (
     PRIMARY KEY (alliance, version)
 );
 
--- Published values, as signed.
+-- Published values, as signed; the terms of pairs that each commits to, as a JSON list; the time of
+-- the schedule that each was made for.
 CREATE TABLE boards (
-    board        BIGINT           NOT NULL,
+    board        BIGINT           NOT NULL CHECK (board > 0),
     effective_at BIGINT           NOT NULL,
+    slot         BIGINT,
     alliance     TEXT COLLATE "C" NOT NULL,
     jws          TEXT COLLATE "C" NOT NULL,
+    terms        TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (alliance, board)
 );
 

@@ -23,12 +23,15 @@ CREATE TABLE definitions (
     PRIMARY KEY (alliance, version)
 ) STRICT;
 
--- Published values, as signed.
+-- Published values, as signed; the terms of pairs that each commits to, as a JSON list; the time of
+-- the schedule that each was made for.
 CREATE TABLE boards (
-    board        INTEGER NOT NULL,
+    board        INTEGER NOT NULL CHECK (board > 0),
     effective_at INTEGER NOT NULL,
+    slot         INTEGER,
     alliance     TEXT    NOT NULL,
     jws          TEXT    NOT NULL,
+    terms        TEXT    NOT NULL,
     PRIMARY KEY (alliance, board)
 ) STRICT;
 

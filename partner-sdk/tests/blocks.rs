@@ -8,12 +8,16 @@ use std::io::{self, BufReader, Read};
 use std::num::NonZeroUsize;
 use std::sync::LazyLock;
 
+use alliance_partner_sdk::contracts::decimal::Decimal;
 use alliance_partner_sdk::contracts::encoding::Hash;
 use alliance_partner_sdk::contracts::jws::{self, JwsError, JwsType};
 use alliance_partner_sdk::contracts::key_list::TrustedKeys;
+use alliance_partner_sdk::contracts::quote::{FeeBearer, Rate};
+use alliance_partner_sdk::contracts::receipt::ReceiptError;
 use alliance_partner_sdk::verify::file::{self, FileError, Options, Report, Totals};
 use alliance_partner_sdk::verify::{
-    ChainError, ChainFault, ChainState, ChainVerifier, Pushed, ReceiptFault, VerifiedReceipt,
+    ChainError, ChainFault, ChainState, ChainVerifier, Pushed, ReceiptFault, TermsFault,
+    VerifiedReceipt,
 };
 use proptest::prelude::*;
 use support::{Chain, corridor, gateway, key, line};
@@ -43,6 +47,10 @@ fn verdict(outcome: Result<Report, FileError>) -> Verdict {
 
 /// The oracle: one line after the other through the chain, each signature by itself.
 fn line_by_line(export: &[u8]) -> Verdict {
+    if export.is_empty() {
+        // A chain of no lines is nothing yet; a file of none lacks its last.
+        return Err(ChainError { seq: 1, fault: ChainFault::CutStream });
+    }
     let mut chain = ChainVerifier::new(corridor(), &KEYS);
     let mut totals = Totals::default();
     for line in export.split_inclusive(|byte| *byte == b'\n') {
@@ -102,6 +110,11 @@ enum Harm {
     OtherTerms {
         at: usize,
     },
+    /// A receipt, properly signed, whose rate has one member more.
+    OtherRate {
+        at: usize,
+        member: usize,
+    },
     /// A receipt, properly signed, that the next one does not follow.
     OtherOrder {
         at: usize,
@@ -130,6 +143,7 @@ fn harm() -> impl Strategy<Value = Harm> {
         1 => at.clone().prop_map(|at| Harm::OtherKey { at }),
         1 => at.clone().prop_map(|at| Harm::OtherType { at }),
         1 => at.clone().prop_map(|at| Harm::OtherTerms { at }),
+        1 => (at.clone(), 0..RATES.len()).prop_map(|(at, member)| Harm::OtherRate { at, member }),
         1 => at.clone().prop_map(|at| Harm::OtherOrder { at }),
         1 => at.clone().prop_map(|at| Harm::OtherCopy { at }),
         1 => (at, prop::sample::select(FOREIGN))
@@ -163,6 +177,23 @@ fn other_order(mut payload: Vec<u8>) -> Vec<u8> {
         *digit = if *digit == b'0' { b'1' } else { b'0' };
     }
     payload
+}
+
+/// Members that a plain rate may be given, and what is wrong then; the last three say nothing.
+const RATES: [(&str, Option<TermsFault>); 7] = [
+    (r#""multiplier":"1.000001","#, Some(TermsFault::Gross)),
+    (r#""fee_bearer":"source_partner","#, Some(TermsFault::Gross)),
+    (r#""fee_bearer":"target_partner","#, Some(TermsFault::Net)),
+    (r#""surcharge":"0.012501","#, Some(TermsFault::Surcharge)),
+    (r#""multiplier":"1","#, None),
+    (r#""fee_bearer":"member","#, None),
+    (r#""surcharge":"0","#, None),
+];
+
+fn with_rate_member(payload: Vec<u8>, member: &str) -> Vec<u8> {
+    let next = if member.contains("surcharge") { "\"target_value\"" } else { "\"source_value\"" };
+    let text = String::from_utf8_lossy(&payload).into_owned();
+    text.replacen(next, &[member, next].concat(), 1).into_bytes()
 }
 
 fn with_other_copy(line_bytes: &[u8]) -> Vec<u8> {
@@ -209,6 +240,10 @@ impl Harm {
                     let text = String::from_utf8_lossy(&payload).replacen("\"1\"", "\"2\"", 1);
                     text.replacen("\"amount\":\"1", "\"amount\":\"2", 1).into_bytes()
                 };
+                resign(&mut lines[at % count], other, JwsType::Receipt, 2);
+            }
+            Self::OtherRate { at, member } => {
+                let other = |payload| with_rate_member(payload, RATES[member].0);
                 resign(&mut lines[at % count], other, JwsType::Receipt, 2);
             }
             Self::OtherOrder { at } => {
@@ -287,6 +322,77 @@ fn a_checkpoint_is_met_wherever_it_stands_in_a_block() {
         let cut = verdict(file::verify(&*export, &KEYS, &options.clone().checkpoint(cut)));
         let missing = ChainError { seq: 21, fault: ChainFault::Truncated { size: 21 } };
         assert_eq!(cut, Err(missing));
+    }
+}
+
+#[test]
+fn a_file_of_nothing_is_a_stream_that_was_cut() {
+    for strict in [false, true] {
+        assert_eq!(verdict(file::verify(&b""[..], &KEYS, &options(strict))), line_by_line(b""));
+    }
+}
+
+#[test]
+fn a_rate_given_a_member_is_named_for_what_is_wrong_with_it() {
+    let good = lines(&SHORT);
+    for (member, fault) in RATES {
+        for seq in [1, 9, 17] {
+            let mut lines = good.clone();
+            let other = |payload| with_rate_member(payload, member);
+            resign(&mut lines[seq - 1], other, JwsType::Receipt, 2);
+            let export = lines.concat();
+            for block in [1, 4, 64] {
+                let options = options(true).block(number(block));
+                let error = verdict(file::verify(&*export, &KEYS, &options)).unwrap_err();
+                assert_eq!(error.seq, seq as u64, "{member}");
+                match fault {
+                    Some(fault) => assert_eq!(error.fault, ChainFault::Terms(fault), "{member}"),
+                    None => assert!(
+                        matches!(
+                            error.fault,
+                            ChainFault::Receipt(ReceiptFault::Payload(ReceiptError::NotCanonical))
+                        ),
+                        "{member}: {error:?}"
+                    ),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rates_with_every_member_verify_in_blocks_as_they_do_line_by_line() {
+    let chain = Chain::altered(20, |receipt| {
+        *receipt = support::extended_receipt(receipt.seq, receipt.prev);
+    });
+    let export = chain.ndjson();
+    let expected = line_by_line(&export);
+    assert!(expected.is_ok(), "{expected:?}");
+    for block in [1, 3, 64] {
+        let options = options(true).block(number(block));
+        assert_eq!(verdict(file::verify(&*export, &KEYS, &options)), expected);
+    }
+    // Each of the members taken away, at each of the bearers.
+    type Take = fn(&mut Rate);
+    let without: [Take; 3] = [
+        |rate| rate.multiplier = Decimal::ONE,
+        |rate| rate.fee_bearer = FeeBearer::Member,
+        |rate| rate.surcharge = Decimal::ZERO,
+    ];
+    for seq in [4, 5, 6] {
+        let borne = support::extended_terms(seq).fee_bearer != FeeBearer::Member;
+        // A surcharge takes part in no sum: the signature alone holds it.
+        for (take, is_found) in without.into_iter().zip([true, borne, false]) {
+            let bad = Chain::altered(20, |receipt| {
+                *receipt = support::extended_receipt(receipt.seq, receipt.prev);
+                if receipt.seq == seq {
+                    take(&mut receipt.rate);
+                }
+            });
+            let found = verdict(file::verify(&*bad.ndjson(), &KEYS, &options(true)));
+            assert_eq!(found.as_ref().err().map(|error| error.seq), is_found.then_some(seq));
+            assert_eq!(found, line_by_line(&bad.ndjson()));
+        }
     }
 }
 

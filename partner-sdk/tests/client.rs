@@ -165,6 +165,7 @@ fn quote() -> Quote {
         settlement: receipt.settlement.clone(),
         source: side(&receipt.source, "A-1001"),
         target: side(&receipt.target, "B-77"),
+        tier: None,
         token: "token".to_owned(),
     }
 }

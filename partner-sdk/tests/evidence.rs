@@ -67,6 +67,7 @@ fn token(receipt: &Receipt) -> String {
         settlement: receipt.settlement.clone(),
         source: side(&receipt.source),
         target: side(&receipt.target),
+        tier: None,
     };
     jws::sign(JwsType::Quote, &json::canonical(&claims), &gateway())
 }

@@ -21,7 +21,7 @@ use alliance_partner_sdk::contracts::decimal::Decimal;
 use alliance_partner_sdk::contracts::encoding::Hash;
 use alliance_partner_sdk::contracts::jws::{self, JwsType};
 use alliance_partner_sdk::contracts::merkle;
-use alliance_partner_sdk::contracts::quote::TransactionKind;
+use alliance_partner_sdk::contracts::quote::{FeeBearer, TransactionKind};
 use alliance_partner_sdk::contracts::receipt::Account;
 use alliance_partner_sdk::contracts::tlog_proof::TlogProof;
 use alliance_partner_sdk::verify::file::{self, FileError, Options};
@@ -122,13 +122,25 @@ fn money_follows(receipt: &Receipt) -> bool {
     const MICRO: i128 = 1_000_000;
     let of = |amount: Decimal| i128::from(amount.micros());
     let (rate, up) = (&receipt.rate, |pico: i128| -(-pico).div_euclid(MICRO));
-    let Some(s) = &receipt.settlement else { return rate.fee.is_zero() };
+    if of(rate.surcharge) > of(rate.fee) || !(1..=10 * MICRO).contains(&of(rate.multiplier)) {
+        return false;
+    }
+    let Some(s) = &receipt.settlement else {
+        return rate.fee.is_zero() && rate.fee_bearer == FeeBearer::Member;
+    };
     let sum = of(s.net) + of(s.fee) + of(s.remainder) == of(s.gross);
+    let (on_top, off) = match rate.fee_bearer {
+        FeeBearer::Member => (0, 0),
+        FeeBearer::SourcePartner => (of(s.fee), 0),
+        FeeBearer::TargetPartner => (0, of(s.fee)),
+    };
+    let pico_multiplied = of(receipt.source.amount) * of(rate.source_value) * of(rate.multiplier);
+    let worth = pico_multiplied.div_euclid(MICRO * MICRO);
     let reversal = receipt.kind == TransactionKind::Reversal;
     sum && (reversal
-        || of(s.gross) == (of(receipt.source.amount) * of(rate.source_value)).div_euclid(MICRO)
-            && of(s.fee) == up(of(s.gross) * of(rate.fee))
-            && of(s.net) == up(of(receipt.target.amount) * of(rate.target_value)))
+        || of(s.gross) == worth + on_top
+            && of(s.fee) == up(worth * of(rate.fee))
+            && of(s.net) + off == up(of(receipt.target.amount) * of(rate.target_value)))
 }
 
 #[test]
@@ -144,7 +156,13 @@ fn a_receipt_that_contradicts_itself_is_refused_although_the_gateway_signed_it()
     let mut reversal = receipt(4, Hash::ZERO);
     reversal.seq = 1;
     let first = receipt(1, Hash::ZERO);
-    let seeds = [first.to_payload(), reversal.to_payload(), within(first).to_payload()];
+    let mut seeds = vec![first.to_payload(), reversal.to_payload(), within(first).to_payload()];
+    // Each bearer, with a multiplier and a surcharge.
+    seeds.extend(
+        (1..=3).map(|seq| {
+            Receipt { seq: 1, ..support::extended_receipt(seq, Hash::ZERO) }.to_payload()
+        }),
+    );
     let check = |input: &[u8]| {
         let signed = jws::sign(JwsType::Receipt, input, &gateway());
         let verified = match VerifiedReceipt::verify(&signed, &trusted) {

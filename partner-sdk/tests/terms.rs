@@ -9,21 +9,30 @@ use alliance_partner_sdk::contracts::arithmetic::{
 };
 use alliance_partner_sdk::contracts::decimal::Decimal;
 use alliance_partner_sdk::contracts::encoding::Hash;
+use alliance_partner_sdk::contracts::quote::{FeeBearer, Rate};
 use alliance_partner_sdk::contracts::receipt::Receipt;
-use alliance_partner_sdk::verify::check_terms;
+use alliance_partner_sdk::verify::{TermsFault, check_terms};
 use proptest::prelude::*;
 use support::with_amounts;
+
+const BEARERS: [FeeBearer; 3] =
+    [FeeBearer::Member, FeeBearer::SourcePartner, FeeBearer::TargetPartner];
 
 fn terms() -> impl Strategy<Value = Terms> {
     let value = prop_oneof![1..10_i64, 1..200_000_i64, 1..10_000_000_i64, 1..1_000_000_000_000_i64];
     let fee = prop_oneof![Just(0), 0..100_000_i64, 0..999_999_i64];
-    (0..=2_u32, value.clone(), 0..=2_u32, value, fee).prop_map(
-        |(source_scale, source_value, target_scale, target_value, fee)| Terms {
+    let multiplier = prop_oneof![Just(1_000_000), 1..=10_000_000_i64, 900_000..1_100_000_i64];
+    let bearer = prop::sample::select(BEARERS.to_vec());
+    let decimal = |micros| Decimal::from_micros(micros).unwrap();
+    (0..=2_u32, value.clone(), 0..=2_u32, value, multiplier, fee, bearer).prop_map(
+        move |(source_scale, source, target_scale, target, multiplier, fee, fee_bearer)| Terms {
             source_scale,
-            source_value: Decimal::from_micros(source_value).unwrap(),
+            source_value: decimal(source),
             target_scale,
-            target_value: Decimal::from_micros(target_value).unwrap(),
-            fee: Decimal::from_micros(fee).unwrap(),
+            target_value: decimal(target),
+            multiplier: decimal(multiplier),
+            fee: decimal(fee),
+            fee_bearer,
         },
     )
 }
@@ -73,8 +82,45 @@ fn within_one_partner_no_money_moves() {
     own.postings.truncate(2);
     assert_eq!(check_terms(&own), Ok(()));
     assert!(check_terms(&Receipt { settlement, ..own.clone() }).is_err());
-    own.rate.fee = "0.01".parse().unwrap();
-    assert!(check_terms(&own).is_err());
+    // Points may be worth more to some members, and there is no fee that a partner could bear.
+    let with = |change: fn(&mut Receipt)| {
+        let mut other = own.clone();
+        change(&mut other);
+        check_terms(&other)
+    };
+    assert_eq!(with(|r| r.rate.fee = "0.01".parse().unwrap()), Err(TermsFault::Fee));
+    assert_eq!(with(|r| r.rate.surcharge = "0.01".parse().unwrap()), Err(TermsFault::Surcharge));
+    for bearer in &BEARERS[1..] {
+        let mut other = own.clone();
+        other.rate.fee_bearer = *bearer;
+        assert_eq!(check_terms(&other), Err(TermsFault::Fee));
+    }
+    assert_eq!(with(|r| r.rate.multiplier = "1.1".parse().unwrap()), Err(TermsFault::Remainder));
+    let raised = Terms { multiplier: "1.1".parse().unwrap(), ..free };
+    let more = exchange_by_source(&raised, 1_000).unwrap();
+    let more = receipt(&raised, &more, false);
+    own.target.amount = more.target.amount;
+    own.rate = more.rate;
+    own.postings[1].amount = own.target.amount;
+    assert_eq!(check_terms(&own), Ok(()));
+}
+
+#[test]
+fn a_fee_that_leaves_the_target_partner_nothing_is_refused() {
+    let mut one = support::extended_receipt(1, Hash::ZERO);
+    assert_eq!(one.rate.fee_bearer, FeeBearer::TargetPartner);
+    assert_eq!(check_terms(&one), Ok(()));
+    // 0.01 of either, worth 0.01, of which all is fee: sums and lines fit, and nobody is owed.
+    let cent = "0.01".parse().unwrap();
+    one.rate = Rate {
+        fee_bearer: FeeBearer::TargetPartner,
+        ..Rate::plain(1, "0.999999".parse().unwrap(), Decimal::ONE, Decimal::ONE)
+    };
+    (one.source.amount, one.target.amount) = (cent, cent);
+    let s = one.settlement.as_mut().unwrap();
+    (s.gross, s.fee, s.net, s.remainder) = (cent, cent, Decimal::ZERO, Decimal::ZERO);
+    one.postings.drain(2..);
+    assert_eq!(check_terms(&one), Err(TermsFault::Net));
 }
 
 proptest! {
@@ -101,6 +147,36 @@ proptest! {
         for other in altered(&amounts, if up { 1 } else { -1 }) {
             prop_assert!(check_terms(&receipt(&terms, &other, false)).is_err(), "{:?}", other);
         }
+    }
+
+    #[test]
+    fn a_rate_that_says_something_else_is_refused(
+        terms in terms(), points in points(), by: u16, surcharge in 0..1_100_000_i64,
+    ) {
+        let made = exchange_by_source(&terms, points);
+        prop_assume!(made.is_ok());
+        let amounts = made.unwrap();
+        let good = receipt(&terms, &amounts, false);
+        // Another bearer owes, or is owed, a fee that is not there.
+        for bearer in BEARERS.into_iter().filter(|bearer| *bearer != terms.fee_bearer) {
+            let mut other = good.clone();
+            other.rate.fee_bearer = bearer;
+            prop_assert_eq!(check_terms(&other).is_err(), amounts.fee > 0, "{:?}", bearer);
+        }
+        // Another multiplier comes to another worth, unless all of it is lost in the rounding.
+        let multiplier = terms.multiplier.micros() + 1 + i64::from(by);
+        let mut other = good.clone();
+        other.rate.multiplier = Decimal::from_micros(multiplier).unwrap();
+        let as_multiplied = Terms { multiplier: other.rate.multiplier, ..terms };
+        let same = exchange_by_source(&as_multiplied, points)
+            .is_ok_and(|others| (others.gross, others.fee) == (amounts.gross, amounts.fee));
+        prop_assert_eq!(check_terms(&other).is_err(), !same);
+        // A surcharge is any part of the fee.
+        let mut other = good;
+        other.rate.surcharge = Decimal::from_micros(surcharge).unwrap();
+        let expected =
+            if other.rate.surcharge > terms.fee { Err(TermsFault::Surcharge) } else { Ok(()) };
+        prop_assert_eq!(check_terms(&other), expected);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use alliance_partner_sdk::contracts::json;
 use alliance_partner_sdk::contracts::jws::{self, JwsError, JwsType};
 use alliance_partner_sdk::contracts::key_list::{Jwk, TrustedKeys};
 use alliance_partner_sdk::contracts::merkle::{self, ProofError};
-use alliance_partner_sdk::contracts::quote::TransactionKind;
+use alliance_partner_sdk::contracts::quote::{FeeBearer, TransactionKind};
 use alliance_partner_sdk::contracts::tlog_proof::TlogProof;
 use alliance_partner_sdk::verify::file::{self, After, FileError, Options};
 use alliance_partner_sdk::verify::keys as key_lists;
@@ -325,13 +325,19 @@ fn receipts_that_contradict_themselves_are_named() {
     fn more(amount: Decimal) -> Decimal {
         Decimal::from_micros(amount.micros() + 1).unwrap()
     }
-    let cases: [(Alter, TermsFault); 12] = [
+    let cases: [(Alter, TermsFault); 18] = [
         (|r| r.kind = TransactionKind::Accrual, TermsFault::UnknownKind(TransactionKind::Accrual)),
         (|r| r.quote = None, TermsFault::References),
         (|r| r.source.partner = "cedar-hotels".parse().unwrap(), TermsFault::Partners),
         (|r| r.target.program = r.source.program.clone(), TermsFault::OneProgram),
         (|r| r.settlement = None, TermsFault::SettlementParties),
         (|r| r.rate.fee = Decimal::ONE, TermsFault::OutOfRange),
+        (|r| r.rate.multiplier = Decimal::ZERO, TermsFault::OutOfRange),
+        (|r| r.rate.multiplier = "10.000001".parse().unwrap(), TermsFault::OutOfRange),
+        (|r| r.rate.multiplier = "1.000001".parse().unwrap(), TermsFault::Gross),
+        (|r| r.rate.fee_bearer = FeeBearer::SourcePartner, TermsFault::Gross),
+        (|r| r.rate.fee_bearer = FeeBearer::TargetPartner, TermsFault::Net),
+        (|r| r.rate.surcharge = more(r.rate.fee), TermsFault::Surcharge),
         (|r| r.settlement.as_mut().unwrap().gross = Decimal::ONE, TermsFault::Sum),
         (
             |r| {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`definition`] | the document, and every fault in it |
 //! | [`changes`] | what may not change from one version to the next |
+//! | [`rates`] | how boards are made: when, how far ahead, within which bounds |
 //! | [`agreements`] | what two partners have signed, as it is kept |
 //! | [`terms`] | what holds between two partners at a moment |
 //! | [`registry`] | the snapshot that orders are priced and decided by |
@@ -11,6 +12,7 @@
 pub mod agreements;
 pub mod changes;
 pub mod definition;
+pub mod rates;
 pub mod registry;
 pub mod terms;
 
@@ -19,5 +21,6 @@ pub use definition::{
     AgreementDefinition, Definition, DefinitionFault, KeyDefinition, PartnerDefinition,
     ProgramDefinition, Scope,
 };
-pub use registry::{PartnerKey, Registry, RegistryParts};
+pub use rates::{Breaker, RatesDefinition};
+pub use registry::{BoardView, PartnerKey, PublishedBoard, Registry, RegistryParts};
 pub use terms::AgreementTerms;

@@ -7,7 +7,9 @@ mod agreements;
 mod conformance;
 mod members;
 mod proofs;
+mod publisher;
 mod quotes;
+mod rates;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -33,7 +35,9 @@ use crate::vault::{KEY_LEN, QuoteSealer, Vault};
 
 pub use members::{LinkView, MemberView};
 pub use proofs::{CheckpointError, ProofRefused};
+pub use publisher::{PublishError, Published};
 pub use quotes::OpenedToken;
+pub use rates::WhichBoard;
 
 /// How often the registry and the quote keys are looked at. Revocations and suspensions made
 /// through another gateway take effect here within this time (T37 asks for at most 5 s).

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use alliance_contracts::agreement::Agreement;
+use alliance_contracts::board::Board;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{AgreementId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
 use alliance_contracts::jws::Parsed;
@@ -17,6 +18,7 @@ use alliance_contracts::quote::{Rate, Settlement, SideAmount};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{Definition, DefinitionFault};
+use crate::rates::terms::BoardTerms;
 use crate::vault::Lookup;
 
 /// A member's number: what the ledger knows it by, for ever; says nothing about the person.
@@ -236,6 +238,20 @@ pub struct Define {
     pub window: WindowId,
 }
 
+/// Publishes a board that was worked out beside the writer, which only sees that nothing it rests
+/// on has changed since: orders never wait for the working out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// The board.
+    pub board: Board,
+    /// What it says beside the values.
+    pub terms: BoardTerms,
+    /// The version of the registry that it was worked out from.
+    pub based_on: i64,
+    /// Which time of the schedule it is for; none of one made by hand.
+    pub slot: Option<Timestamp>,
+}
+
 /// Everything that can be asked of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -263,6 +279,10 @@ pub enum Command {
     Define(Box<Define>),
     /// An operator suspends a partner, or lets it trade again.
     Suspend(PartnerId, bool),
+    /// The publisher, or an operator, publishes a board.
+    Publish(Box<Publish>),
+    /// An operator lets a pair that was frozen take orders again, in one direction.
+    Release(ProgramId, ProgramId),
     /// A gateway stores a checkpoint that it has signed.
     StoreCheckpoint(SignedCheckpoint),
     /// A gateway brings the quote key of a period, wrapped; older ones are destroyed.
@@ -320,6 +340,8 @@ pub enum Outcome {
     BadRows(Vec<RowFault>),
     /// A definition changes what may not change; nothing was changed.
     DefinitionRefused(Vec<DefinitionFault>),
+    /// A board was worked out from what has changed since: work it out again.
+    BoardStale,
     /// A partner's agreement is faulty; nothing was changed. No decision: the key stays unused.
     AgreementRefused(Vec<FieldError>),
     /// A checkpoint contradicts one that was signed before: it must not be served.

@@ -10,6 +10,7 @@
 //! | `working_set` | what is loaded, what is to be written |
 //! | `kept` | what one batch leaves to the next |
 //! | `exchange` | orders under a quote |
+//! | `rates` | whether an order's rate may still be had; boards, frozen pairs |
 //! | `reversal` | turning a transaction round |
 //! | `links` | proposing, confirming, revoking |
 //! | `agreements` | proposing, countersigning, withdrawing |
@@ -21,6 +22,7 @@ pub mod kept;
 mod links;
 mod operations;
 mod posting;
+mod rates;
 mod reversal;
 pub mod working_set;
 
@@ -33,8 +35,8 @@ use alliance_contracts::time::Timestamp;
 use crate::command::{Command, Decided, Keyed, Outcome};
 pub use operations::is_here_whole;
 pub use working_set::{
-    AccountBalance, ChainHead, KeyRecord, LinkRecord, LinkSideRecord, Member, TransactionRecord,
-    TransactionSideRecord, Wanted, WorkingSet, Writes,
+    AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord, Member,
+    TransactionRecord, TransactionSideRecord, Wanted, WorkingSet, Writes,
 };
 
 /// Decides one command on the set, and notes in the set what is to be written.
@@ -47,6 +49,8 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::ImportLinks(links) => operations::import_links(set, links, now),
         Command::Define(define) => operations::define(set, define, now),
         Command::Suspend(partner, suspended) => operations::suspend(set, partner, *suspended, now),
+        Command::Publish(publish) => rates::publish(set, publish, now),
+        Command::Release(source, target) => rates::release(set, source, target),
         Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
         Command::StoreQuoteKey { period, wrapped, destroy_before } => {
             operations::store_quote_key(set, *period, wrapped, *destroy_before)

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | what the alliance has agreed on | [`alliance`] | yes |
 //! | members' references and pseudonyms | [`vault`] | yes |
+//! | what points are worth, and what a pair gets | [`rates`] | yes |
 //! | what a quote says | [`pricing`] | yes |
 //! | what can be asked of the writer | [`command`] | yes |
 //! | the decision | [`ledger`] | yes |
@@ -27,6 +28,7 @@ pub mod command;
 pub mod inspection;
 pub mod ledger;
 pub mod pricing;
+pub mod rates;
 pub mod receipts;
 #[cfg(feature = "store")]
 pub mod sequencer;

@@ -1,14 +1,17 @@
 //! Pricing: what a quote says. Stateless — no member, link or balance is looked at; those are the
 //! order's to check (protocol § 4).
 
-use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError, Terms};
+use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError};
+use alliance_contracts::board::FrozenPair;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
-use alliance_contracts::names::PartnerId;
+use alliance_contracts::names::{PartnerId, TierName};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{QuoteRequest, Rate, Settlement, Side, TransactionKind};
+use alliance_contracts::time::Timestamp;
 
-use crate::alliance::{ProgramDefinition, Registry};
+use crate::alliance::{AgreementTerms, BoardView, ProgramDefinition, Registry};
+use crate::rates::terms::{self, DirectedRate};
 
 /// Terms worked out for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +24,8 @@ pub struct Priced {
     pub source: (PartnerId, Decimal),
     /// Who receives, how much.
     pub target: (PartnerId, Decimal),
-    /// How long the terms stand.
-    pub lifetime_seconds: i64,
+    /// Until when the terms stand.
+    pub expires_at: Timestamp,
 }
 
 /// Why there are no terms: the rule, and the field at fault where one is.
@@ -46,38 +49,100 @@ impl Unpriced {
 ///
 /// # Errors
 /// [`Unpriced`]: `not_found`, `malformed`, `kind_not_allowed`, `amount_too_small`,
-/// `amount_out_of_range`.
+/// `amount_out_of_range`, `rate_frozen`.
 pub fn price(
     registry: &Registry,
     caller: &PartnerId,
     request: &QuoteRequest,
+    now: Timestamp,
 ) -> Result<Priced, Unpriced> {
     let (source, target) = programs(registry, request)?;
     check_decimals(request, source, target)?;
-    let (fee, minimum_gross, lifetime_seconds) =
-        allowed(registry, caller, request, source, target)?;
+    let agreed = allowed(registry, caller, request, source, target, now)?;
     let asked = asked_minor(request, source, target)?;
-    let value = |program: &ProgramDefinition| registry.value(&program.program);
-    let (source_value, target_value) = value(source).zip(value(target)).ok_or_else(|| {
-        Unpriced::at(ProblemCode::RateFrozen, "/source/program", "a program has no value now")
-    })?;
-    let terms = Terms {
-        source_scale: source.scale,
+    let board = board_in_force(registry, source, target, now)?;
+    let tier = tier_multiplier(&board, source, target, request.tier.as_ref())?;
+    let directed = directed(&board, source, target)?;
+    let (source_value, target_value) = values(&board, source, target)?;
+    let multiplier = terms::product(directed.multiplier, tier)
+        .ok_or_else(|| refused_amount(ArithmeticError::TooSmall))?;
+    let rate = Rate {
+        board: board.number(),
+        fee: directed.total_fee(),
+        fee_bearer: directed.fee_bearer,
+        multiplier,
         source_value,
-        target_scale: target.scale,
+        surcharge: directed.surcharge(),
         target_value,
-        fee,
     };
+    let terms = rate.terms(source.scale, target.scale);
     let amounts = match request.amount.side {
         Side::Source => arithmetic::exchange_by_source(&terms, asked),
         Side::Target => arithmetic::exchange_by_target(&terms, asked),
     }
     .map_err(refused_amount)?;
-    if amounts.gross < minimum_gross.micros() {
-        let detail = format!("the gross is below the agreement's minimum of {minimum_gross}");
-        return Err(Unpriced::at(ProblemCode::AmountTooSmall, "/amount/value", detail));
+    if let Some(agreed) = &agreed {
+        within_bounds(agreed, source, &amounts)?;
     }
-    finish(registry, source, target, &terms, &amounts, lifetime_seconds)
+    let expires_at = expiry(registry, &rate, directed.lifetime_seconds, now);
+    finish(registry, source, target, rate, &amounts, expires_at)
+}
+
+/// The board in force, for a pair that takes orders in this direction.
+fn board_in_force<'a>(
+    registry: &'a Registry,
+    source: &ProgramDefinition,
+    target: &ProgramDefinition,
+    now: Timestamp,
+) -> Result<BoardView<'a>, Unpriced> {
+    if let Some(pair) = registry.frozen(&source.program, &target.program) {
+        let FrozenPair { board, since, source, target } = pair;
+        return Err(frozen(format!(
+            "{source} for {target} is frozen at the rate of board {board} since {since}, because \
+             far more than usual was exchanged: it takes orders again when it is released"
+        )));
+    }
+    registry.board_at(now).ok_or_else(|| frozen("there is no board yet".to_owned()))
+}
+
+fn directed(
+    board: &BoardView<'_>,
+    source: &ProgramDefinition,
+    target: &ProgramDefinition,
+) -> Result<DirectedRate, Unpriced> {
+    board.directed(source, target).ok_or_else(|| {
+        let (one, other) = (&source.partner, &target.partner);
+        frozen(format!("what {one} and {other} agreed on takes effect with the next board"))
+    })
+}
+
+fn values(
+    board: &BoardView<'_>,
+    source: &ProgramDefinition,
+    target: &ProgramDefinition,
+) -> Result<(Decimal, Decimal), Unpriced> {
+    let value = |program: &ProgramDefinition| {
+        board.value(&program.program).ok_or_else(|| {
+            frozen(format!("{} has its first value on the next board", program.program))
+        })
+    };
+    Ok((value(source)?, value(target)?))
+}
+
+fn frozen(detail: String) -> Unpriced {
+    Unpriced::at(ProblemCode::RateFrozen, "/source/program", detail)
+}
+
+/// Quotes that may not outlive their board end when the next takes effect, where that is known, and
+/// stand so short that whatever is published next takes effect after them.
+fn expiry(registry: &Registry, rate: &Rate, seconds: i64, now: Timestamp) -> Timestamp {
+    let whole = now.plus_seconds(seconds);
+    if !terms::takes_nothing(rate) {
+        return whole;
+    }
+    let bound = now.plus_seconds(registry.definition.rates.bound_quote_seconds());
+    let next = registry.next_board(now).map(|next| next.board.effective_at);
+    whole.min(next.unwrap_or(bound))
 }
 
 fn programs<'a>(
@@ -137,14 +202,48 @@ fn asked_minor(
     })
 }
 
-/// The fee, the least gross and the lifetime that hold for this pair and caller.
-fn allowed(
-    registry: &Registry,
+/// Whether an order is as large as was agreed, no larger, and whole increments.
+fn within_bounds(
+    agreed: &AgreementTerms<'_>,
+    source: &ProgramDefinition,
+    amounts: &Amounts,
+) -> Result<(), Unpriced> {
+    let refuse = |code, detail| Err(Unpriced::at(code, "/amount/value", detail));
+    let minimum = agreed.minimum_gross;
+    if amounts.gross < minimum.micros() {
+        let detail = format!("the gross is below the agreement's minimum of {minimum}");
+        return refuse(ProblemCode::AmountTooSmall, detail);
+    }
+    let Some(bounds) = agreed.order_bounds(&source.program) else { return Ok(()) };
+    let (given, name) = (amounts.source, &source.program);
+    let minor = |bound: Option<Decimal>| bound.and_then(|bound| bound.to_minor(source.scale));
+    let told = |bound: Option<Decimal>| bound.unwrap_or(Decimal::ZERO);
+    if minor(bounds.minimum).is_some_and(|least| given < least) {
+        let detail = format!("an order gives at least {} {name}", told(bounds.minimum));
+        return refuse(ProblemCode::AmountTooSmall, detail);
+    }
+    if minor(bounds.increment).is_some_and(|increment| increment > 0 && given % increment != 0) {
+        let increment = told(bounds.increment);
+        let detail = format!("an order gives a multiple of {increment} {name}");
+        return refuse(ProblemCode::AmountTooSmall, detail);
+    }
+    if minor(bounds.maximum).is_some_and(|most| given > most) {
+        let detail = format!("an order gives at most {} {name}", told(bounds.maximum));
+        return refuse(ProblemCode::AmountOutOfRange, detail);
+    }
+    Ok(())
+}
+
+/// Whether the caller may order this of this pair now, and what was agreed on it; none within one
+/// partner.
+fn allowed<'a>(
+    registry: &'a Registry,
     caller: &PartnerId,
     request: &QuoteRequest,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
-) -> Result<(Decimal, Decimal, i64), Unpriced> {
+    now: Timestamp,
+) -> Result<Option<AgreementTerms<'a>>, Unpriced> {
     let refuse =
         |pointer, detail: String| Err(Unpriced::at(ProblemCode::KindNotAllowed, pointer, detail));
     if request.kind != TransactionKind::Exchange {
@@ -162,17 +261,34 @@ fn allowed(
         }
     }
     if source.partner == target.partner {
-        return Ok((Decimal::ZERO, Decimal::ZERO, limits::QUOTE_LIFETIME_SECONDS));
+        return Ok(None);
     }
-    match registry.agreement(&source.partner, &target.partner) {
-        Some(agreed) if agreed.kinds.contains(&request.kind) => {
-            Ok((agreed.fee, agreed.minimum_gross, agreed.quote_lifetime_seconds))
-        }
+    match registry.agreement_at(&source.partner, &target.partner, now) {
+        Some(agreed) if agreed.kinds.contains(&request.kind) => Ok(Some(agreed)),
         _ => refuse(
             "/kind",
             format!("{} and {} have no agreement for it", source.partner, target.partner),
         ),
     }
+}
+
+/// What a member's tier multiplies the source's worth with; without a tier, nothing.
+fn tier_multiplier(
+    board: &BoardView<'_>,
+    source: &ProgramDefinition,
+    target: &ProgramDefinition,
+    tier: Option<&TierName>,
+) -> Result<Decimal, Unpriced> {
+    let Some(tier) = tier else { return Ok(Decimal::ONE) };
+    let agreed = board.agreed(&source.partner, &target.partner);
+    let terms = board.terms(&source.program, &target.program);
+    // A tier that says nothing must not pass for one that does.
+    let mapped = agreed.and_then(|a| a.tier(&source.program, tier, &target.program, terms));
+    mapped.ok_or_else(|| {
+        let (from, to) = (&source.program, &target.program);
+        let detail = format!("no agreement maps the tier {tier} from {from} to {to}: leave it out");
+        Unpriced::at(ProblemCode::Malformed, "/tier", detail)
+    })
 }
 
 fn refused_amount(error: ArithmeticError) -> Unpriced {
@@ -187,9 +303,9 @@ fn finish(
     registry: &Registry,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
-    terms: &Terms,
+    rate: Rate,
     amounts: &Amounts,
-    lifetime_seconds: i64,
+    expires_at: Timestamp,
 ) -> Result<Priced, Unpriced> {
     let out_of_range = || refused_amount(ArithmeticError::OutOfRange);
     let money = |micros| Decimal::from_micros(micros).ok_or_else(out_of_range);
@@ -208,15 +324,10 @@ fn finish(
         })
     };
     Ok(Priced {
-        rate: Rate {
-            board: registry.board.board,
-            fee: terms.fee,
-            source_value: terms.source_value,
-            target_value: terms.target_value,
-        },
+        rate,
         settlement,
         source: (source.partner.clone(), points(amounts.source, source.scale)?),
         target: (target.partner.clone(), points(amounts.target, target.scale)?),
-        lifetime_seconds,
+        expires_at,
     })
 }

@@ -209,7 +209,7 @@ impl Sequencer {
             batch.write_ahead(&set.writes).await?;
             set.writes.receipts = signed(signing).await?;
         }
-        self.sign_definition(&mut set, &registry);
+        self.sign_documents(&mut set, &registry);
         failpoint!("sequencer::signed");
         // Commit. When this answers, everything below is durable; nothing of it was before.
         let written = !set.writes.is_empty();
@@ -293,13 +293,13 @@ impl Sequencer {
         self.registry.borrow().clone()
     }
 
-    /// A new definition's board and partner key list are signed like receipts: before the commit.
-    fn sign_definition(&self, set: &mut WorkingSet, before: &Registry) {
-        let Some(row) = &set.writes.definition else { return };
-        if let Some(board) = &row.board {
-            let payload = json::canonical(board);
+    /// A board and a new partner key list are signed like receipts: before the commit.
+    fn sign_documents(&self, set: &mut WorkingSet, before: &Registry) {
+        if let Some(row) = &set.writes.board {
+            let payload = row.board.payload();
             set.writes.board_jws = Some(jws::sign(JwsType::Board, &payload, &self.key));
         }
+        let Some(row) = &set.writes.definition else { return };
         if row.keys_changed {
             let previous = jws::parse(&before.partner_keys_jws).ok();
             let number = previous

@@ -44,11 +44,11 @@ use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 
-use crate::alliance::{AgreementRecord, RegistryParts};
+use crate::alliance::{AgreementRecord, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
 use crate::ledger::working_set::{Loaded, SealedMember};
 use crate::ledger::{
-    AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes,
+    AccountBalance, ChainHead, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes,
 };
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
@@ -222,6 +222,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// All accounts other than members', for the audit.
     fn accounts(&self) -> StoreFuture<'_, Vec<AccountBalance>>;
+
+    /// Boards with a number up to `last`, the newest first, at most `limit`.
+    fn boards(&self, last: u32, limit: u32) -> StoreFuture<'_, Vec<PublishedBoard>>;
+
+    /// The board that was in force then.
+    fn board_at(&self, at: Timestamp) -> StoreFuture<'_, Option<PublishedBoard>>;
+
+    /// What has been exchanged in every direction, by source and target.
+    fn flows(&self) -> StoreFuture<'_, Vec<FlowRow>>;
 
     /// Members' books with `member > after`, by number, at most `limit`, for the audit.
     fn member_books(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<MemberBooks>>;

@@ -193,21 +193,38 @@ def ceil_at(value, places):
     return Fraction((value * 10**places).__ceil__(), 10**places)
 
 
-def exchange(side, amount, source_value, target_value, fee_rate, source_scale, target_scale):
+def exchange(
+    side,
+    amount,
+    source_value,
+    target_value,
+    fee_rate,
+    source_scale,
+    target_scale,
+    multiplier=Fraction(1),
+    bearer="member",
+):
     """Terms of an exchange asked by one side: source, target, gross, fee, net, remainder."""
     if side == "target":
-        net = ceil_at(amount * target_value, 6)
-        gross = ceil_at(net / (1 - fee_rate), 6)
-        source = ceil_at(gross / source_value, source_scale)
+        worth = ceil_at(amount * target_value, 6)
+        if bearer == "member":
+            worth = ceil_at(worth / (1 - fee_rate), 6)
+        source = ceil_at(worth / (source_value * multiplier), source_scale)
     else:
         source = amount
-    gross = floor_at(source * source_value, 6)
-    fee = ceil_at(gross * fee_rate, 6)
+    worth = floor_at(source * source_value * multiplier, 6)
+    fee = ceil_at(worth * fee_rate, 6)
     if side == "target":
         target = amount
     else:
-        target = floor_at((gross - fee) / target_value, target_scale)
+        left = worth - fee if bearer == "member" else worth
+        target = floor_at(left / target_value, target_scale)
     net = ceil_at(target * target_value, 6)
+    gross = worth
+    if bearer == "source_partner":
+        gross += fee
+    elif bearer == "target_partner":
+        net -= fee
     return {
         "source": source,
         "target": target,
@@ -216,6 +233,18 @@ def exchange(side, amount, source_value, target_value, fee_rate, source_scale, t
         "net": net,
         "remainder": gross - fee - net,
     }
+
+
+def seldom(rate):
+    """The members of a rate that are there only where they say something."""
+    for name, default in (("multiplier", "1"), ("fee_bearer", "member"), ("surcharge", "0")):
+        need(rate.get(name) != default, f"{name} says what goes without saying")
+    bearer = rate.get("fee_bearer", "member")
+    need(bearer in ("member", "source_partner", "target_partner"), f"fee_bearer {bearer!r}")
+    multiplier = decimal(rate.get("multiplier", "1"))
+    need(0 < multiplier <= 10, f"multiplier {multiplier}")
+    need(decimal(rate.get("surcharge", "0")) <= decimal(rate["fee"]), "surcharge above the fee")
+    return multiplier, bearer
 
 
 def reverse(side, amount, terms, done, source_scale, target_scale):
@@ -849,6 +878,7 @@ def compare_terms(name, world, source, target, side, asked, quote):
         decimal(rate["fee"]),
         world.scales[source.program],
         world.scales[target.program],
+        *seldom(rate),
     )
     got = {
         "source": decimal(quote["source"]["amount"]),
@@ -1935,8 +1965,10 @@ def verify_receipt(world, corridor, bundle, state):
         spell(terms[end], scale)
     if receipt["kind"] == "exchange":
         rate = {n: decimal(receipt["rate"][n]) for n in ("source_value", "target_value", "fee")}
+        more = seldom(receipt["rate"])
         wanted = [
-            exchange(side, terms[side], *rate.values(), *scales) for side in ("source", "target")
+            exchange(side, terms[side], *rate.values(), *scales, *more)
+            for side in ("source", "target")
         ]
         need(terms in wanted, f"terms of neither side: {terms}")
         need(type_id(receipt["quote"], "quo"), "quote")
@@ -2216,25 +2248,39 @@ def self_test_arithmetic():
     equal("leaves nothing over", numbers["remainder"], 0)
     back = exchange("target", Fraction(495), *map(Fraction, ("0.05", "0.1", "0.01")), 0, 0)
     equal("asked by target", back, numbers)
+    common = Fraction(1001), *map(Fraction, ("0.05", "0.1", "0.01")), 0, 0, Fraction("1.25")
+    for bearer, wanted in (
+        ("member", ("619", "62.5625", "0.625625", "61.9", "0.036875")),
+        ("source_partner", ("625", "63.188125", "0.625625", "62.5", "0.0625")),
+        ("target_partner", ("625", "62.5625", "0.625625", "61.874375", "0.0625")),
+    ):
+        got = exchange("source", *common, bearer)
+        parts = ("target", "gross", "fee", "net", "remainder")
+        equal(f"the {bearer} bears the fee", tuple(spell(got[name]) for name in parts), wanted)
     rng = random.Random(7)
     negative = gains = unrestored = 0
+    bearers = ("member", "source_partner", "target_partner")
     for _ in range(3000):
         values = [Fraction(rng.randint(1, 10**6), 10 ** rng.randint(2, 6)) for _ in range(2)]
         fee = Fraction(rng.choice([0, 1, 50, 10_000, 200_000]), 10**6)
         scales = rng.randint(0, 2), rng.randint(0, 2)
         amount = Fraction(rng.randint(1, 10**6), 10 ** scales[0])
-        terms = exchange("source", amount, values[0], values[1], fee, *scales)
+        # Not above 1, or a round trip could gain.
+        more = Fraction(rng.choice([10**6, rng.randint(1, 10**6)]), 10**6), rng.choice(bearers)
+        terms = exchange("source", amount, values[0], values[1], fee, *scales, *more)
         negative += terms["remainder"] < 0
         if terms["target"] == 0:
             continue
         round_trip = exchange(
-            "source", terms["target"], values[1], values[0], fee, scales[1], scales[0]
+            "source", terms["target"], values[1], values[0], fee, scales[1], scales[0], *more
         )
         gains += round_trip["target"] > amount
-        wanted = exchange("target", terms["target"], values[0], values[1], fee, *scales)
+        wanted = exchange("target", terms["target"], values[0], values[1], fee, *scales, *more)
         negative += wanted["remainder"] < 0
         gains += wanted["source"] > amount
         # Cut into reversals, everything comes back to the digit.
+        if terms["net"] <= 0:
+            continue
         done, total = (Fraction(0), Fraction(0)), defaultdict(Fraction)
         while done[1] < terms["target"] or done[0] < terms["source"]:
             side = rng.choice(["source", "target"])

@@ -14,6 +14,7 @@
 //! | `world` | what goes wrong, and in which order everything happens |
 //! | `auditor` | what should be true |
 //! | `sweep` | a crash at every await |
+//! | `terms` | the auditor's arithmetic against the product's |
 //!
 //! What goes wrong: a call to the store fails; the row is taken away from a gateway that hangs; a
 //! commit's answer is lost before, after or while it is written; a batch is said to contradict; a
@@ -43,6 +44,7 @@ mod gateway;
 mod stage;
 mod store;
 mod sweep;
+mod terms;
 mod workload;
 mod world;
 

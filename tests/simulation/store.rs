@@ -9,10 +9,10 @@ use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId};
 use alliance_contracts::time::Timestamp;
-use alliance_settlement::alliance::AgreementRecord;
+use alliance_settlement::alliance::{AgreementRecord, PublishedBoard};
 use alliance_settlement::command::{MemberNo, RequestEvidence};
 use alliance_settlement::ledger::working_set::{Loaded, SealedMember};
-use alliance_settlement::ledger::{AccountBalance, ChainHead, KeyRecord, Wanted, Writes};
+use alliance_settlement::ledger::{AccountBalance, ChainHead, FlowRow, KeyRecord, Wanted, Writes};
 use alliance_settlement::receipts::StoredReceipt;
 use alliance_settlement::store::{
     Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
@@ -277,6 +277,9 @@ impl Store for StagedStore {
         quote_keys() -> Vec<(i64, Vec<u8>)>;
         suspensions() -> Vec<(PartnerId, Timestamp)>;
         accounts() -> Vec<AccountBalance>;
+        boards(last: u32, limit: u32) -> Vec<PublishedBoard>;
+        board_at(at: Timestamp) -> Option<PublishedBoard>;
+        flows() -> Vec<FlowRow>;
         member_books(after: MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
     }

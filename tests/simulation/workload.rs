@@ -17,10 +17,10 @@ use alliance_settlement::command::{
 use alliance_settlement::pricing;
 
 use crate::auditor::Issue;
-use crate::auditor::arithmetic::{self, NoOrder, Question};
+use crate::auditor::arithmetic::{self, Bears, NoOrder, Question};
 use crate::auditor::books::{Place, Stands};
 use crate::auditor::rules::{self, Ask, Asked, Quote, Terms};
-use crate::cast::{Agreed, PARTNERS, PROGRAMS, Person, consent, name};
+use crate::cast::{Agreed, PARTNERS, PROGRAMS, Person, VALUES, consent, name};
 use crate::client::Errand;
 use crate::world::World;
 
@@ -184,8 +184,12 @@ impl World {
             kind: TransactionKind::Exchange,
             source: account(source),
             target: account(target),
+            tier: None,
         };
-        let priced = pricing::price(&registry, &name(PARTNERS[source.partner()]), &request);
+        let priced = {
+            let caller = name(PARTNERS[source.partner()]);
+            pricing::price(&registry, &caller, &request, Timestamp::from_millis(now))
+        };
         let agreed = Agreed::of(&registry.definition);
         let suspended = [source, target]
             .iter()
@@ -202,7 +206,7 @@ impl World {
         };
         let (sums, seconds) = expected;
         let id: QuoteId = self.props.id();
-        let expires_at = Timestamp::from_millis(now).plus_seconds(priced.lifetime_seconds);
+        let expires_at = now + seconds * 1_000;
         let minor = |amount: Decimal, person: Person| {
             amount.to_minor(PROGRAMS[person.program].2).unwrap_or(i64::MAX)
         };
@@ -217,7 +221,7 @@ impl World {
         ]);
         let same = (i128::from(given), i128::from(taken)) == (sums.source, sums.target)
             && money == expected
-            && priced.lifetime_seconds == seconds;
+            && priced.expires_at.as_millis() == expires_at;
         if !same {
             self.find(format!("a quote of {priced:?}, should be {sums:?}"));
             return None;
@@ -232,13 +236,12 @@ impl World {
         };
         let quoted = QuotedTerms {
             id,
-            expires_at,
+            expires_at: priced.expires_at,
             rate: priced.rate,
             settlement: priced.settlement,
             source: end(source, priced.source.0, given),
             target: end(target, priced.target.0, taken),
         };
-        let expires_at = now + seconds * 1_000;
         Some((quoted, Arc::new(Terms { id: id.as_u128(), expires_at, source, target, sums })))
     }
 
@@ -257,7 +260,7 @@ impl World {
         {
             // As much as the cap lets through, and a point more.
             let room = i64::try_from(i128::from(cap) + position).unwrap_or(0);
-            let value = agreed.values[source.program];
+            let value = VALUES[source.program];
             let points = i128::from(room) * 10_i128.pow(PROGRAMS[source.program].2);
             let points = i64::try_from(points / i128::from(value)).unwrap_or(0);
             return (Side::Source, (points + self.dice.between(0, 1)).clamp(0, most_source));
@@ -527,7 +530,7 @@ impl World {
                 // So that whole points of the partner's program come to it exactly.
                 let program = PROGRAMS.iter().position(|(_, p, _)| *p == partner).unwrap();
                 let owed = -i64::try_from(positions[partner]).unwrap();
-                let room = agreed.values[program] * self.dice.between(0, 4_000);
+                let room = VALUES[program] * self.dice.between(0, 4_000);
                 agreed.caps[partner] = Some((owed + room).max(0));
             }
             (4, _) => agreed.caps[partner] = None,
@@ -610,9 +613,11 @@ fn price(
     let question = Question {
         source_scale: PROGRAMS[source.program].2,
         target_scale: PROGRAMS[target.program].2,
-        source_value: agreed.values[source.program],
-        target_value: agreed.values[target.program],
+        source_value: VALUES[source.program],
+        target_value: VALUES[target.program],
+        multiplier: 1_000_000,
         fee: pair.map_or(0, |pair| pair.fee),
+        bears: Bears::Member,
     };
     let sums = match side {
         Side::Source => arithmetic::by_source(question, asked),
@@ -625,5 +630,8 @@ fn price(
     if sums.gross < pair.map_or(0, |pair| i128::from(pair.minimum_gross)) {
         return Err(ProblemCode::AmountTooSmall);
     }
-    Ok((sums, pair.map_or(60, |pair| pair.quote_seconds)))
+    // Where going there and back costs nothing, a quote ends before a board can: half its notice.
+    let free = pair.is_none_or(|pair| pair.fee == 0);
+    let seconds = pair.map_or(60, |pair| pair.quote_seconds);
+    Ok((sums, if free { seconds.min(60) } else { seconds }))
 }

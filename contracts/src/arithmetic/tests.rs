@@ -2,16 +2,26 @@ use proptest::prelude::*;
 
 use super::*;
 
+const BEARERS: [FeeBearer; 3] =
+    [FeeBearer::Member, FeeBearer::SourcePartner, FeeBearer::TargetPartner];
+
+fn bearer() -> impl Strategy<Value = FeeBearer> {
+    prop::sample::select(BEARERS.to_vec())
+}
+
 fn terms() -> impl Strategy<Value = Terms> {
     let value = prop_oneof![1..10_i64, 1..200_000_i64, 1..10_000_000_i64];
     let fee = prop_oneof![Just(0), 0..100_000_i64, 0..999_999_i64];
-    (0..=2_u32, value.clone(), 0..=2_u32, value, fee).prop_map(
-        |(source_scale, source_value, target_scale, target_value, fee)| Terms {
+    let multiplier = prop_oneof![Just(MICROS), 1..=10 * MICROS, 900_000..1_100_000_i64, 1..100_i64];
+    (0..=2_u32, value.clone(), 0..=2_u32, value, multiplier, fee, bearer()).prop_map(
+        |(source_scale, source, target_scale, target, multiplier, fee, fee_bearer)| Terms {
             source_scale,
-            source_value: Decimal::from_micros(source_value).unwrap(),
+            source_value: decimal(source),
             target_scale,
-            target_value: Decimal::from_micros(target_value).unwrap(),
-            fee: Decimal::from_micros(fee).unwrap(),
+            target_value: decimal(target),
+            multiplier: decimal(multiplier),
+            fee: decimal(fee),
+            fee_bearer,
         },
     )
 }
@@ -22,20 +32,13 @@ fn back(terms: &Terms) -> Terms {
         source_value: terms.target_value,
         target_scale: terms.source_scale,
         target_value: terms.source_value,
-        fee: terms.fee,
+        ..*terms
     }
 }
 
 #[test]
 fn the_protocols_example_comes_to_its_digits() {
-    let decimal = |text: &str| text.parse().unwrap();
-    let terms = Terms {
-        source_scale: 0,
-        source_value: decimal("0.05"),
-        target_scale: 0,
-        target_value: decimal("0.1"),
-        fee: decimal("0.01"),
-    };
+    let terms = plain(50_000, 100_000, 10_000);
     let expected = Amounts {
         source: 1_000,
         target: 495,
@@ -50,13 +53,7 @@ fn the_protocols_example_comes_to_its_digits() {
 
 #[test]
 fn the_edges_of_the_range_are_refused_and_never_panic() {
-    let top = Terms {
-        source_scale: 2,
-        source_value: Decimal::from_micros(MICROS * MICROS).unwrap(),
-        target_scale: 2,
-        target_value: Decimal::from_micros(1).unwrap(),
-        fee: Decimal::from_micros(999_999).unwrap(),
-    };
+    let top = Terms { source_scale: 2, target_scale: 2, ..plain(MICROS * MICROS, 1, MICROS - 1) };
     for amount in [i64::MAX, 100_000_000_000_001, 100_000_000_000_000, 1, 0] {
         for result in [exchange_by_source(&top, amount), exchange_by_target(&top, amount)] {
             if amount > 100_000_000_000_000 {
@@ -77,7 +74,69 @@ fn plain(source_value: i64, target_value: i64, fee: i64) -> Terms {
         source_value: decimal(source_value),
         target_scale: 0,
         target_value: decimal(target_value),
+        multiplier: Decimal::ONE,
         fee: decimal(fee),
+        fee_bearer: FeeBearer::Member,
+    }
+}
+
+#[test]
+fn who_bears_the_fee_changes_who_pays_and_a_multiplier_what_the_points_are_worth() {
+    let terms = Terms { multiplier: decimal(1_250_000), ..plain(50_000, 100_000, 10_000) };
+    let sums = |source, target, gross, fee, net, remainder| {
+        Ok(Amounts { source, target, gross, fee, net, remainder })
+    };
+    // 1,001 points are worth 62.5625.
+    for (bearer, expected) in [
+        (FeeBearer::Member, sums(1_001, 619, 62_562_500, 625_625, 61_900_000, 36_875)),
+        (FeeBearer::SourcePartner, sums(1_001, 625, 63_188_125, 625_625, 62_500_000, 62_500)),
+        (FeeBearer::TargetPartner, sums(1_001, 625, 62_562_500, 625_625, 61_874_375, 62_500)),
+    ] {
+        let terms = Terms { fee_bearer: bearer, ..terms };
+        assert_eq!(exchange_by_source(&terms, 1_001), expected, "{bearer:?}");
+    }
+    // 620 points are worth 62: a partner's fee leaves 992 points enough, a member's asks for 1,003.
+    for (bearer, expected) in [
+        (FeeBearer::Member, sums(1_003, 620, 62_687_500, 626_875, 62_000_000, 60_625)),
+        (FeeBearer::SourcePartner, sums(992, 620, 62_620_000, 620_000, 62_000_000, 0)),
+        (FeeBearer::TargetPartner, sums(992, 620, 62_000_000, 620_000, 61_380_000, 0)),
+    ] {
+        let terms = Terms { fee_bearer: bearer, ..terms };
+        assert_eq!(exchange_by_target(&terms, 620), expected, "{bearer:?}");
+    }
+}
+
+#[test]
+fn a_multiplier_is_above_zero_and_at_most_ten() {
+    for bearer in BEARERS {
+        let by = |multiplier| {
+            let terms = Terms { multiplier, fee_bearer: bearer, ..plain(MICROS, MICROS, 0) };
+            [exchange_by_source(&terms, 10), exchange_by_target(&terms, 10)]
+        };
+        for beyond in [Decimal::ZERO, decimal(10 * MICROS + 1), Decimal::BEYOND] {
+            assert_eq!(by(beyond), [Err(ArithmeticError::OutOfRange); 2]);
+        }
+        assert_eq!(by(decimal(10 * MICROS)).map(|a| a.map(|a| a.target)), [Ok(100), Ok(10)]);
+        assert_eq!(by(decimal(100_000)).map(|a| a.map(|a| a.source)), [Ok(10), Ok(100)]);
+    }
+}
+
+#[test]
+fn a_fee_that_eats_up_what_the_target_partner_is_owed_is_no_order() {
+    let bears = |fee_bearer| Terms { fee_bearer, ..plain(MICROS, MICROS, MICROS - 1) };
+    let small = Terms { source_scale: 2, target_scale: 2, ..bears(FeeBearer::TargetPartner) };
+    // Worth 0.01; of it 0.00999999 is the fee, rounded up to all of it.
+    assert_eq!(exchange_by_source(&small, 1), Err(ArithmeticError::TooSmall));
+    assert_eq!(exchange_by_target(&small, 1), Err(ArithmeticError::TooSmall));
+    assert_eq!(exchange_by_source(&bears(FeeBearer::TargetPartner), 1).map(|a| a.net), Ok(1));
+    // The remainder may be more than the fee leaves.
+    let rough = Terms { target_value: decimal(600_000), ..bears(FeeBearer::TargetPartner) };
+    assert_eq!(exchange_by_source(&rough, 1), Err(ArithmeticError::TooSmall));
+    // No partner bears all or more.
+    for bearer in [FeeBearer::SourcePartner, FeeBearer::TargetPartner] {
+        let all = Terms { fee: Decimal::ONE, ..bears(bearer) };
+        assert_eq!(exchange_by_source(&all, 1), Err(ArithmeticError::OutOfRange));
+        assert_eq!(exchange_by_target(&all, 1), Err(ArithmeticError::OutOfRange));
     }
 }
 
@@ -121,6 +180,16 @@ fn ten_to_the_12_is_in_range_and_one_more_is_not() {
     assert_eq!(exchange_by_source(&plain(2, 1, 0), WHOLE), Err(ArithmeticError::OutOfRange));
     let dear = plain(MICROS + 1, MICROS + 1, 0);
     assert_eq!(exchange_by_source(&dear, WHOLE), Err(ArithmeticError::OutOfRange));
+    // The gross with a fee on top, and a worth that only the multiplier takes there.
+    for terms in [
+        Terms { fee_bearer: FeeBearer::SourcePartner, ..plain(MICROS, MICROS, 250_000) },
+        Terms { multiplier: decimal(1_250_000), ..plain(MICROS, MICROS, 0) },
+    ] {
+        let most = exchange_by_source(&terms, WHOLE / 5 * 4);
+        assert_eq!(most.map(|a| a.gross), Ok(WHOLE * MICROS));
+        let beyond = exchange_by_source(&terms, WHOLE / 5 * 4 + 1);
+        assert_eq!(beyond, Err(ArithmeticError::OutOfRange));
+    }
 }
 
 #[test]
@@ -205,21 +274,28 @@ fn a_reversal_cut_small_brings_back_no_more_than_the_whole() {
     }
 }
 
+/// Mostly within the limits.
+fn some_value() -> impl Strategy<Value = i64> {
+    prop_oneof![4 => 0..=MICROS * MICROS, 1 => 0..=i64::MAX]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     /// T27: whatever the terms and the amount, an answer; and what is accepted is in range.
     #[test]
     fn no_amount_and_no_terms_overflow(
-        (source_value, target_value) in (0..=MICROS * MICROS, 0..=MICROS * MICROS),
+        (source_value, target_value) in (some_value(), some_value()),
         (source_scale, target_scale) in (0..=2_u32, 0..=2_u32),
+        multiplier in prop_oneof![Just(MICROS), 0..=10 * MICROS, 0..=i64::MAX],
+        fee_bearer in bearer(),
         fee in prop_oneof![0..MICROS, 0..=i64::MAX],
         amount in prop_oneof![any::<i64>(), 0..=i64::MAX, 99_999_999_999_990..100_000_000_000_010_i64],
     ) {
         let terms = Terms {
             source_scale, source_value: decimal(source_value),
             target_scale, target_value: decimal(target_value),
-            fee: decimal(fee),
+            multiplier: decimal(multiplier), fee: decimal(fee), fee_bearer,
         };
         let both = [exchange_by_source(&terms, amount), exchange_by_target(&terms, amount)];
         for a in both.into_iter().flatten() {
@@ -243,10 +319,19 @@ proptest! {
         for a in both.into_iter().flatten() {
             let (source, target) =
                 (points(a.source, terms.source_scale), points(a.target, terms.target_scale));
-            let gross = source * other(terms.source_value);
-            prop_assert_eq!(money(a.gross), gross.round_dp_with_strategy(6, ToZero));
-            prop_assert_eq!(money(a.fee), up(money(a.gross) * other(terms.fee)));
-            prop_assert_eq!(money(a.net), up(target * other(terms.target_value)));
+            let worth = source * other(terms.source_value) * other(terms.multiplier);
+            let worth = worth.round_dp_with_strategy(6, ToZero);
+            let fee = up(worth * other(terms.fee));
+            let given = up(target * other(terms.target_value));
+            let zero = Other::ZERO;
+            let (on_top, off) = match terms.fee_bearer {
+                FeeBearer::Member => (zero, zero),
+                FeeBearer::SourcePartner => (fee, zero),
+                FeeBearer::TargetPartner => (zero, fee),
+            };
+            prop_assert_eq!(money(a.gross), worth + on_top);
+            prop_assert_eq!(money(a.fee), fee);
+            prop_assert_eq!(money(a.net), given - off);
             prop_assert_eq!(money(a.remainder), money(a.gross) - money(a.fee) - money(a.net));
         }
     }
@@ -270,8 +355,101 @@ proptest! {
         }
     }
 
+    /// Neither way of asking brings the member more than the exact rate, and each finds the
+    /// other's best: a target asked for costs the fewest points that bring it.
+    #[test]
+    fn asking_by_one_side_and_then_by_the_other_never_profits_the_member(
+        terms in terms(), source in 1..1_000_000_i64,
+    ) {
+        let Ok(given) = exchange_by_source(&terms, source) else { return Ok(()) };
+        let asked = exchange_by_target(&terms, given.target).unwrap();
+        prop_assert!(asked.source <= source);
+        prop_assert_eq!(asked.target, given.target);
+        let fewer = exchange_by_source(&terms, asked.source - 1);
+        prop_assert!(fewer.map_or(0, |fewer| fewer.target) < asked.target);
+        let kept = match terms.fee_bearer {
+            FeeBearer::Member => MICRO - i128::from(terms.fee.micros()),
+            FeeBearer::SourcePartner | FeeBearer::TargetPartner => MICRO,
+        };
+        for a in [given, asked] {
+            let exact = i128::from(a.source)
+                * i128::from(terms.source_value.micros())
+                * i128::from(terms.multiplier.micros())
+                * kept
+                * ten_to(terms.target_scale);
+            let got = i128::from(a.target)
+                * i128::from(terms.target_value.micros())
+                * MICRO
+                * MICRO
+                * ten_to(terms.source_scale);
+            prop_assert!(got <= exact);
+        }
+    }
+
+    #[test]
+    fn a_higher_fee_never_brings_more_points_and_never_costs_fewer(
+        terms in terms(), more in 0..1_000_000_i64, amount in 1..1_000_000_i64,
+    ) {
+        let raised = (terms.fee.micros() + more).min(MICROS - 1);
+        let dear = Terms { fee: decimal(raised), ..terms };
+        let by_source = |terms| exchange_by_source(terms, amount);
+        if let (Ok(dear), Ok(cheap)) = (by_source(&dear), by_source(&terms)) {
+            prop_assert!(dear.target <= cheap.target && dear.fee >= cheap.fee);
+        }
+        // It may leave nothing, and never make something of nothing.
+        if by_source(&terms) == Err(ArithmeticError::TooSmall) {
+            prop_assert!(by_source(&dear).is_err());
+        }
+        if let (Ok(dear), Ok(cheap)) =
+            (exchange_by_target(&dear, amount), exchange_by_target(&terms, amount))
+        {
+            prop_assert!(dear.source >= cheap.source && dear.fee >= cheap.fee);
+        }
+    }
+
+    #[test]
+    fn a_higher_multiplier_never_brings_fewer_points_and_never_costs_more(
+        terms in terms(), more in 0..10_000_000_i64, amount in 1..1_000_000_i64,
+    ) {
+        let raised = (terms.multiplier.micros() + more).min(10 * MICROS);
+        let high = Terms { multiplier: decimal(raised), ..terms };
+        if let (Ok(high), Ok(low)) =
+            (exchange_by_source(&high, amount), exchange_by_source(&terms, amount))
+        {
+            prop_assert!(high.target >= low.target && high.gross >= low.gross);
+        }
+        if let (Ok(high), Ok(low)) =
+            (exchange_by_target(&high, amount), exchange_by_target(&terms, amount))
+        {
+            prop_assert!(high.source <= low.source);
+        }
+    }
+
+    /// A member whose fee a partner bears gets what it would get without one; the partner's money
+    /// differs by the fee, to the millionth.
+    #[test]
+    fn what_a_partner_bears_the_member_does_not(terms in terms(), amount in 1..1_000_000_i64) {
+        let with = |fee_bearer, fee| {
+            let terms = Terms { fee_bearer, fee, ..terms };
+            [exchange_by_source(&terms, amount), exchange_by_target(&terms, amount)]
+        };
+        let free = with(FeeBearer::Member, Decimal::ZERO);
+        for (borne, free) in with(FeeBearer::SourcePartner, terms.fee).into_iter().zip(&free) {
+            let (Ok(borne), Ok(free)) = (borne, free) else { continue };
+            prop_assert_eq!(Amounts { gross: borne.gross - borne.fee, fee: 0, ..borne }, *free);
+        }
+        for (borne, free) in with(FeeBearer::TargetPartner, terms.fee).into_iter().zip(&free) {
+            let (Ok(borne), Ok(free)) = (borne, free) else { continue };
+            prop_assert_eq!(Amounts { net: borne.net + borne.fee, fee: 0, ..borne }, *free);
+        }
+        for bearer in BEARERS {
+            prop_assert_eq!(with(bearer, Decimal::ZERO), free);
+        }
+    }
+
     #[test]
     fn going_there_and_back_on_one_board_never_gains(terms in terms(), amount in 1..1_000_000_i64) {
+        let terms = Terms { multiplier: terms.multiplier.min(Decimal::ONE), ..terms };
         let there = exchange_by_source(&terms, amount);
         let again = there.and_then(|there| exchange_by_source(&back(&terms), there.target));
         if let Ok(again) = again {
@@ -283,12 +461,10 @@ proptest! {
     fn going_round_three_programs_never_gains(
         (one, two, three) in (1..500_000_i64, 1..500_000_i64, 1..500_000_i64),
         (a, b, c) in (0..=2_u32, 0..=2_u32, 0..=2_u32),
-        fee in 0..50_000_i64, amount in 1..1_000_000_i64,
+        fee in 0..50_000_i64, fee_bearer in bearer(), amount in 1..1_000_000_i64,
     ) {
         let leg = |from: (i64, u32), to: (i64, u32)| Terms {
-            source_scale: from.1, source_value: Decimal::from_micros(from.0).unwrap(),
-            target_scale: to.1, target_value: Decimal::from_micros(to.0).unwrap(),
-            fee: Decimal::from_micros(fee).unwrap(),
+            source_scale: from.1, target_scale: to.1, fee_bearer, ..plain(from.0, to.0, fee)
         };
         let (x, y, z) = ((one, a), (two, b), (three, c));
         let round = exchange_by_source(&leg(x, y), amount)
@@ -309,19 +485,29 @@ proptest! {
             let sum = |f: fn(&Amounts) -> i64| -> i64 {
                 cut.iter().flatten().map(f).sum()
             };
-            // The member gets no more points, and no partner is owed more for each point.
+            // The member gets no more points, and every point is paid for in full.
             prop_assert!(sum(|a| a.target) <= whole.target);
+            let borne = |a: &Amounts, bearer| if terms.fee_bearer == bearer { a.fee } else { 0 };
             let paid_in_full = cut.iter().flatten().all(|a| {
-                i128::from(a.net) * ten_to(terms.target_scale)
+                i128::from(a.net + borne(a, FeeBearer::TargetPartner))
+                    * ten_to(terms.target_scale)
                     >= i128::from(a.target) * i128::from(terms.target_value.micros())
             });
             prop_assert!(paid_in_full);
             // The source partner pays no less for what it gave.
             let worth = |a: &Amounts| {
-                i128::from(a.source) * i128::from(terms.source_value.micros())
-                    / ten_to(terms.source_scale)
+                i128::from(a.source)
+                    * i128::from(terms.source_value.micros())
+                    * i128::from(terms.multiplier.micros())
+                    / (ten_to(terms.source_scale) * MICRO)
             };
-            prop_assert!(cut.iter().flatten().all(|a| i128::from(a.gross) == worth(a)));
+            let paid = |a: &Amounts| i128::from(a.gross - borne(a, FeeBearer::SourcePartner));
+            prop_assert!(cut.iter().flatten().all(|a| paid(a) == worth(a)));
+            // Whoever bears the fee pays no less of it.
+            let fees = cut.iter().flatten().all(|a| {
+                i128::from(a.fee) * MICRO >= worth(a) * i128::from(terms.fee.micros())
+            });
+            prop_assert!(fees);
         }
     }
 

@@ -18,6 +18,8 @@ use crate::told;
 const QUOTE: &str = r#"{"amount":{"side":"source","value":"1000"},"kind":"exchange","source":{"member":"A-1001","program":"aurora"},"target":{"member":"B-77","program":"borealis"}}"#;
 const ORDER: &str = r#"{"quote":"eyJhbGciOiJFZERTQSJ9.e30.AA","source_reference":"ord-1"}"#;
 const CLAIMS: &str = r#"{"alliance":"demo","caller":"aurora-air","expires_at":"2026-11-23T04:06:06.789Z","id":"quo_01h455vb4pex5vsknk084sn02q","kind":"exchange","rate":{"board":1,"fee":"0.01","source_value":"0.05","target_value":"0.1"},"settlement":{"creditor":"borealis-coffee","currency":"CNY","debtor":"aurora-air","fee":"0.5","gross":"50","net":"49.5","remainder":"0"},"source":{"amount":"1000","member":"c2VhbGVk","partner":"aurora-air","program":"aurora"},"target":{"amount":"495","member":"c2VhbGVk","partner":"borealis-coffee","program":"borealis"}}"#;
+/// With every member that may be left out.
+const CLAIMS_IN_FULL: &str = r#"{"alliance":"demo","caller":"aurora-air","expires_at":"2026-11-23T04:06:06.789Z","id":"quo_01h455vb4pex5vsknk084sn02q","kind":"exchange","rate":{"board":1,"fee":"0.01","fee_bearer":"target_partner","multiplier":"1.25","source_value":"0.05","surcharge":"0.0025","target_value":"0.1"},"settlement":{"creditor":"borealis-coffee","currency":"CNY","debtor":"aurora-air","fee":"0.5","gross":"50","net":"49.5","remainder":"0"},"source":{"amount":"1000","member":"c2VhbGVk","partner":"aurora-air","program":"aurora"},"target":{"amount":"495","member":"c2VhbGVk","partner":"borealis-coffee","program":"borealis"},"tier":"gold"}"#;
 const SEEDS: &[&str] = &[
     QUOTE,
     r#"{"kind":"exchange","source":{"program":"cedar","member":"é\u00e9 ~/"},"target":{"program":"a0","member":"\ud83d\ude00"},"amount":{"side":"target","value":"0.01"}}"#,
@@ -30,19 +32,29 @@ const SEEDS: &[&str] = &[
     r#"{"a":{"member":"A-1","program":"aurora"},"b":{"member":"B-1","program":"borealis"},"consent":{"scope":["exchange"],"until":null}}"#,
     "{}",
     CLAIMS,
+    CLAIMS_IN_FULL,
+    r#"{"amount":{"side":"source","value":"1000"},"kind":"exchange","source":{"member":"A-1001","program":"aurora"},"target":{"member":"B-77","program":"borealis"},"tier":"1"}"#,
 ];
 
-/// JSON without members that are null: what may be left out may be null.
-fn without_nulls(value: Value) -> Value {
+/// What a member of a rate says by its absence.
+const DEFAULTS: [(&str, &str); 3] =
+    [("fee_bearer", "member"), ("multiplier", "1"), ("surcharge", "0")];
+
+/// JSON without members that say nothing: what may be left out may be null, or its default.
+fn without_nothings(value: Value) -> Value {
     match value {
         Value::Object(members) => members
             .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (key, without_nulls(value)))
+            .filter(|(key, value)| !value.is_null() && !says_nothing(key, value))
+            .map(|(key, value)| (key, without_nothings(value)))
             .collect(),
-        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        Value::Array(items) => items.into_iter().map(without_nothings).collect(),
         other => other,
     }
+}
+
+fn says_nothing(key: &str, value: &Value) -> bool {
+    DEFAULTS.iter().any(|(member, default)| key == *member && value.as_str() == Some(*default))
 }
 
 /// Strings in a value, keys included: where a key stands twice, a reader shows fewer than stand in
@@ -82,7 +94,7 @@ where
     assert_eq!(strings(&other), strings_in(input), "a member stands twice");
     // Numbers beyond every limit are all one number, which is refused later (decision 0008).
     if !canonical.windows(20).any(|part| part == b"9223372036854.775807") {
-        assert_eq!(without_nulls(other), without_nulls(ours.clone()));
+        assert_eq!(without_nothings(other), without_nothings(ours.clone()));
     }
     let jcs = serde_json_canonicalizer::to_vec(&ours).unwrap();
     assert_eq!(str::from_utf8(&jcs), str::from_utf8(&canonical), "not JCS");

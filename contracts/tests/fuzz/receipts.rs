@@ -23,7 +23,18 @@ fn payloads() -> Vec<Vec<u8>> {
     let mut within = sample.clone();
     (within.settlement, within.evidence) = (None, Vec::new());
     within.postings.truncate(2);
+    let mut full = sample.clone();
+    full.rate.fee_bearer = alliance_contracts::quote::FeeBearer::SourcePartner;
+    (full.rate.multiplier, full.rate.surcharge) = (full.rate.source_value, full.rate.fee);
+    // A rate in which what goes without saying is said.
+    let spelt_out = EXCHANGE.replacen(
+        r#""source_value""#,
+        r#""fee_bearer":"member","multiplier":"1","source_value""#,
+        1,
+    );
     vec![
+        full.to_payload(),
+        spelt_out.into_bytes(),
         sample.to_payload(),
         reversal.to_payload(),
         within.to_payload(),

@@ -161,6 +161,7 @@ pub fn order(number: u64, people: usize) -> (usize, QuoteRequest) {
         kind: TransactionKind::Exchange,
         source: MemberAccount { member: member(source, person), program: program(source) },
         target: MemberAccount { member: member(target, person), program: program(target) },
+        tier: None,
     };
     (source, request)
 }

@@ -291,5 +291,6 @@ fn request(order: &Order) -> QuoteRequest {
         kind: TransactionKind::Exchange,
         source: order.source.clone(),
         target: order.target.clone(),
+        tier: None,
     }
 }

@@ -1,15 +1,17 @@
 //! What every handler shares: the clearing house, the gateway's public names, its key list.
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::http::Uri;
 use actix_web::web::Bytes;
 use alliance_contracts::key_list::KeyList;
+use alliance_contracts::problem::ProblemCode;
 use alliance_settlement::clearing_house::ClearingHouse;
 use alliance_settlement::command::Command;
 use alliance_settlement::sequencer::{Answer, Unavailable};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::refusal::Refusal;
 
@@ -17,12 +19,18 @@ use super::refusal::Refusal;
 /// outcome; it repeats with the same key. Below the 30 s that a shutdown waits for handlers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
+/// Streams at once that do not end by themselves: each is a connection and little else.
+const STREAMS: usize = 256;
+
 /// The shared state of all workers.
 pub struct Gateway {
     house: ClearingHouse,
     /// Set once the address is known; lower case.
     authorities: OnceLock<Vec<String>>,
     jwks: Bytes,
+    /// Places for those who listen to a stream that does not end by itself.
+    streams: Arc<Semaphore>,
+    closing: watch::Sender<bool>,
 }
 
 impl Gateway {
@@ -30,7 +38,33 @@ impl Gateway {
     pub fn new(house: ClearingHouse, keys: &KeyList) -> Self {
         // Strings, small integers and lists always serialise.
         let jwks = serde_json::to_vec(keys).unwrap_or_default();
-        Self { house, authorities: OnceLock::new(), jwks: Bytes::from(jwks) }
+        Self {
+            house,
+            authorities: OnceLock::new(),
+            jwks: Bytes::from(jwks),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            closing: watch::Sender::new(false),
+        }
+    }
+
+    /// A place among those who listen; given back when it is dropped.
+    ///
+    /// # Errors
+    /// Where all are taken.
+    pub fn stream_place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        self.streams.clone().try_acquire_owned().map_err(|_| {
+            Refusal::of(ProblemCode::Unavailable).because("all places of streams are taken")
+        })
+    }
+
+    /// Ends every stream: handlers are waited for, and streams would go on.
+    pub fn close_streams(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Turns true when streams are to end.
+    pub fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
     }
 
     /// Says under which names partners call this gateway.
@@ -81,8 +115,7 @@ impl Gateway {
 
 async fn within<T>(answer: impl Future<Output = T>) -> Result<T, Refusal> {
     actix_web::rt::time::timeout(ANSWER_WITHIN, answer).await.map_err(|_| {
-        Refusal::of(alliance_contracts::problem::ProblemCode::Unavailable)
-            .because("the ledger did not answer in time")
+        Refusal::of(ProblemCode::Unavailable).because("the ledger did not answer in time")
     })
 }
 

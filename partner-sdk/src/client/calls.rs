@@ -28,7 +28,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn exchange(&self, source: MemberAccount, target: MemberAccount) -> Exchange {
-        Exchange { client: self.clone(), source, target }
+        Exchange { client: self.clone(), source, target, tier: None }
     }
 
     /// Asks for terms.

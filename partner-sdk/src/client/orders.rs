@@ -8,6 +8,7 @@ use alliance_contracts::decimal::Decimal;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, NameError, ProgramId, ReasonCode, SourceReference,
+    TierName,
 };
 use alliance_contracts::quote::{
     MemberAccount, Quote, QuoteRequest, Side, SideAmount, TransactionKind,
@@ -44,9 +45,17 @@ pub struct Exchange {
     pub(super) client: Client,
     pub(super) source: MemberAccount,
     pub(super) target: MemberAccount,
+    pub(super) tier: Option<TierName>,
 }
 
 impl Exchange {
+    /// Says the member's tier in the source program, which the source partner alone knows; an
+    /// agreement says what the tier is worth, and one that maps no such tier is refused.
+    pub fn tier(mut self, tier: TierName) -> Self {
+        self.tier = Some(tier);
+        self
+    }
+
     /// Asks for terms to give so many source points.
     pub fn give(self, points: Decimal) -> Call<Quote> {
         self.quote(Side::Source, points)
@@ -58,9 +67,10 @@ impl Exchange {
     }
 
     fn quote(self, side: Side, value: Decimal) -> Call<Quote> {
-        let Self { client, source, target } = self;
+        let Self { client, source, target, tier } = self;
         let amount = SideAmount { side, value };
-        client.quote(&QuoteRequest { amount, kind: TransactionKind::Exchange, source, target })
+        let kind = TransactionKind::Exchange;
+        client.quote(&QuoteRequest { amount, kind, source, target, tier })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use alliance_contracts::board::Rates;
 use alliance_contracts::corridor::Proof;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::ReceiptId;
@@ -10,7 +11,6 @@ use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::names::Corridor;
-use alliance_contracts::program::Rates;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::SignedReceipt;
 

@@ -6,9 +6,9 @@
 //! the sums are checked.
 
 use alliance_contracts::decimal::{Decimal, MICROS};
-use alliance_contracts::limits::{amount_in_range, fee_rate_in_range, value_in_range};
+use alliance_contracts::limits::{amount_in_range, surcharge_in_range};
 use alliance_contracts::names::{Corridor, PartnerId};
-use alliance_contracts::quote::{Settlement, TransactionKind};
+use alliance_contracts::quote::{FeeBearer, Rate, Settlement, TransactionKind};
 use alliance_contracts::receipt::{Account, Asset, Posting, Receipt};
 
 /// How a receipt contradicts itself.
@@ -30,19 +30,24 @@ pub enum TermsFault {
     /// two partners in the order that the kind demands.
     #[error("the settlement's parties do not fit the kind")]
     SettlementParties,
-    /// An amount, value or fee rate beyond the protocol's limits.
+    /// An amount, value, multiplier or fee rate beyond the protocol's limits.
     #[error("an amount is beyond the protocol's limits")]
     OutOfRange,
+    /// The surcharge is a part of the fee rate, and more than all of it.
+    #[error("the surcharge is more than the fee rate that it is a part of")]
+    Surcharge,
     /// `gross` is not `net + fee + remainder`.
     #[error("gross is not net + fee + remainder")]
     Sum,
-    /// `gross` is not `floor6(source × source_value)`.
+    /// `gross` is not `floor6(source × source_value × multiplier)`, with the fee on top where the
+    /// source partner bears it.
     #[error("gross is not what the source is worth")]
     Gross,
-    /// `fee` is not `ceil6(gross × fee rate)`; within one partner, the fee rate is not zero.
-    #[error("the fee is not gross × fee rate")]
+    /// `fee` is not `ceil6(worth × fee rate)`; within one partner, the fee rate is not zero, or
+    /// somebody else than the member bears it.
+    #[error("the fee is not what the source is worth × fee rate")]
     Fee,
-    /// `net` is not `ceil6(target × target_value)`.
+    /// `net` is not `ceil6(target × target_value)`, less the fee where the target partner bears it.
     #[error("net is not what the target is worth")]
     Net,
     /// The remainder is below zero, or more than one point's worth: more than a rounding leaves.
@@ -99,14 +104,13 @@ fn is_between(corridor: &Corridor, one: &PartnerId, other: &PartnerId) -> bool {
 }
 
 fn check_limits(receipt: &Receipt) -> Result<(), TermsFault> {
-    let rate = &receipt.rate;
-    let rate_fits = value_in_range(rate.source_value)
-        && value_in_range(rate.target_value)
-        && fee_rate_in_range(rate.fee);
+    if !surcharge_in_range(receipt.rate.surcharge, receipt.rate.fee) {
+        return Err(TermsFault::Surcharge);
+    }
     let amounts_fit = amount_in_range(receipt.source.amount)
         && amount_in_range(receipt.target.amount)
         && receipt.settlement.as_ref().is_none_or(settlement_in_range);
-    if rate_fits && amounts_fit { Ok(()) } else { Err(TermsFault::OutOfRange) }
+    if receipt.rate.in_range() && amounts_fit { Ok(()) } else { Err(TermsFault::OutOfRange) }
 }
 
 fn settlement_in_range(s: &Settlement) -> bool {
@@ -118,11 +122,19 @@ fn check_exchange(receipt: &Receipt) -> Result<(), TermsFault> {
         return Err(TermsFault::References);
     }
     let rate = &receipt.rate;
-    let gross = floor6(product(receipt.source.amount, rate.source_value));
-    let fee = ceil6(gross * micros(rate.fee));
-    let net = ceil6(product(receipt.target.amount, rate.target_value));
+    let worth = worth(receipt.source.amount, rate);
+    let fee = ceil6(worth * micros(rate.fee));
+    let given = ceil6(product(receipt.target.amount, rate.target_value));
+    // Who bears the fee: of the worth the member gets less, or one of the partners adds it.
+    let (gross, net) = match rate.fee_bearer {
+        FeeBearer::Member => (worth, given),
+        FeeBearer::SourcePartner => (worth + fee, given),
+        FeeBearer::TargetPartner => (worth, given - fee),
+    };
     match &receipt.settlement {
-        None if !rate.fee.is_zero() => return Err(TermsFault::Fee),
+        None if !rate.fee.is_zero() || rate.fee_bearer != FeeBearer::Member => {
+            return Err(TermsFault::Fee);
+        }
         None => {}
         Some(s) => {
             check_sum(s)?;
@@ -132,14 +144,17 @@ fn check_exchange(receipt: &Receipt) -> Result<(), TermsFault> {
             if micros(s.fee) != fee {
                 return Err(TermsFault::Fee);
             }
-            if micros(s.net) != net {
+            // A fee of all that the target is worth leaves nothing to owe: no order.
+            let eaten_up = net <= 0 && rate.fee_bearer == FeeBearer::TargetPartner;
+            if micros(s.net) != net || eaten_up {
                 return Err(TermsFault::Net);
             }
         }
     }
     // Asked by source, less than one target point is left over; asked by target, less than one
     // source point and a millionth: the points that were rounded are the smallest units at most.
-    let most = micros(rate.target_value).max(micros(rate.source_value) + 1);
+    let source_point = ceil6(product(rate.source_value, rate.multiplier));
+    let most = micros(rate.target_value).max(source_point + 1);
     let left = gross - fee - net;
     if (0..=most).contains(&left) { Ok(()) } else { Err(TermsFault::Remainder) }
 }
@@ -160,13 +175,15 @@ fn micros(amount: Decimal) -> i128 {
     i128::from(amount.micros())
 }
 
+/// `floor6(source × source_value × multiplier)` in one rounding; 10³⁷ units of 10⁻¹⁸ at most.
+fn worth(source: Decimal, rate: &Rate) -> i128 {
+    let atto = product(source, rate.source_value) * micros(rate.multiplier);
+    atto / (i128::from(MICROS) * i128::from(MICROS))
+}
+
 /// In units of 10⁻¹²; both within 10¹⁸, so far within an `i128`.
 fn product(amount: Decimal, value: Decimal) -> i128 {
     micros(amount) * micros(value)
-}
-
-const fn floor6(pico: i128) -> i128 {
-    pico / MICROS as i128
 }
 
 const fn ceil6(pico: i128) -> i128 {

@@ -13,7 +13,7 @@ use c::keys::SigningKey;
 use c::merkle;
 use c::names::{Corridor, PartnerId, Pseudonym};
 use c::note::{Checkpoint, corridor_origin, sign_checkpoint};
-use c::quote::{Rate, Settlement, TransactionKind};
+use c::quote::{FeeBearer, Rate, Settlement, TransactionKind};
 use c::receipt::{Account, Asset, Evidence, Posting, Receipt, ReceiptSide};
 use c::time::Timestamp;
 
@@ -77,13 +77,23 @@ fn money(micros: i64) -> Decimal {
 }
 
 pub fn terms() -> Terms {
-    Terms {
-        source_scale: 0,
-        source_value: decimal("0.05"),
-        target_scale: 2,
-        target_value: decimal("0.0723"),
-        fee: decimal("0.0125"),
-    }
+    Rate::plain(1, decimal("0.0125"), decimal("0.05"), decimal("0.0723")).terms(0, 2)
+}
+
+/// Terms with every member of a rate, each bearer in its turn.
+pub fn extended_terms(seq: u64) -> Terms {
+    let bearers = [FeeBearer::SourcePartner, FeeBearer::TargetPartner, FeeBearer::Member];
+    let fee_bearer = bearers[usize::try_from(seq).unwrap() % bearers.len()];
+    Terms { fee_bearer, multiplier: decimal("1.0625"), ..terms() }
+}
+
+/// The receipt of an exchange at such terms; of the fee, 0.0025 is a surcharge.
+pub fn extended_receipt(seq: u64, prev: Hash) -> Receipt {
+    let terms = extended_terms(seq);
+    let amounts = exchange_by_source(&terms, 1_000 + i64::try_from(seq).unwrap()).unwrap();
+    let mut receipt = with_amounts(seq, prev, &terms, &amounts, false);
+    receipt.rate.surcharge = decimal("0.0025");
+    receipt
 }
 
 /// The receipt of an exchange of that many aurora points, or of its partial reversal.
@@ -148,10 +158,9 @@ pub fn with_amounts(
         prev,
         quote: (!reverses).then(|| QuoteId::from_u128(bits(seq))),
         rate: Rate {
-            board: 1,
-            fee: terms.fee,
-            source_value: terms.source_value,
-            target_value: terms.target_value,
+            fee_bearer: terms.fee_bearer,
+            multiplier: terms.multiplier,
+            ..Rate::plain(1, terms.fee, terms.source_value, terms.target_value)
         },
         reverses: reverses.then(|| TransactionId::from_u128(bits(seq - 1))),
         seq,

@@ -9,10 +9,13 @@ use alliance_contracts::key_list::Jwk;
 use alliance_contracts::keys::PublicKey;
 use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
-use alliance_contracts::program::{Balances, Board, ProgramValue};
+use alliance_contracts::program::Balances;
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::rates::RatesDefinition;
+use crate::rates::model::ValueModel;
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +81,9 @@ pub struct ProgramDefinition {
     /// Who keeps its members' balances.
     #[serde(default = "hosted")]
     pub balances: Balances,
+    /// How its value moves; none: by `value` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ValueModel>,
 }
 
 fn hosted() -> Balances {
@@ -100,6 +106,10 @@ pub struct AgreementDefinition {
     /// The least gross of an order, in the settlement currency.
     #[serde(default)]
     pub minimum_gross: Decimal,
+    /// Gross that may be ordered in each direction at boards that are no longer in force, while a
+    /// board holds; none: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_quote_limit: Option<Decimal>,
     /// How long a quote stands.
     #[serde(default = "quote_lifetime")]
     pub quote_lifetime_seconds: i64,
@@ -137,6 +147,9 @@ pub struct Definition {
     /// What pairs of them have agreed on.
     #[serde(default)]
     pub agreements: Vec<AgreementDefinition>,
+    /// How boards are made.
+    #[serde(default)]
+    pub rates: RatesDefinition,
 }
 
 /// A fault of a definition: where, and which rule it breaks.
@@ -159,6 +172,8 @@ impl Definition {
         self.check_partners(&mut faults);
         self.check_programs(&mut faults);
         self.check_agreements(&mut faults);
+        let of_rates = self.rates.check().into_iter();
+        faults.extend(of_rates.map(|fault| DefinitionFault { place: "rates".to_owned(), fault }));
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
@@ -208,6 +223,9 @@ impl Definition {
             if !limits::value_in_range(program.value) {
                 fault("value must be above 0 and at most 1000000".to_owned());
             }
+            for wrong in program.model.iter().flat_map(|model| model.check(program.value)) {
+                fault(format!("model: {wrong}"));
+            }
             if program.balances == Balances::Connected {
                 fault("connected balances are not served by this version: use hosted".to_owned());
             }
@@ -237,6 +255,9 @@ impl Definition {
             }
             if !limits::amount_in_range(agreement.minimum_gross) {
                 fault("minimum_gross is beyond 10^12".to_owned());
+            }
+            if agreement.open_quote_limit.is_some_and(|limit| !limits::amount_in_range(limit)) {
+                fault("open_quote_limit is beyond 10^12".to_owned());
             }
             if agreement.kinds.iter().any(|kind| *kind != TransactionKind::Exchange) {
                 fault("only the kind exchange is served by this version".to_owned());
@@ -286,24 +307,6 @@ impl Definition {
             .collect();
         keys.sort_by(|one, other| one.kid.cmp(&other.kid));
         keys
-    }
-
-    /// The values as board `number`.
-    #[must_use]
-    pub fn board(&self, number: u32, effective_at: Timestamp) -> Board {
-        let mut values: Vec<ProgramValue> = self
-            .programs
-            .iter()
-            .map(|p| ProgramValue { program: p.program.clone(), value: p.value })
-            .collect();
-        values.sort_by(|one, other| one.program.cmp(&other.program));
-        Board {
-            alliance: self.alliance.clone(),
-            board: number,
-            currency: self.currency.clone(),
-            effective_at,
-            values,
-        }
     }
 }
 

@@ -1,15 +1,18 @@
 //! The registry: the snapshot of what is agreed that orders are priced and decided by.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 
+use alliance_contracts::board::{Board, CommittedTerms, FrozenPair, PairTerms, TermsTree};
 use alliance_contracts::decimal::Decimal;
+use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::WindowId;
 use alliance_contracts::keys::{Kid, PublicKey};
 use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
-use alliance_contracts::program::Board;
 use alliance_contracts::time::Timestamp;
+
+use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
 
 use super::agreements::AgreementRecord;
 use super::definition::{
@@ -58,7 +61,126 @@ pub struct Registry {
     /// Versions that both have signed, by pair, the first version first.
     signed: HashMap<(PartnerId, PartnerId), Vec<Arc<AgreementRecord>>>,
     keys: HashMap<Kid, PartnerKey>,
+    /// For each of `boards`, its values and the places of its terms.
+    rates: Vec<RatesIndex>,
+}
+
+#[derive(Clone, Debug)]
+struct RatesIndex {
     values: HashMap<ProgramId, Decimal>,
+    agreed: HashMap<(PartnerId, PartnerId), usize>,
+    terms: HashMap<(ProgramId, ProgramId), usize>,
+    /// Made when it is first asked for.
+    tree: OnceLock<TermsTree>,
+}
+
+impl RatesIndex {
+    fn of(published: &PublishedBoard) -> Self {
+        let values = published.board.values.iter();
+        let agreed = published.terms.agreed.iter().enumerate();
+        let terms = published.terms.pairs.iter().enumerate();
+        Self {
+            agreed: agreed.map(|(at, agreed)| (pair(&agreed.a, &agreed.b), at)).collect(),
+            values: values.map(|v| (v.program.clone(), v.value)).collect(),
+            terms: terms.map(|(at, t)| ((t.source.clone(), t.target.clone()), at)).collect(),
+            tree: OnceLock::new(),
+        }
+    }
+}
+
+/// A board as it was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedBoard {
+    /// What it says.
+    pub board: Board,
+    /// The same, as signed.
+    pub jws: String,
+    /// What it says beside the values.
+    pub terms: BoardTerms,
+    /// Which time of the schedule it was made for; none of one made by hand.
+    pub slot: Option<Timestamp>,
+}
+
+impl PublishedBoard {
+    /// SHA-256 of the payload: what the next board names as the one before it.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        Hash::of(&self.board.payload())
+    }
+}
+
+impl PublishedBoard {
+    /// The terms that are wanted, each with what proves that the board commits to it.
+    #[must_use]
+    pub fn committed(&self, wanted: impl Fn(&PairTerms) -> bool) -> Vec<CommittedTerms> {
+        commit(&self.terms.pairs, &TermsTree::of(&self.terms.pairs), wanted)
+    }
+}
+
+fn commit(
+    terms: &[PairTerms],
+    tree: &TermsTree,
+    wanted: impl Fn(&PairTerms) -> bool,
+) -> Vec<CommittedTerms> {
+    let wanted = terms.iter().enumerate().filter(|(_, terms)| wanted(terms));
+    wanted.map(|(at, terms)| tree.commit(at, terms.clone())).collect()
+}
+
+/// A board of the registry, to look things up in.
+#[derive(Clone, Copy, Debug)]
+pub struct BoardView<'a> {
+    /// The board.
+    pub published: &'a PublishedBoard,
+    index: &'a RatesIndex,
+}
+
+impl<'a> BoardView<'a> {
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.published.board.board
+    }
+
+    /// A program's value.
+    #[must_use]
+    pub fn value(&self, program: &ProgramId) -> Option<Decimal> {
+        self.index.values.get(program).copied()
+    }
+
+    /// The terms that are wanted, each with what proves that the board commits to it.
+    #[must_use]
+    pub fn committed(&self, wanted: impl Fn(&PairTerms) -> bool) -> Vec<CommittedTerms> {
+        let pairs = &self.published.terms.pairs;
+        commit(pairs, self.index.tree.get_or_init(|| TermsTree::of(pairs)), wanted)
+    }
+
+    /// What it says of one direction of a pair, where it says anything.
+    #[must_use]
+    pub fn terms(&self, source: &ProgramId, target: &ProgramId) -> Option<&'a PairTerms> {
+        let at = self.index.terms.get(&(source.clone(), target.clone()))?;
+        self.published.terms.pairs.get(*at)
+    }
+
+    /// What two partners have agreed on, as this board has taken it up.
+    #[must_use]
+    pub fn agreed(&self, a: &PartnerId, b: &PartnerId) -> Option<&'a AgreedTerms> {
+        self.published.terms.agreed.get(*self.index.agreed.get(&pair(a, b))?)
+    }
+
+    /// What an order of this direction gets; none where the partners had no agreement when the
+    /// board was made, or the pair is withheld.
+    #[must_use]
+    pub fn directed(
+        &self,
+        source: &ProgramDefinition,
+        target: &ProgramDefinition,
+    ) -> Option<DirectedRate> {
+        if source.partner == target.partner {
+            return Some(DirectedRate::WITHIN);
+        }
+        let agreed = self.agreed(&source.partner, &target.partner)?;
+        agreed.directed(self.terms(&source.program, &target.program))
+    }
 }
 
 /// What a registry is made of, as the store has it.
@@ -68,16 +190,16 @@ pub struct RegistryParts {
     pub definition: Definition,
     /// Its number.
     pub version: i64,
-    /// The board in force.
-    pub board: Board,
-    /// The board as signed.
-    pub board_jws: String,
+    /// The last two boards, by number: the one in force, and the one before it or after it.
+    pub boards: Vec<PublishedBoard>,
     /// The partner key list's signed statement.
     pub partner_keys_jws: String,
     /// The open settlement window.
     pub window: WindowId,
     /// Partners that may not trade now.
     pub suspended: Vec<PartnerId>,
+    /// Pairs that take no orders in one direction now, by source and target.
+    pub frozen: Vec<FrozenPair>,
     /// Every version of an agreement that both partners have signed: of before, in force, and
     /// still to come.
     pub agreements: Vec<Arc<AgreementRecord>>,
@@ -137,7 +259,7 @@ impl Registry {
                 .collect(),
             signed: signed(&parts.agreements),
             keys,
-            values: parts.board.values.iter().map(|v| (v.program.clone(), v.value)).collect(),
+            rates: parts.boards.iter().map(RatesIndex::of).collect(),
             parts,
         }
     }
@@ -151,18 +273,18 @@ impl Registry {
             partners: Vec::new(),
             programs: Vec::new(),
             agreements: Vec::new(),
+            rates: super::RatesDefinition::default(),
         };
-        let board = definition.board(0, Timestamp::from_millis(0));
         Self::new(
             0,
             RegistryParts {
                 definition,
                 version: 0,
-                board,
-                board_jws: String::new(),
+                boards: Vec::new(),
                 partner_keys_jws: String::new(),
                 window: WindowId::from_u128(0),
                 suspended: Vec::new(),
+                frozen: Vec::new(),
                 agreements: Vec::new(),
             },
         )
@@ -180,13 +302,43 @@ impl Registry {
         self.programs.get(program).and_then(|at| self.definition.programs.get(*at))
     }
 
-    /// A program's value on the board in force.
+    /// The board in force then: the newest that has taken effect. Before the first has, the first.
     #[must_use]
-    pub fn value(&self, program: &ProgramId) -> Option<Decimal> {
-        self.values.get(program).copied()
+    pub fn board_at(&self, at: Timestamp) -> Option<BoardView<'_>> {
+        let in_force = |published: &PublishedBoard| published.board.effective_at <= at;
+        let place = self.boards.iter().rposition(in_force).unwrap_or(0);
+        let (published, index) = (self.boards.get(place)?, self.rates.get(place)?);
+        Some(BoardView { published, index })
     }
 
-    /// What two partners have agreed on.
+    /// The board of this number, where it is one of the last two.
+    #[must_use]
+    pub fn board_numbered(&self, number: u32) -> Option<BoardView<'_>> {
+        let mut all = self.boards.iter().zip(&self.rates);
+        let (published, index) = all.find(|(published, _)| published.board.board == number)?;
+        Some(BoardView { published, index })
+    }
+
+    /// The board published last, in force or not.
+    #[must_use]
+    pub fn last_board(&self) -> Option<BoardView<'_>> {
+        let (published, index) = (self.boards.last()?, self.rates.last()?);
+        Some(BoardView { published, index })
+    }
+
+    /// The board that has been published but is not in force then.
+    #[must_use]
+    pub fn next_board(&self, at: Timestamp) -> Option<&PublishedBoard> {
+        self.boards.last().filter(|last| last.board.effective_at > at)
+    }
+
+    /// Since when a pair takes no orders in this direction, where it takes none.
+    #[must_use]
+    pub fn frozen(&self, source: &ProgramId, target: &ProgramId) -> Option<&FrozenPair> {
+        self.frozen.iter().find(|pair| pair.source == *source && pair.target == *target)
+    }
+
+    /// What the operator was handed of two partners.
     #[must_use]
     pub fn agreement(&self, a: &PartnerId, b: &PartnerId) -> Option<&AgreementDefinition> {
         self.agreements.get(&pair(a, b)).and_then(|at| self.definition.agreements.get(*at))
@@ -243,10 +395,19 @@ impl Registry {
         self.suspended.contains(partner)
     }
 
-    /// How long the source partner may reverse; as the protocol says within one partner.
+    /// Every pair of partners that has agreed on anything then, the lower first, by pair.
     #[must_use]
-    pub fn reversal_period_seconds(&self, a: &PartnerId, b: &PartnerId) -> i64 {
-        self.agreement(a, b)
+    pub fn agreements_at(&self, at: Timestamp) -> Vec<AgreementTerms<'_>> {
+        let pairs: BTreeSet<&(PartnerId, PartnerId)> =
+            self.agreements.keys().chain(self.signed.keys()).collect();
+        pairs.into_iter().filter_map(|(a, b)| self.agreement_at(a, b, at)).collect()
+    }
+
+    /// How long the source partner may reverse; as the protocol says within one partner, and where
+    /// nothing is agreed any more.
+    #[must_use]
+    pub fn reversal_period_seconds(&self, a: &PartnerId, b: &PartnerId, at: Timestamp) -> i64 {
+        self.agreement_at(a, b, at)
             .map_or(limits::REVERSAL_PERIOD_SECONDS, |agreed| agreed.reversal_period_seconds)
     }
 }

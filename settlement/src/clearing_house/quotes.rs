@@ -89,8 +89,8 @@ impl ClearingHouse {
         id: QuoteId,
     ) -> Result<Quote, Unpriced> {
         let now = self.now();
-        let priced = pricing::price(&self.registry(), caller, request)?;
-        let expires_at = now.plus_seconds(priced.lifetime_seconds);
+        let priced = pricing::price(&self.registry(), caller, request, now)?;
+        let expires_at = priced.expires_at;
         let side = |(partner, amount): (PartnerId, _), program, member: String| QuoteSide {
             amount,
             member,
@@ -115,6 +115,7 @@ impl ClearingHouse {
             settlement: priced.settlement,
             source: side(priced.source, source.program.clone(), sealed_source),
             target: side(priced.target, target.program.clone(), sealed_target),
+            tier: request.tier.clone(),
         };
         let token = jws::sign(JwsType::Quote, &json::canonical(&claims), self.signing_key());
         self.inner.tokens.remember(&token, expires_at, now);
@@ -130,6 +131,7 @@ impl ClearingHouse {
             settlement: claims.settlement,
             source: plain(claims.source, &source.member),
             target: plain(claims.target, &target.member),
+            tier: claims.tier,
             token,
         })
     }

@@ -9,6 +9,7 @@ use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
 use super::posting::{self, Direction};
+use super::rates;
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
 use crate::command::{Exchange, Keyed, OrderSide, Outcome, Quoted, QuotedTerms};
 use crate::receipts::ReceiptDraft;
@@ -35,12 +36,13 @@ pub fn decide(
     if source.frozen || target.frozen {
         return Err(ProblemCode::MemberFrozen);
     }
-    if !kind_allowed(set, terms) {
+    if !kind_allowed(set, terms, now) {
         return Err(ProblemCode::KindNotAllowed);
     }
     if !posting::has_room(target, terms.target.amount, terms.target.scale) {
         return Err(ProblemCode::AmountOutOfRange);
     }
+    rates::may_be_had(set, terms, now)?;
     if source.balance < terms.source.amount {
         return Err(ProblemCode::InsufficientPoints);
     }
@@ -49,15 +51,23 @@ pub fn decide(
     {
         return Err(ProblemCode::ExceedsNetDebitCap);
     }
+    if rates::is_abnormal(set, terms, now) {
+        rates::freeze(set, terms, now);
+        return Err(ProblemCode::RateFrozen);
+    }
     // Decide: what it posts.
     let record = record(set, keyed, order, terms, source, target, now)?;
     let lines = posting::lines(&record, Direction::Forward);
+    let flow = rates::flow_with(set, terms, now);
     let members = [
         (&record.source.program, &record.source.pseudonym, source.member, terms.source.scale),
         (&record.target.program, &record.target.pseudonym, target.member, terms.target.scale),
     ];
     // Write.
     posting::post(set, &lines, &members)?;
+    if let Some(flow) = flow {
+        set.put_flow(&terms.source.program, &terms.target.program, flow);
+    }
     set.quotes.insert(terms.id);
     set.references.insert(reference);
     set.accept(keyed, record, lines);
@@ -101,13 +111,13 @@ fn linked_members<'a>(
 }
 
 /// The agreement as it is now: a quote made before a suspension performs nothing after it.
-fn kind_allowed(set: &WorkingSet, terms: &QuotedTerms) -> bool {
+fn kind_allowed(set: &WorkingSet, terms: &QuotedTerms, now: Timestamp) -> bool {
     let (source, target) = (&terms.source.partner, &terms.target.partner);
     let suspended = set.registry.is_suspended(source) || set.registry.is_suspended(target);
     let agreed = source == target
         || set
             .registry
-            .agreement(source, target)
+            .agreement_at(source, target, now)
             .is_some_and(|agreed| agreed.kinds.contains(&TransactionKind::Exchange));
     agreed && !suspended
 }

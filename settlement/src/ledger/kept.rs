@@ -1,5 +1,5 @@
-//! What one batch leaves to the next: members, links, accounts and chain heads as its commit has
-//! made them, so that the next batch loads only what it does not know.
+//! What one batch leaves to the next: members, links, accounts, flows and chain heads as its commit
+//! has made them, so that the next batch loads only what it does not know.
 //!
 //! It holds while nobody else has written, which the sequencer row tells: a batch whose number
 //! follows directly on the one that left this, on the same connection. Whatever goes wrong, it is
@@ -12,11 +12,11 @@
 use std::collections::{HashMap, HashSet};
 
 use alliance_contracts::ids::LinkId;
-use alliance_contracts::names::Corridor;
+use alliance_contracts::names::{Corridor, ProgramId};
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 
-use super::working_set::{ChainHead, LinkRecord, Member, Wanted, WorkingSet};
+use super::working_set::{ChainHead, Flow, LinkRecord, Member, Wanted, WorkingSet};
 use crate::command::{Command, MemberNo};
 use crate::vault::Lookup;
 
@@ -44,6 +44,7 @@ pub struct Kept {
     pub(super) pairs: HashSet<Pair>,
     pub(super) accounts: HashMap<(Account, Asset), i128>,
     pub(super) heads: HashMap<Corridor, ChainHead>,
+    pub(super) flows: HashMap<(ProgramId, ProgramId), Flow>,
 }
 
 impl Kept {
@@ -90,6 +91,7 @@ impl Wanted {
         self.members.retain(|member| !kept.members.contains_key(member));
         self.accounts.retain(|account| !kept.accounts.contains_key(account));
         self.corridors.retain(|corridor| !kept.heads.contains_key(corridor));
+        self.flows.retain(|pair| !kept.flows.contains_key(pair));
     }
 }
 
@@ -107,6 +109,7 @@ impl WorkingSet {
             pairs: self.pairs,
             accounts: self.accounts,
             heads: self.heads,
+            flows: self.flows,
         };
         kept.bound();
         kept

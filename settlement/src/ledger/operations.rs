@@ -10,9 +10,12 @@ use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 
 use super::links;
-use super::working_set::{DefinitionRow, LinkRecord, LinkSideRecord, MemberRow, WorkingSet};
+use super::working_set::{
+    BoardRow, DefinitionRow, LinkRecord, LinkSideRecord, MemberRow, WorkingSet,
+};
 use crate::alliance::changes;
 use crate::command::{Define, MemberNo, NewLink, NewMember, Outcome, RowFault, SignedCheckpoint};
+use crate::rates::publication;
 use crate::vault::Lookup;
 
 const MEMBER_IS_HERE: &str = "this member is here already";
@@ -127,8 +130,9 @@ fn link_record(
     Ok((ordered(ends.0, ends.1), record))
 }
 
-/// Applies a definition: a new version, a new board where values changed, a new key list where keys
-/// did, the first window where none is open. The same definition again changes nothing.
+/// Applies a definition: a new version, a new key list where keys changed; with the first also the
+/// first board, in force at once, and the first window. The same definition again changes nothing.
+/// Values that change later come by the publisher's boards, step by step.
 pub fn define(set: &mut WorkingSet, define: &Define, now: Timestamp) -> Outcome {
     let before = &set.registry;
     let first = before.version == 0;
@@ -141,16 +145,17 @@ pub fn define(set: &mut WorkingSet, define: &Define, now: Timestamp) -> Outcome 
     if !forbidden.is_empty() {
         return Outcome::DefinitionRefused(forbidden);
     }
-    let values = definition.board(before.board.board + 1, now);
-    let same_values = values.values == before.board.values;
     let row = DefinitionRow {
         version: before.version + 1,
         keys_changed: first || before.definition.jwks() != definition.jwks(),
-        board: (first || !same_values).then_some(values),
         window: first.then_some(define.window),
         definition,
         applied_at: now,
     };
+    if first {
+        let (board, terms) = publication::first(&row.definition, now);
+        set.writes.board = Some(BoardRow { board, terms, slot: None });
+    }
     set.writes.definition = Some(row);
     Outcome::Done(1)
 }

@@ -65,6 +65,12 @@ pub fn decide(
     // Write.
     posting::post(set, &lines, &members)?;
     note_reversed(set, &original, scales, reversal.reversed);
+    if original.settlement.is_some() {
+        let (source, target) = (&original.source.program, &original.target.program);
+        let mut flow = set.flow(source, target);
+        flow.exchanged -= i128::from(reversal.moves.gross);
+        set.put_flow(source, target, flow);
+    }
     set.references.insert(reference);
     set.accept(keyed, record, lines);
     Ok(Outcome::Transaction(order.transaction))
@@ -110,7 +116,7 @@ fn may_reverse(
     now: Timestamp,
 ) -> bool {
     let (source, target) = (&original.source.partner, &original.target.partner);
-    let period = set.registry.reversal_period_seconds(source, target);
+    let period = set.registry.reversal_period_seconds(source, target, now);
     let running = original.completed_at.is_some_and(|done| now < done.plus_seconds(period));
     let completed = matches!(
         original.state,

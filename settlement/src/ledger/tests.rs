@@ -10,25 +10,30 @@ mod operations;
 
 use std::sync::Arc;
 
+use alliance_contracts::arithmetic::exchange_by_source;
+use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{Id, Kind, QuoteId, RequestId, TransactionId};
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::link::{Consent, LinkState};
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
+use alliance_contracts::quote::{
+    FeeBearer, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
+};
 use alliance_contracts::receipt::{self, Account, Asset};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
 use super::working_set::{Loaded, SealedMember};
 use super::*;
-use crate::alliance::{Definition, Registry, RegistryParts};
+use crate::alliance::{Definition, PublishedBoard, Registry, RegistryParts};
 use crate::command::{
     Command, Exchange, Keyed, LinkEnd, MemberNo, OrderSide, Outcome, ProposeLink, Quoted,
     QuotedTerms, RequestEvidence, Reverse,
 };
 use crate::pricing;
+use crate::rates::publication;
 use crate::receipts;
 use crate::vault::Vault;
 
@@ -63,6 +68,12 @@ fn definition() -> Definition {
     .unwrap()
 }
 
+/// The first board, as if it had been signed.
+fn first_board(definition: &Definition) -> PublishedBoard {
+    let (board, terms) = publication::first(definition, NOW);
+    PublishedBoard { board, jws: String::new(), terms, slot: None }
+}
+
 impl World {
     fn new() -> Self {
         let definition = definition();
@@ -71,13 +82,13 @@ impl World {
         let registry = Registry::new(
             1,
             RegistryParts {
-                board: definition.board(1, NOW),
+                boards: vec![first_board(&definition)],
                 definition,
                 version: 1,
-                board_jws: String::new(),
                 partner_keys_jws: String::new(),
                 window: "win_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
                 suspended: Vec::new(),
+                frozen: Vec::new(),
                 agreements: Vec::new(),
             },
         );
@@ -158,10 +169,11 @@ impl World {
             kind: TransactionKind::Exchange,
             source: account(source),
             target: account(target),
+            tier: None,
         };
         let registry = self.set.registry.clone();
         let caller = registry.program(&request.source.program).unwrap().partner.clone();
-        let priced = pricing::price(&registry, &caller, &request).unwrap();
+        let priced = pricing::price(&registry, &caller, &request, NOW).unwrap();
         let side = |account: &MemberAccount, (partner, amount): (PartnerId, _)| {
             let scale = registry.program(&account.program).unwrap().scale;
             let amount: alliance_contracts::decimal::Decimal = amount;
@@ -537,6 +549,47 @@ fn reversals_restore_everything_to_the_digit() {
         assert_eq!(world.money(account.clone()), 0, "{account}");
     }
     assert_eq!(world.reverse("borealis-coffee", id, None), refused(ProblemCode::ExceedsReversible));
+}
+
+/// Who bears the fee changes what the three of them owe, and no rule of the ledger.
+#[test]
+fn an_extended_rate_is_posted_as_its_settlement_says_and_reversed_to_the_digit() {
+    for (bearer, target, money) in [
+        (FeeBearer::Member, 618, [-62_500_000, 61_800_000, 625_000, 75_000]),
+        (FeeBearer::SourcePartner, 625, [-63_125_000, 62_500_000, 625_000, 0]),
+        (FeeBearer::TargetPartner, 625, [-62_500_000, 61_875_000, 625_000, 0]),
+    ] {
+        let mut world = World::new();
+        let mut terms = world.terms(("aurora", "A-1"), ("borealis", "B-1"), "1000");
+        terms.rate.multiplier = "1.25".parse().unwrap();
+        (terms.rate.surcharge, terms.rate.fee_bearer) = ("0.002".parse().unwrap(), bearer);
+        let sums = exchange_by_source(&terms.rate.terms(0, 0), 1_000).unwrap();
+        let micros = |micros| Decimal::from_micros(micros).unwrap();
+        let settlement = terms.settlement.as_mut().unwrap();
+        (settlement.gross, settlement.net) = (micros(sums.gross), micros(sums.net));
+        (settlement.fee, settlement.remainder) = (micros(sums.fee), micros(sums.remainder));
+        terms.target.amount = sums.target;
+        let rate = terms.rate.clone();
+        let decided = world.exchange("aurora-air", "k", "r", Quoted::Open(Box::new(terms)));
+        let id = accepted(&decided);
+        assert_eq!((world.balance(1), world.balance(2)), (0, 500 + target));
+        let accounts = [
+            Account::Position("aurora-air".parse().unwrap()),
+            Account::Position("borealis-coffee".parse().unwrap()),
+            Account::Fees,
+            Account::Rounding,
+        ];
+        assert_eq!(accounts.clone().map(|account| world.money(account)), money, "{bearer:?}");
+        for ask in [Some((Side::Source, "10")), Some((Side::Target, "7")), None] {
+            let outcome = world.reverse("borealis-coffee", id, ask);
+            assert!(matches!(outcome, Outcome::Transaction(_)), "{outcome:?}");
+        }
+        assert_eq!(accounts.map(|account| world.money(account)), [0; 4], "{bearer:?}");
+        assert_eq!((world.balance(1), world.balance(2)), (1_000, 500));
+        let made = world.set.drafts.iter().map(|draft| &draft.transaction);
+        assert!(made.clone().count() == 4);
+        assert!(made.into_iter().all(|id| world.set.transaction(id).unwrap().rate == rate));
+    }
 }
 
 #[test]

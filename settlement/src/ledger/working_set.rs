@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
+use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{AgreementId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
@@ -15,7 +16,6 @@ use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym, ReasonCode,
     SourceReference,
 };
-use alliance_contracts::program::Board;
 use alliance_contracts::quote::{Rate, Settlement, TransactionKind};
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
@@ -27,6 +27,7 @@ use crate::command::{
     Command, Keyed, LinkEnd, MemberNo, NewMember, OrderSide, Outcome, RequestEvidence,
     SignedCheckpoint,
 };
+use crate::rates::terms::BoardTerms;
 use crate::receipts::{ReceiptDraft, StoredReceipt, TreeNode};
 use crate::vault::{Lookup, MemberKey, Vault};
 
@@ -57,6 +58,8 @@ pub struct Wanted {
     pub corridors: BTreeSet<Corridor>,
     /// Accounts of the ledger other than members'.
     pub accounts: BTreeSet<(Account, Asset)>,
+    /// Flows, by source and target program.
+    pub flows: BTreeSet<(ProgramId, ProgramId)>,
 }
 
 impl Wanted {
@@ -80,6 +83,7 @@ impl Wanted {
                 self.transactions.insert(order.original);
                 self.members.extend(order.members);
                 self.add_corridor(registry, &order.corridor);
+                self.add_flows(registry, &order.corridor);
             }
             Command::ProposeLink(_, proposal) => {
                 self.lookups.extend([proposal.a.lookup, proposal.b.lookup]);
@@ -108,7 +112,11 @@ impl Wanted {
             Command::StoreCheckpoint(checkpoint) => {
                 self.corridors.insert(checkpoint.corridor.clone());
             }
-            Command::Define(_) | Command::Suspend(..) | Command::StoreQuoteKey { .. } => {}
+            Command::Define(_)
+            | Command::Suspend(..)
+            | Command::Publish(_)
+            | Command::Release(..)
+            | Command::StoreQuoteKey { .. } => {}
         }
     }
 
@@ -118,6 +126,21 @@ impl Wanted {
         self.accounts.extend([issued(&source.program), issued(&target.program)]);
         let corridor = Corridor::between(&source.partner, &target.partner);
         self.add_corridor(registry, &corridor);
+        if source.partner != target.partner {
+            self.flows.insert((source.program.clone(), target.program.clone()));
+        }
+    }
+
+    /// Every flow that a reversal in this corridor can turn back: which, its original says.
+    fn add_flows(&mut self, registry: &Registry, corridor: &Corridor) {
+        let programs = registry.definition.programs.iter();
+        let theirs = programs.filter(|program| corridor.includes(&program.partner));
+        let theirs: Vec<_> = theirs.collect();
+        for source in &theirs {
+            for target in theirs.iter().filter(|target| target.partner != source.partner) {
+                self.flows.insert((source.program.clone(), target.program.clone()));
+            }
+        }
     }
 
     /// A chain's head, and every account that a receipt in it can touch.
@@ -332,6 +355,38 @@ pub struct AccountBalance {
     pub balance: i128,
 }
 
+/// What was exchanged in one direction between two programs of different partners; in 10⁻⁶ of the
+/// currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Gross of all orders, less what was reversed of them.
+    pub exchanged: i128,
+    /// Gross of those whose quote's board was no longer in force.
+    pub late: i128,
+}
+
+/// A flow as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowRow {
+    /// Whose points are given.
+    pub source: ProgramId,
+    /// Whose points arrive.
+    pub target: ProgramId,
+    /// How much.
+    pub flow: Flow,
+}
+
+/// A board to be written; signed by the sequencer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoardRow {
+    /// What it says.
+    pub board: Board,
+    /// What it says beside the values.
+    pub terms: BoardTerms,
+    /// Which time of the schedule it is for.
+    pub slot: Option<Timestamp>,
+}
+
 /// A member to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRow {
@@ -350,8 +405,6 @@ pub struct DefinitionRow {
     pub definition: Definition,
     /// When it was applied.
     pub applied_at: Timestamp,
-    /// The board it publishes, where values changed; signed by the sequencer.
-    pub board: Option<Board>,
     /// Whether partner keys changed, so that a new list is to be signed.
     pub keys_changed: bool,
     /// The first window, where none is open.
@@ -387,8 +440,14 @@ pub struct Writes {
     pub members: Vec<MemberRow>,
     /// A new definition.
     pub definition: Option<DefinitionRow>,
-    /// Board signed for `definition`.
+    /// A new board.
+    pub board: Option<BoardRow>,
+    /// `board`, signed.
     pub board_jws: Option<String>,
+    /// Pairs frozen, or released.
+    pub frozen: BTreeMap<(ProgramId, ProgramId), Option<FrozenPair>>,
+    /// New flows, by source and target program.
+    pub flows: BTreeMap<(ProgramId, ProgramId), Flow>,
     /// Partner key list signed for `definition`.
     pub partner_keys_jws: Option<String>,
     /// Partners suspended (when) or let go.
@@ -409,6 +468,8 @@ impl Writes {
             && self.agreements.is_empty()
             && self.members.is_empty()
             && self.definition.is_none()
+            && self.board.is_none()
+            && self.frozen.is_empty()
             && self.suspensions.is_empty()
             && self.checkpoints.is_empty()
             && self.quote_key.is_none()
@@ -419,7 +480,9 @@ impl Writes {
     pub fn changes_registry(&self) -> bool {
         let active = |record: &AgreementRecord| record.state == AgreementState::Active;
         self.definition.is_some()
+            || self.board.is_some()
             || !self.suspensions.is_empty()
+            || !self.frozen.is_empty()
             || self.agreements.values().any(active)
     }
 }
@@ -450,6 +513,8 @@ pub struct WorkingSet {
     pub(crate) transactions: HashMap<TransactionId, TransactionRecord>,
     pub(crate) accounts: HashMap<(Account, Asset), i128>,
     pub(crate) heads: HashMap<Corridor, ChainHead>,
+    /// By source and target program.
+    pub(crate) flows: HashMap<(ProgramId, ProgramId), Flow>,
 }
 
 /// What the store has loaded.
@@ -475,6 +540,8 @@ pub struct Loaded {
     pub accounts: Vec<AccountBalance>,
     /// Chain heads.
     pub heads: Vec<(Corridor, ChainHead)>,
+    /// Flows.
+    pub flows: Vec<FlowRow>,
 }
 
 /// A member as the database has it.
@@ -539,6 +606,7 @@ impl WorkingSet {
             transactions: HashMap::new(),
             accounts: HashMap::new(),
             heads: HashMap::new(),
+            flows: HashMap::new(),
         };
         set.take(loaded);
         set
@@ -563,6 +631,7 @@ impl WorkingSet {
             set.pairs = kept.pairs;
             set.accounts = kept.accounts;
             set.heads = kept.heads;
+            set.flows = kept.flows;
         }
         set.take(loaded);
         // Who is not found is asked for again: kept is what is there.
@@ -573,6 +642,9 @@ impl WorkingSet {
         }
         for account in &wanted.accounts {
             set.accounts.entry(account.clone()).or_insert(0);
+        }
+        for pair in &wanted.flows {
+            set.flows.entry(pair.clone()).or_default();
         }
         set
     }
@@ -598,6 +670,7 @@ impl WorkingSet {
         self.accounts
             .extend(loaded.accounts.into_iter().map(|a| ((a.account, a.asset), a.balance)));
         self.heads.extend(loaded.heads);
+        self.flows.extend(loaded.flows.into_iter().map(|row| ((row.source, row.target), row.flow)));
     }
 
     /// Takes a link in, or its new version.
@@ -672,6 +745,19 @@ impl WorkingSet {
     #[must_use]
     pub fn account(&self, account: &Account, asset: &Asset) -> i128 {
         self.accounts.get(&(account.clone(), asset.clone())).copied().unwrap_or(0)
+    }
+
+    /// What has been exchanged in one direction.
+    #[must_use]
+    pub fn flow(&self, source: &ProgramId, target: &ProgramId) -> Flow {
+        self.flows.get(&(source.clone(), target.clone())).copied().unwrap_or_default()
+    }
+
+    /// Notes what has been exchanged in one direction.
+    pub(crate) fn put_flow(&mut self, source: &ProgramId, target: &ProgramId, flow: Flow) {
+        let pair = (source.clone(), target.clone());
+        self.flows.insert(pair.clone(), flow);
+        self.writes.flows.insert(pair, flow);
     }
 
     /// The member that a link end names, where it is the caller's own.

@@ -123,6 +123,9 @@ impl Store for Faulty {
         quote_keys() -> Vec<(i64, Vec<u8>)>;
         suspensions() -> Vec<(alliance_contracts::names::PartnerId, Timestamp)>;
         accounts() -> Vec<crate::ledger::AccountBalance>;
+        boards(last: u32, limit: u32) -> Vec<crate::alliance::PublishedBoard>;
+        board_at(at: Timestamp) -> Option<crate::alliance::PublishedBoard>;
+        flows() -> Vec<crate::ledger::FlowRow>;
         member_books(after: crate::command::MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
     }

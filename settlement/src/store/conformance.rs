@@ -78,6 +78,8 @@ macro_rules! store_behaviours {
             a_request_is_kept_once_with_its_body_or_its_orders,
             the_registry_grows_by_versions,
             a_board_without_its_signature_is_refused,
+            boards_follow_each_other_and_stay,
+            flows_and_frozen_pairs_are_kept,
             partners_are_suspended_and_let_go,
             checkpoints_never_go_back,
             the_first_quote_key_of_a_period_stays_and_old_ones_are_destroyed,

@@ -8,10 +8,13 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use alliance_contracts::agreement::AgreementState;
+use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{AgreementId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
 use alliance_contracts::link::LinkState;
-use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, SourceReference};
+use alliance_contracts::names::{
+    AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId, SourceReference,
+};
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
@@ -21,11 +24,12 @@ use super::{
     Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
     TransactionPlace, VersionedRegistry, rows, statements,
 };
-use crate::alliance::{AgreementRecord, Definition, RegistryParts};
+use crate::alliance::{AgreementRecord, Definition, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
-use crate::ledger::working_set::{Loaded, SealedMember};
+use crate::ledger::working_set::{BoardRow, Loaded, SealedMember};
 use crate::ledger::{
-    AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes,
+    AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
+    Writes,
 };
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
@@ -47,10 +51,12 @@ struct Maps {
     next_member: i64,
     registry_version: i64,
     definitions: BTreeMap<i64, Definition>,
-    boards: BTreeMap<u32, String>,
+    boards: BTreeMap<u32, PublishedBoard>,
     partner_keys: Vec<String>,
     window: Option<WindowId>,
     suspensions: BTreeMap<PartnerId, Timestamp>,
+    frozen: BTreeMap<(ProgramId, ProgramId), FrozenPair>,
+    flows: BTreeMap<(ProgramId, ProgramId), Flow>,
     quote_keys: BTreeMap<i64, Vec<u8>>,
     members: BTreeMap<MemberNo, (SealedMember, i64)>,
     lookups: BTreeMap<Lookup, MemberNo>,
@@ -118,12 +124,12 @@ impl Maps {
     }
 
     fn check_registry(&self, writes: &Writes) -> Result<()> {
+        if writes.board.as_ref().is_some_and(|row| self.boards.contains_key(&row.board.board)) {
+            return contradiction("a board of this number is there already");
+        }
         let Some(row) = &writes.definition else { return Ok(()) };
         if self.definitions.contains_key(&row.version) {
             return contradiction("a definition of this version is there already");
-        }
-        if row.board.as_ref().is_some_and(|board| self.boards.contains_key(&board.board)) {
-            return contradiction("a board of this number is there already");
         }
         if row.window.is_some() && self.window.is_some() {
             return contradiction("a window is open already");
@@ -247,11 +253,12 @@ impl Maps {
         if writes.changes_registry() {
             self.registry_version += 1;
         }
+        if let Some((row, jws)) = writes.board.clone().zip(writes.board_jws.clone()) {
+            let BoardRow { board, terms, slot } = row;
+            self.boards.insert(board.board, PublishedBoard { board, jws, terms, slot });
+        }
         if let Some(row) = &writes.definition {
             self.definitions.insert(row.version, row.definition.clone());
-            if let Some((board, jws)) = row.board.as_ref().zip(writes.board_jws.clone()) {
-                self.boards.insert(board.board, jws);
-            }
             self.partner_keys.extend(writes.partner_keys_jws.clone());
             self.window = row.window.or(self.window);
         }
@@ -261,6 +268,13 @@ impl Maps {
                 None => self.suspensions.remove(partner),
             };
         }
+        for (pair, frozen) in &writes.frozen {
+            match frozen {
+                Some(frozen) => self.frozen.insert(pair.clone(), frozen.clone()),
+                None => self.frozen.remove(pair),
+            };
+        }
+        self.flows.extend(writes.flows.iter().map(|(pair, flow)| (pair.clone(), *flow)));
         if let Some((period, wrapped, destroy_before)) = &writes.quote_key {
             self.quote_keys.entry(*period).or_insert_with(|| wrapped.clone());
             self.quote_keys.retain(|period, _| period >= destroy_before);
@@ -364,15 +378,19 @@ impl Maps {
             return Ok(None);
         };
         let missing = |what: &str| StoreError::Corrupt(format!("there is no {what}"));
-        let (_, board_jws) = self.boards.last_key_value().ok_or_else(|| missing("board"))?;
+        let mut boards: Vec<_> = self.boards.values().rev().take(2).cloned().collect();
+        boards.reverse();
+        if boards.is_empty() {
+            return Err(missing("board"));
+        }
         let parts = RegistryParts {
             definition: definition.clone(),
             version: *version,
-            board: rows::board(board_jws)?,
-            board_jws: board_jws.clone(),
+            boards,
             partner_keys_jws: self.partner_keys.last().ok_or_else(|| missing("key list"))?.clone(),
             window: self.window.ok_or_else(|| missing("open window"))?,
             suspended: self.suspensions.keys().cloned().collect(),
+            frozen: self.frozen.values().cloned().collect(),
             agreements: self
                 .agreements
                 .values()
@@ -439,7 +457,15 @@ impl Maps {
             accounts: accounts.collect(),
             heads: heads.collect(),
             members: members.iter().filter_map(|member| self.sealed(Some(*member))).collect(),
+            flows: wanted.flows.iter().filter_map(|pair| self.flow(pair)).collect(),
         }
+    }
+}
+
+impl Maps {
+    fn flow(&self, pair: &(ProgramId, ProgramId)) -> Option<FlowRow> {
+        let flow = *self.flows.get(pair)?;
+        Some(FlowRow { source: pair.0.clone(), target: pair.1.clone(), flow })
     }
 }
 
@@ -476,6 +502,23 @@ impl Store for MemoryStore {
 
     fn ping(&self) -> StoreFuture<'_, ()> {
         ready(Ok(()))
+    }
+
+    fn boards(&self, last: u32, limit: u32) -> StoreFuture<'_, Vec<PublishedBoard>> {
+        let maps = self.read();
+        let newest = maps.boards.range(..=last).rev().map(|(_, board)| board.clone());
+        ready(Ok(newest.take(page(limit)).collect()))
+    }
+
+    fn board_at(&self, at: Timestamp) -> StoreFuture<'_, Option<PublishedBoard>> {
+        let maps = self.read();
+        let mut newest = maps.boards.values().rev();
+        ready(Ok(newest.find(|published| published.board.effective_at <= at).cloned()))
+    }
+
+    fn flows(&self) -> StoreFuture<'_, Vec<FlowRow>> {
+        let maps = self.read();
+        ready(Ok(maps.flows.keys().filter_map(|pair| maps.flow(pair)).collect()))
     }
 
     fn transaction(&self, id: TransactionId) -> StoreFuture<'_, Option<TransactionDetail>> {

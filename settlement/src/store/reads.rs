@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
+use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
 use alliance_contracts::link::LinkState;
@@ -30,10 +31,12 @@ use super::{
     Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
     TransactionPlace, VersionedRegistry,
 };
-use crate::alliance::AgreementRecord;
+use crate::alliance::{AgreementRecord, PublishedBoard};
 use crate::command::{MemberNo, RequestEvidence};
 use crate::ledger::working_set::{Loaded, SealedMember};
-use crate::ledger::{AccountBalance, ChainHead, KeyRecord, LinkRecord, TransactionRecord, Wanted};
+use crate::ledger::{
+    AccountBalance, ChainHead, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
+};
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
 
@@ -59,6 +62,7 @@ static WANT_TRANSACTION: List = List { name: "want_transaction", columns: &[("id
 static WANT_CORRIDOR: List = List { name: "want_corridor", columns: &[("corridor", Text)] };
 static WANT_ACCOUNT: List =
     List { name: "want_account", columns: &[("account", Text), ("asset", Text)] };
+static WANT_FLOW: List = List { name: "want_flow", columns: &[("source", Text), ("target", Text)] };
 
 const NOTHING: i64 = 0;
 const A_KEY: i64 = 1;
@@ -69,7 +73,8 @@ const A_LINK: i64 = 5;
 const A_TRANSACTION: i64 = 6;
 const AN_ACCOUNT: i64 = 7;
 const A_HEAD: i64 = 8;
-const AN_AGREEMENT: i64 = 9;
+const A_FLOW: i64 = 9;
+const AN_AGREEMENT: i64 = 10;
 
 const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] };
 const REFERENCE: Columns =
@@ -132,6 +137,9 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &rows::HEAD.wide(A_HEAD),
         "FROM {want_corridor} {each corridors c WHERE c.alliance = $1 \
          AND c.corridor = want_corridor.corridor} UNION ALL SELECT",
+        &rows::FLOW.wide(A_FLOW),
+        "FROM {want_flow} {each flows f WHERE f.alliance = $1 \
+         AND f.source = want_flow.source AND f.target = want_flow.target} UNION ALL SELECT",
         &rows::AGREEMENT.wide(AN_AGREEMENT),
         "FROM {want_agreement} {each agreements g WHERE g.alliance = $1 \
          AND g.agreement_id = want_agreement.id} UNION ALL SELECT",
@@ -150,6 +158,7 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &WANT_TRANSACTION,
         &WANT_CORRIDOR,
         &WANT_ACCOUNT,
+        &WANT_FLOW,
         &WANT_AGREEMENT,
         &WANT_PROPOSAL,
     ];
@@ -157,7 +166,7 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
 });
 
 /// The lists of [`LOAD`].
-pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 11] {
+pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 12] {
     let mut keys = Rows::new(&WANT_KEY);
     for (partner, key) in &wanted.keys {
         keys.push([partner.as_str().into(), key.as_str().into()]);
@@ -182,6 +191,10 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 11] {
     for (account, asset) in &wanted.accounts {
         accounts.push([account.to_string().into(), asset.to_string().into()]);
     }
+    let mut flows = Rows::new(&WANT_FLOW);
+    for (source, target) in &wanted.flows {
+        flows.push([source.as_str().into(), target.as_str().into()]);
+    }
     let mut agreements = Rows::new(&WANT_AGREEMENT);
     wanted.agreements.iter().for_each(|id| agreements.push([Value::id(*id)]));
     let mut proposals = Rows::new(&WANT_PROPOSAL);
@@ -198,6 +211,7 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 11] {
         transactions,
         corridors,
         accounts,
+        flows,
         agreements,
         proposals,
     ]
@@ -230,6 +244,7 @@ impl Fetched {
             }
             AN_ACCOUNT => loaded.accounts.push(rows::account(&mut row)?),
             A_HEAD => loaded.heads.push(rows::head(&mut row)?),
+            A_FLOW => loaded.flows.push(rows::flow(&mut row)?),
             AN_AGREEMENT => loaded.agreements.push(rows::agreement(&mut row)?),
             other => return Err(corrupt(format_args!("a row of kind {other}"))),
         }
@@ -283,7 +298,8 @@ const A_BOARD: i64 = 2;
 const A_KEY_LIST: i64 = 3;
 const A_WINDOW: i64 = 4;
 const A_SUSPENSION: i64 = 5;
-const A_SIGNED_AGREEMENT: i64 = 6;
+const A_FROZEN_PAIR: i64 = 6;
+const A_SIGNED_AGREEMENT: i64 = 7;
 
 /// The registry of one moment.
 pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
@@ -292,20 +308,22 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
         "SELECT {version} FROM sequencer WHERE alliance = $1 \
          UNION ALL SELECT {definition} FROM (SELECT version, document FROM definitions \
          WHERE alliance = $1 ORDER BY version DESC LIMIT 1) AS d \
-         UNION ALL SELECT {board} FROM (SELECT jws FROM boards \
-         WHERE alliance = $1 ORDER BY board DESC LIMIT 1) AS b \
+         UNION ALL SELECT {board} FROM (SELECT slot, jws, terms FROM boards \
+         WHERE alliance = $1 ORDER BY board DESC LIMIT 2) AS b \
          UNION ALL SELECT {key_list} FROM (SELECT jws FROM partner_key_statements \
          WHERE alliance = $1 ORDER BY number DESC LIMIT 1) AS k \
          UNION ALL SELECT {window} FROM windows WHERE alliance = $1 AND state = 'open' \
          UNION ALL SELECT {suspension} FROM suspensions WHERE alliance = $1 \
+         UNION ALL SELECT {frozen_pair} FROM frozen_pairs WHERE alliance = $1 \
          UNION ALL SELECT {agreement} FROM agreements g WHERE g.alliance = $1 \
          AND g.state = 'active'",
         version = Columns::first(NOTHING, "registry_version"),
         definition = part(&["version"], &["document"], &[], A_DEFINITION),
-        board = part(&[], &["jws"], &[], A_BOARD),
+        board = rows::BOARD.wide(A_BOARD),
         key_list = part(&[], &["jws"], &[], A_KEY_LIST),
         window = part(&[], &["currency"], &["window_id"], A_WINDOW),
         suspension = part(&[], &["partner"], &[], A_SUSPENSION),
+        frozen_pair = part(&["board", "since"], &["source", "target"], &[], A_FROZEN_PAIR),
         agreement = rows::AGREEMENT.wide(A_SIGNED_AGREEMENT),
     );
     Sql::of(text.into(), 1, &[], WIDE)
@@ -322,13 +340,14 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
                 stored.version = row.int("a definition's version")?;
                 stored.document = row.text("a definition")?;
             }
-            A_BOARD => stored.board_jws = row.maybe_text(),
+            A_BOARD => stored.boards.push(rows::board(&mut row)?),
             A_KEY_LIST => stored.partner_keys_jws = row.maybe_text(),
             A_WINDOW => {
                 let currency = row.text("a window's currency")?;
                 stored.windows.push((row.id("a window")?, currency));
             }
             A_SUSPENSION => stored.suspended.push(row.name("a partner suspended")?),
+            A_FROZEN_PAIR => stored.frozen.push(rows::frozen_pair(&mut row)?),
             A_SIGNED_AGREEMENT => stored.agreements.push(Arc::new(rows::agreement(&mut row)?)),
             other => return Err(corrupt(format_args!("a row of kind {other}"))),
         }
@@ -337,6 +356,9 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
         return Ok(None);
     }
     stored.suspended.sort();
+    stored.boards.sort_by_key(|published| published.board.board);
+    let pair = |pair: &FrozenPair| (pair.source.clone(), pair.target.clone());
+    stored.frozen.sort_by_key(pair);
     stored.agreements.sort_by_key(|record| record.id);
     Ok(Some((registry_version, rows::registry(stored)?)))
 }
@@ -468,6 +490,20 @@ static ACCOUNTS: LazyLock<Sql> = LazyLock::new(|| {
     of(&rows::ACCOUNT, "FROM accounts a WHERE a.alliance = $1 ORDER BY a.account, a.asset", 1)
 });
 
+static BOARDS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM boards WHERE alliance = $1 AND board <= $2 ORDER BY board DESC LIMIT $3";
+    of(&rows::BOARD, rest, 3)
+});
+
+static BOARD_AT: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM boards WHERE alliance = $1 AND effective_at <= $2 ORDER BY board DESC LIMIT 1";
+    of(&rows::BOARD, rest, 2)
+});
+
+static FLOWS: LazyLock<Sql> = LazyLock::new(|| {
+    of(&rows::FLOW, "FROM flows f WHERE f.alliance = $1 ORDER BY f.source, f.target", 1)
+});
+
 static NODES: Sql = Sql::query(
     "SELECT hash FROM tree_nodes WHERE alliance = $1 AND corridor = $2 AND level = $3 \
      AND position >= $4 AND position < $5 ORDER BY position",
@@ -554,6 +590,9 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("MEMBER", &MEMBER),
         ("REQUEST", &REQUEST),
         ("ACCOUNTS", &ACCOUNTS),
+        ("BOARDS", &BOARDS),
+        ("BOARD_AT", &BOARD_AT),
+        ("FLOWS", &FLOWS),
         ("NODES", &NODES),
         ("QUOTE_KEYS", &QUOTE_KEYS),
         ("SUSPENSIONS", &SUSPENSIONS),
@@ -759,6 +798,20 @@ impl<E: Engine> Store for E {
 
     fn accounts(&self) -> StoreFuture<'_, Vec<AccountBalance>> {
         Box::pin(async move { each(fetch(self, &ACCOUNTS, vec![]).await?, rows::account) })
+    }
+
+    fn boards(&self, last: u32, limit: u32) -> StoreFuture<'_, Vec<PublishedBoard>> {
+        let values = vec![i64::from(last).into(), i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &BOARDS, values).await?, rows::board) })
+    }
+
+    fn board_at(&self, at: Timestamp) -> StoreFuture<'_, Option<PublishedBoard>> {
+        let values = vec![at.into()];
+        Box::pin(async move { one(fetch_one(self, &BOARD_AT, values).await?, rows::board) })
+    }
+
+    fn flows(&self) -> StoreFuture<'_, Vec<FlowRow>> {
+        Box::pin(async move { each(fetch(self, &FLOWS, vec![]).await?, rows::flow) })
     }
 
     fn member_books(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<MemberBooks>> {

@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use alliance_contracts::agreement::{Agreement, AgreementState};
 use alliance_contracts::arithmetic::Reversed;
+use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{Id, Kind as IdKind};
 use alliance_contracts::json;
@@ -25,7 +26,6 @@ use alliance_contracts::link::{Consent, LinkState};
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::Corridor;
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::program::Board;
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::receipt::{self, Receipt, ReceiptSide};
 use alliance_contracts::time::Timestamp;
@@ -33,13 +33,14 @@ use alliance_contracts::transaction::TransactionState;
 use sqlx::{ColumnIndex, Decode, Type};
 
 use super::StoreError;
-use crate::alliance::{AgreementRecord, AgreementSignature, RegistryParts};
+use crate::alliance::{AgreementRecord, AgreementSignature, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
 use crate::ledger::working_set::SealedMember;
 use crate::ledger::{
-    AccountBalance, ChainHead, KeyRecord, LinkRecord, LinkSideRecord, TransactionRecord,
-    TransactionSideRecord,
+    AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord,
+    TransactionRecord, TransactionSideRecord,
 };
+use crate::rates::terms::BoardTerms;
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
 
@@ -605,6 +606,7 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         Outcome::Done(_)
         | Outcome::BadRows(_)
         | Outcome::DefinitionRefused(_)
+        | Outcome::BoardStale
         | Outcome::CheckpointRefused => Err(StoreError::Contradiction(
             "an operator's command has no idempotency key".to_owned(),
         )),
@@ -945,21 +947,25 @@ pub(super) fn request(row: &mut Row) -> Result<RequestEvidence> {
 pub(super) struct StoredRegistry {
     pub(super) version: i64,
     pub(super) document: String,
-    pub(super) board_jws: Option<String>,
+    /// The last two, by number.
+    pub(super) boards: Vec<PublishedBoard>,
     pub(super) partner_keys_jws: Option<String>,
     /// Open windows and their currencies.
     pub(super) windows: Vec<(alliance_contracts::ids::WindowId, String)>,
     pub(super) suspended: Vec<alliance_contracts::names::PartnerId>,
+    pub(super) frozen: Vec<FrozenPair>,
     pub(super) agreements: Vec<Arc<AgreementRecord>>,
 }
 
-/// The parts out of what is kept. The board stands in its JWS, and nowhere else.
+/// The parts out of what is kept.
 pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
     let definition: crate::alliance::Definition =
         json::read(stored.document.as_bytes()).map_err(|error| {
             corrupt(format_args!("the definition: {} {}", error.pointer, error.detail))
         })?;
-    let board_jws = stored.board_jws.ok_or_else(|| corrupt("there is no board"))?;
+    if stored.boards.is_empty() {
+        return Err(corrupt("there is no board"));
+    }
     let partner_keys_jws =
         stored.partner_keys_jws.ok_or_else(|| corrupt("there is no partner key list"))?;
     let currency = definition.currency.as_str();
@@ -967,18 +973,58 @@ pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
     let (window, _) = *window.as_ref().ok_or_else(|| corrupt("no window is open"))?;
     Ok(RegistryParts {
         version: stored.version,
-        board: board(&board_jws)?,
-        board_jws,
+        boards: stored.boards,
         partner_keys_jws,
         window: *window,
         suspended: stored.suspended,
+        frozen: stored.frozen,
         agreements: stored.agreements,
         definition,
     })
 }
 
+/// Of `boards`.
+pub(super) const BOARD: Columns = Columns { ints: &["slot"], texts: &["jws", "terms"], bytes: &[] };
+
+pub(super) fn board(row: &mut Row) -> Result<PublishedBoard> {
+    let slot = row.maybe_int().map(Timestamp::from_millis);
+    let (jws, terms) = (row.text("a board")?, row.text("a board's terms")?);
+    published(jws, &terms, slot)
+}
+
+/// A board as it was published. What it says stands in its JWS, and nowhere else.
+pub(super) fn published(
+    jws: String,
+    terms: &str,
+    slot: Option<Timestamp>,
+) -> Result<PublishedBoard> {
+    let terms: BoardTerms = serde_json::from_str(terms)
+        .map_err(|error| corrupt(format_args!("a board's terms: {error}")))?;
+    Ok(PublishedBoard { board: board_of(&jws)?, jws, terms, slot })
+}
+
+/// Of `flows f`.
+pub(super) const FLOW: Columns =
+    Columns { ints: &[], texts: &["f.source", "f.target", "f.exchanged", "f.late"], bytes: &[] };
+
+pub(super) fn flow(row: &mut Row) -> Result<FlowRow> {
+    Ok(FlowRow {
+        source: row.name("a flow's source")?,
+        target: row.name("a flow's target")?,
+        flow: Flow { exchanged: row.name("a flow")?, late: row.name("a late flow")? },
+    })
+}
+
+/// Of `frozen_pairs`: board and since, source and target.
+pub(super) fn frozen_pair(row: &mut Row) -> Result<FrozenPair> {
+    let board = u32::try_from(row.int("a frozen pair's board")?).map_err(corrupt)?;
+    let since = row.time("a frozen pair's time")?;
+    let (source, target) = (row.name("a frozen pair")?, row.name("a frozen pair")?);
+    Ok(FrozenPair { board, since, source, target })
+}
+
 /// The board that a JWS holds.
-pub(super) fn board(text: &str) -> Result<Board> {
+fn board_of(text: &str) -> Result<Board> {
     let parsed = jws::parse(text).map_err(|error| corrupt(format_args!("the board: {error}")))?;
     if parsed.typ != JwsType::Board {
         return Err(corrupt("the board is no board"));

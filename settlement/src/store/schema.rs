@@ -29,6 +29,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
     migrations!("sqlite":
         1 "0001_ledger" "ledger",
         2 "0002_finance_views" "finance views",
+        3 "0003_rates" "rates",
         4 "0004_agreements" "agreements",
     )
 });
@@ -37,6 +38,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
     migrations!("postgres":
         1 "0001_ledger" "ledger",
         2 "0002_finance_views" "finance views",
+        3 "0003_rates" "rates",
         4 "0004_agreements" "agreements",
     )
 });

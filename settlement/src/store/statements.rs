@@ -53,9 +53,23 @@ statement!(
 );
 statement!(
     BOARD, BOARD_ROWS, true,
-    [board Int, effective_at Int, jws Text],
-    "INSERT INTO boards (alliance, board, effective_at, jws) \
-     SELECT $1, board, effective_at, jws FROM {w} WHERE true"
+    [board Int, effective_at Int, slot Int, jws Text, terms Text],
+    "INSERT INTO boards (alliance, board, effective_at, slot, jws, terms) \
+     SELECT $1, board, effective_at, slot, jws, terms FROM {w} WHERE true"
+);
+statement!(
+    FREEZE, FREEZE_ROWS, true,
+    [source Text, target Text, board Int, since Int],
+    "INSERT INTO frozen_pairs (alliance, source, target, board, since) \
+     SELECT $1, source, target, board, since FROM {w} WHERE true \
+     ON CONFLICT (alliance, source, target) \
+     DO UPDATE SET board = excluded.board, since = excluded.since"
+);
+statement!(
+    RELEASE, RELEASE_ROWS, false,
+    [source Text, target Text],
+    "DELETE FROM frozen_pairs WHERE alliance = $1 AND EXISTS (SELECT 1 FROM {w} \
+     WHERE w.source = frozen_pairs.source AND w.target = frozen_pairs.target)"
 );
 statement!(
     PARTNER_KEYS, PARTNER_KEYS_ROWS, true,
@@ -193,6 +207,14 @@ statement!(
      ON CONFLICT (alliance, account, asset) DO UPDATE SET balance = excluded.balance"
 );
 statement!(
+    FLOWS, FLOWS_ROWS, true,
+    [source Text, target Text, exchanged Text, late Text],
+    "INSERT INTO flows (alliance, source, target, exchanged, late) \
+     SELECT $1, source, target, exchanged, late FROM {w} WHERE true \
+     ON CONFLICT (alliance, source, target) \
+     DO UPDATE SET exchanged = excluded.exchanged, late = excluded.late"
+);
+statement!(
     NEW_HEADS, NEW_HEADS_ROWS, true,
     [corridor Text, seq Int, head Bytes, frontier Bytes, completed_at Int],
     "INSERT INTO corridors (alliance, corridor, seq, head, frontier, completed_at) \
@@ -239,7 +261,7 @@ statement!(
 );
 
 /// The statements that nearly every batch needs: PostgreSQL does them in one.
-pub(super) static HOT: [&Statement; 10] = [
+pub(super) static HOT: [&Statement; 11] = [
     &KEYS,
     &REQUESTS,
     &TRANSACTIONS,
@@ -247,6 +269,7 @@ pub(super) static HOT: [&Statement; 10] = [
     &RECEIPTS,
     &BALANCES,
     &ACCOUNTS,
+    &FLOWS,
     &NEW_HEADS,
     &MOVED_HEADS,
     &NODES,
@@ -263,6 +286,8 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &WINDOW,
         &SUSPEND,
         &LET_GO,
+        &FREEZE,
+        &RELEASE,
         &MEMBERS,
         &OPENINGS,
         &LINKS,
@@ -299,7 +324,9 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     if let Some(row) = &writes.definition {
         first.extend(definition(writes, row)?);
     }
+    first.push(board(writes)?);
     first.extend(suspensions(writes));
+    first.extend(frozen_pairs(writes));
     first.extend(members(writes));
     first.extend([links(writes, false), links(writes, true)]);
     first.extend([agreements(writes, false), agreements(writes, true)]);
@@ -312,6 +339,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
         receipts(writes),
         balances(writes),
         accounts(writes),
+        flows(writes),
         new_heads,
         moved_heads,
         nodes(writes),
@@ -334,13 +362,13 @@ pub(super) fn check(writes: &Writes, next_member: i64) -> Result<(), StoreError>
     if writes.members.iter().any(|row| Some(row.member.0) != expected.next()) {
         return Err(contradiction("new members are not numbered from the next free number"));
     }
-    if let Some(row) = &writes.definition {
-        if row.board.is_some() != writes.board_jws.is_some() {
-            return Err(contradiction("a board and its signature go together"));
-        }
-        if row.keys_changed != writes.partner_keys_jws.is_some() {
-            return Err(contradiction("a partner key list and its signature go together"));
-        }
+    if writes.board.is_some() != writes.board_jws.is_some() {
+        return Err(contradiction("a board and its signature go together"));
+    }
+    if let Some(row) = &writes.definition
+        && row.keys_changed != writes.partner_keys_jws.is_some()
+    {
+        return Err(contradiction("a partner key list and its signature go together"));
     }
     if writes.heads.values().any(|(before, head)| *before >= head.seq) {
         return Err(contradiction("a chain does not grow"));
@@ -363,11 +391,6 @@ fn definition<'a>(writes: &'a Writes, row: &'a DefinitionRow) -> Result<Vec<Step
         .map_err(|error| contradiction(&format!("the definition is no JSON: {error}")))?;
     let mut definitions = Rows::new(&DEFINITION_ROWS);
     definitions.push([row.version.into(), row.applied_at.into(), document.into()]);
-    let mut boards = Rows::new(&BOARD_ROWS);
-    if let Some((board, jws)) = row.board.as_ref().zip(writes.board_jws.as_deref()) {
-        let number = i64::from(board.board);
-        boards.push([number.into(), board.effective_at.into(), jws.into()]);
-    }
     let mut partner_keys = Rows::new(&PARTNER_KEYS_ROWS);
     if let Some(jws) = writes.partner_keys_jws.as_deref() {
         partner_keys.push([jws.into()]);
@@ -377,12 +400,38 @@ fn definition<'a>(writes: &'a Writes, row: &'a DefinitionRow) -> Result<Vec<Step
         let currency = row.definition.currency.as_str();
         windows.push([Value::id(window), currency.into(), row.applied_at.into()]);
     }
-    Ok(vec![
-        (&DEFINITION, definitions),
-        (&BOARD, boards),
-        (&PARTNER_KEYS, partner_keys),
-        (&WINDOW, windows),
-    ])
+    Ok(vec![(&DEFINITION, definitions), (&PARTNER_KEYS, partner_keys), (&WINDOW, windows)])
+}
+
+fn board(writes: &Writes) -> Result<Step<'_>, StoreError> {
+    let mut rows = Rows::new(&BOARD_ROWS);
+    if let Some((row, jws)) = writes.board.as_ref().zip(writes.board_jws.as_deref()) {
+        let terms = serde_json::to_string(&row.terms)
+            .map_err(|error| contradiction(&format!("a board's terms are no JSON: {error}")))?;
+        rows.push([
+            i64::from(row.board.board).into(),
+            row.board.effective_at.into(),
+            row.slot.map(Timestamp::as_millis).into(),
+            jws.into(),
+            terms.into(),
+        ]);
+    }
+    Ok((&BOARD, rows))
+}
+
+fn frozen_pairs(writes: &Writes) -> [Step<'_>; 2] {
+    let mut frozen = Rows::new(&FREEZE_ROWS);
+    let mut released = Rows::new(&RELEASE_ROWS);
+    for ((source, target), pair) in &writes.frozen {
+        let (source, target) = (source.as_str().into(), target.as_str().into());
+        match pair {
+            Some(pair) => {
+                frozen.push([source, target, i64::from(pair.board).into(), pair.since.into()]);
+            }
+            None => released.push([source, target]),
+        }
+    }
+    [(&FREEZE, frozen), (&RELEASE, released)]
 }
 
 fn suspensions(writes: &Writes) -> [Step<'_>; 2] {
@@ -580,6 +629,19 @@ fn accounts(writes: &Writes) -> Rows<'_> {
     for ((account, asset), balance) in &writes.accounts {
         let texts = [account.to_string(), asset.to_string(), balance.to_string()];
         rows.push(texts.map(Value::from));
+    }
+    rows
+}
+
+fn flows(writes: &Writes) -> Rows<'_> {
+    let mut rows = Rows::new(&FLOWS_ROWS);
+    for ((source, target), flow) in &writes.flows {
+        rows.push([
+            source.as_str().into(),
+            target.as_str().into(),
+            flow.exchanged.to_string().into(),
+            flow.late.to_string().into(),
+        ]);
     }
     rows
 }

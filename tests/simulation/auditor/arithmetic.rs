@@ -1,7 +1,9 @@
 //! The protocol's arithmetic (§ 4) a second time, from the page alone: exact rationals, rounded
-//! where the page says so and nowhere else.
+//! where the page says so and nowhere else. What a multiplier and a bearer of the fee change is
+//! from `docs/formats/quotes.md`.
 
-/// A non-negative rational. Largest: 10¹⁴ minor points × 10¹² × 10⁶ = 10³², within an `i128`.
+/// A non-negative rational. Largest: 10¹⁴ minor points × 10¹² × 10⁷ of value and multiplier =
+/// 10³³, within an `i128`.
 #[derive(Clone, Copy)]
 struct Ratio(i128, i128);
 
@@ -19,26 +21,47 @@ impl Ratio {
         Self(self.0 * other.1, self.1 * other.0)
     }
 
+    /// Counted in units of 10⁻ˢᶜᵃˡᵉ, and cut short first: the numerator may be long.
+    const fn units(self, scale: u32) -> Self {
+        let (mut factor, mut divisor) = (10_i128.pow(scale), self.1);
+        while factor % 10 == 0 && divisor % 10 == 0 {
+            (factor, divisor) = (factor / 10, divisor / 10);
+        }
+        Self(self.0 * factor, divisor)
+    }
+
     const fn floor(self, scale: u32) -> i128 {
-        (self.0 * 10_i128.pow(scale)).div_euclid(self.1)
+        let units = self.units(scale);
+        units.0.div_euclid(units.1)
     }
 
     const fn ceil(self, scale: u32) -> i128 {
-        -(-(self.0 * 10_i128.pow(scale))).div_euclid(self.1)
+        let units = self.units(scale);
+        -(-units.0).div_euclid(units.1)
     }
 }
 
 /// 10¹², the most of anything.
 const MOST: i128 = 1_000_000_000_000;
 
-/// What an exchange is worked out from. Values and fee in 10⁻⁶.
+/// Whose the fee is to bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bears {
+    Member,
+    Giver,
+    Taker,
+}
+
+/// What an exchange is worked out from. Values, multiplier and fee in 10⁻⁶.
 #[derive(Clone, Copy, Debug)]
 pub struct Question {
     pub source_scale: u32,
     pub target_scale: u32,
     pub source_value: i64,
     pub target_value: i64,
+    pub multiplier: i64,
     pub fee: i64,
+    pub bears: Bears,
 }
 
 /// Points in minor units, money in 10⁻⁶.
@@ -67,10 +90,10 @@ pub const fn most(scale: u32) -> i128 {
 /// So much of the source is given.
 pub fn by_source(question: Question, source: i64) -> Result<Sums, NoOrder> {
     let source = i128::from(source);
-    let money = gross_and_fee(question, source)?;
-    let left = Ratio::of(money.0 - money.1, 6);
-    let target = left.over(value(question.target_value)).floor(question.target_scale);
-    summed(question, source, target, money)
+    let (worth, fee) = worth_and_fee(question, source)?;
+    let buys = if question.bears == Bears::Member { worth - fee } else { worth };
+    let bought = Ratio::of(buys, 6).over(value(question.target_value));
+    summed(question, source, bought.floor(question.target_scale), worth, fee)
 }
 
 /// So much of the target is to arrive.
@@ -79,41 +102,62 @@ pub fn by_target(question: Question, target: i64) -> Result<Sums, NoOrder> {
     if target > most(question.target_scale) {
         return Err(NoOrder::OutOfRange);
     }
-    let net = Ratio::of(target, question.target_scale).times(value(question.target_value)).ceil(6);
+    let price = target_worth(question, target);
     let kept = Ratio::of(i128::from(1_000_000 - question.fee), 6);
-    let gross = Ratio::of(net, 6).over(kept).ceil(6);
-    let source = Ratio::of(gross, 6).over(value(question.source_value)).ceil(question.source_scale);
-    let money = gross_and_fee(question, source)?;
-    summed(question, source, target, money)
+    let needed = match question.bears {
+        Bears::Member => Ratio::of(price, 6).over(kept).ceil(6),
+        Bears::Giver | Bears::Taker => price,
+    };
+    if needed > most(6) {
+        return Err(NoOrder::OutOfRange);
+    }
+    let source = Ratio::of(needed, 6).over(point(question)).ceil(question.source_scale);
+    let (worth, fee) = worth_and_fee(question, source)?;
+    summed(question, source, target, worth, fee)
 }
 
 fn value(micros: i64) -> Ratio {
     Ratio::of(i128::from(micros), 6)
 }
 
-fn gross_and_fee(question: Question, source: i128) -> Result<(i128, i128), NoOrder> {
+/// What one source point is worth here.
+fn point(question: Question) -> Ratio {
+    value(question.source_value).times(value(question.multiplier))
+}
+
+fn target_worth(question: Question, target: i128) -> i128 {
+    Ratio::of(target, question.target_scale).times(value(question.target_value)).ceil(6)
+}
+
+fn worth_and_fee(question: Question, source: i128) -> Result<(i128, i128), NoOrder> {
     if source > most(question.source_scale) {
         return Err(NoOrder::OutOfRange);
     }
-    let given = Ratio::of(source, question.source_scale);
-    let gross = given.times(value(question.source_value)).floor(6);
-    if gross > most(6) {
+    let worth = Ratio::of(source, question.source_scale).times(point(question)).floor(6);
+    if worth > most(6) {
         return Err(NoOrder::OutOfRange);
     }
-    Ok((gross, Ratio::of(gross, 6).times(value(question.fee)).ceil(6)))
+    Ok((worth, Ratio::of(worth, 6).times(value(question.fee)).ceil(6)))
 }
 
 fn summed(
     question: Question,
     source: i128,
     target: i128,
-    (gross, fee): (i128, i128),
+    worth: i128,
+    fee: i128,
 ) -> Result<Sums, NoOrder> {
-    let net = Ratio::of(target, question.target_scale).times(value(question.target_value)).ceil(6);
-    if [source, target, gross, net].contains(&0) {
+    let price = target_worth(question, target);
+    // All that leaves the giver, what reaches the taker, and what nobody was to bear.
+    let (gross, net) = match question.bears {
+        Bears::Member => (worth, price),
+        Bears::Giver => (worth + fee, price),
+        Bears::Taker => (worth, price - fee),
+    };
+    if [source, target, gross].contains(&0) || net <= 0 {
         return Err(NoOrder::TooSmall);
     }
-    if target > most(question.target_scale) {
+    if target > most(question.target_scale) || gross > most(6) {
         return Err(NoOrder::OutOfRange);
     }
     Ok(Sums { source, target, gross, fee, net, remainder: gross - fee - net })

@@ -456,10 +456,10 @@ impl Auditor {
         let asked = self.operations.definitions.contains(&agreed);
         ensure!(asked, "a definition that nobody has handed in");
         ensure!(row.version == self.books.version + 1, "definition {} out of turn", row.version);
-        let values = self.books.agreed.as_ref().map(|before| before.values);
-        let moved = values != Some(agreed.values);
-        ensure!(row.board.is_some() == moved, "a board for nothing, or none");
-        if let Some(board) = &row.board {
+        let first = self.books.agreed.is_none();
+        ensure!(writes.board.is_some() == first, "a board for nothing, or none");
+        if let Some(row) = &writes.board {
+            let board = &row.board;
             ensure!(board.board == self.books.board + 1, "board {} out of turn", board.board);
             ensure!(writes.board_jws.is_some(), "a board that nobody signed");
             self.books.board = board.board;

@@ -23,7 +23,8 @@ async fn programs_and_rates_are_those_of_the_definition() {
     );
     let rates = world.send(&world.get(aurora(), "/v1/rates")).await.ok(200);
     assert_eq!(rates["board"], 1);
-    assert_eq!(rates["values"][0], json!({"program": "aurora", "value": "0.05"}));
+    assert_eq!(rates["values"][0]["program"], "aurora");
+    assert_eq!(rates["values"][0]["value"], "0.05");
     // Only the caller's own agreements.
     assert_eq!(rates["fees"], json!([{"a": "aurora-air", "b": "borealis-coffee", "fee": "0.01"}]));
     let jws = alliance_contracts::jws::parse(rates["jws"].as_str().unwrap()).unwrap();
@@ -40,15 +41,23 @@ async fn a_quote_stands_after_the_rate_has_moved_until_it_expires() {
     let (_, late) = world.token("100").await;
     let mut moved = super::world::definition();
     moved.programs[2].value = "0.11".parse().unwrap();
+    moved.rates.notice_seconds = 10;
     world.house.define(moved, crate::draw::id()).await.unwrap();
+    let published = world.house.publish(None).await.unwrap().unwrap();
+    assert_eq!(published.board, 2);
+    // Announced, and not in force before its time.
+    let rates = world.send(&world.get(aurora(), "/v1/rates")).await.ok(200);
+    assert_eq!((&rates["board"], &rates["next"]["board"]), (&json!(1), &json!(2)));
+    world.pass_seconds(10);
     let order =
         |token: &str, reference| world.post(aurora(), "/v1/transactions", order(token, reference));
     let done = world.send(&order(&early, "early")).await.ok(201);
     assert_eq!((&done["rate"]["board"], &done["target"]["amount"]), (&json!(1), &json!("49")));
     let (_, fresh) = world.token("100").await;
     let done = world.send(&order(&fresh, "fresh")).await.ok(201);
-    assert_eq!((&done["rate"]["board"], &done["target"]["amount"]), (&json!(2), &json!("45")));
-    world.pass_seconds(60);
+    assert_eq!((&done["rate"]["board"], &done["target"]["amount"]), (&json!(2), &json!("48")));
+    assert_eq!(done["rate"]["target_value"], "0.102");
+    world.pass_seconds(50);
     expect(&world.send(&order(&late, "late")).await, 410, "quote_expired");
 }
 
@@ -86,6 +95,33 @@ async fn a_quote_says_what_the_protocol_says() {
     );
     assert!(quote["id"].as_str().unwrap().starts_with("quo_"));
     assert_eq!(quote["token"].as_str().unwrap().split('.').count(), 3);
+}
+
+/// Whoever sends a tier expects something for it: it is never overlooked.
+#[actix_web::test]
+async fn a_tier_that_no_agreement_maps_is_refused_where_it_stands() {
+    let world = world().await;
+    let plain = quote("aurora", "A-1001", "borealis", "B-77", "source", "1000");
+    let with = |tier: &str| {
+        let mut asked = plain.clone();
+        asked["tier"] = json!(tier);
+        asked
+    };
+    for (tier, reason) in [("gold", "no agreement maps the tier gold"), ("Gold", "a tier must")] {
+        let answer = world.send(&world.post(aurora(), "/v1/quotes", with(tier))).await;
+        expect(&answer, 400, "malformed");
+        let fault = &answer.json()["errors"][0];
+        assert_eq!(fault["pointer"], "/tier");
+        assert!(fault["detail"].as_str().unwrap().starts_with(reason), "{fault}");
+    }
+    let body = json!({"quotes": [plain, with("gold")]});
+    let answer = world.send(&world.post(aurora(), "/v1/quotes/batch", body)).await.ok(200);
+    let results = answer["results"].as_array().unwrap();
+    assert_eq!((&results[0]["status"], &results[1]["status"]), (&json!(201), &json!(400)));
+    assert_eq!(results[1]["problem"]["errors"][0]["pointer"], "/quotes/1/tier");
+    // A quote without one says nothing about it, and its rate nothing that goes without saying.
+    assert_eq!(results[0]["quote"].get("tier"), None);
+    assert_eq!(results[0]["quote"]["rate"].as_object().unwrap().len(), 4);
 }
 
 #[actix_web::test]

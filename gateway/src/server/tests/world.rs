@@ -87,6 +87,7 @@ pub fn definition() -> Definition {
         scale,
         value: value.parse().unwrap(),
         balances: alliance_contracts::program::Balances::Hosted,
+        model: None,
     };
     let agreement = |a: &str, b: &str| AgreementDefinition {
         a: a.parse().unwrap(),
@@ -94,6 +95,7 @@ pub fn definition() -> Definition {
         fee: "0.01".parse().unwrap(),
         kinds: vec![alliance_contracts::quote::TransactionKind::Exchange],
         minimum_gross: "0".parse().unwrap(),
+        open_quote_limit: None,
         quote_lifetime_seconds: 60,
         reversal_period_seconds: 86_400,
     };
@@ -119,6 +121,7 @@ pub fn definition() -> Definition {
             program("borealis", "borealis-coffee", 0, "0.1"),
             program("cedar", "cedar-hotels", 2, "0.0723"),
         ],
+        rates: Default::default(),
         agreements: vec![
             agreement("aurora-air", "borealis-coffee"),
             agreement("borealis-coffee", "cedar-hotels"),

@@ -165,7 +165,6 @@ fn a_batch_has_nothing_to_write_until_anything_is() {
         version: 2,
         definition: definition(),
         applied_at: NOW,
-        board: None,
         keys_changed: false,
         window: None,
     };

@@ -157,8 +157,9 @@ fn a_definition_publishes_only_what_it_changes() {
     assert_eq!(define(&mut world, definition()), Outcome::Done(1));
     let row = world.set.writes.definition.as_ref().unwrap();
     assert_eq!((row.version, row.keys_changed, row.applied_at), (1, true, NOW));
-    assert_eq!(row.board.as_ref().unwrap().board, 1);
     assert!(row.window.is_some());
+    let board = &world.set.writes.board.as_ref().unwrap().board;
+    assert_eq!((board.board, board.effective_at, board.previous), (1, NOW, Hash::ZERO));
     // The same again: nothing.
     let mut world = World::new();
     assert_eq!(define(&mut world, definition()), Outcome::Done(0));
@@ -169,14 +170,13 @@ fn a_definition_publishes_only_what_it_changes() {
     assert_eq!(define(&mut world, renamed), Outcome::Done(1));
     let row = world.set.writes.definition.as_ref().unwrap();
     assert_eq!((row.version, row.keys_changed), (2, false));
-    assert!(row.board.is_none() && row.window.is_none());
-    // A value: a board with the next number.
+    assert!(row.window.is_none() && world.set.writes.board.is_none());
+    // A value: a version; the publisher's next board takes it up.
     let mut revalued = definition();
     revalued.programs[0].value = "0.06".parse().unwrap();
     assert_eq!(define(&mut world, revalued), Outcome::Done(1));
     let row = world.set.writes.definition.as_ref().unwrap();
-    assert_eq!(row.board.as_ref().unwrap().board, 2);
-    assert!(!row.keys_changed);
+    assert!(!row.keys_changed && world.set.writes.board.is_none());
     // What may not change: refused, nothing written.
     let mut world = World::new();
     let mut rescaled = definition();
@@ -196,7 +196,7 @@ fn a_partners_new_key_is_published() {
     keyed.partners[0].keys = vec![serde_json::from_value(serde_json::json!({"x": x})).unwrap()];
     assert_eq!(define(&mut world, keyed), Outcome::Done(1));
     let row = world.set.writes.definition.as_ref().unwrap();
-    assert!(row.keys_changed && row.board.is_none());
+    assert!(row.keys_changed && world.set.writes.board.is_none());
 }
 
 #[test]

@@ -5,23 +5,28 @@ use std::time::Duration;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
+use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{AgreementId, LinkId, TransactionId};
 use alliance_contracts::link::LinkState;
 use alliance_contracts::merkle;
-use alliance_contracts::names::{Corridor, PartnerId};
+use alliance_contracts::names::{Corridor, PartnerId, ProgramId};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::receipt::{Account, Asset};
+use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 use tokio::time::timeout;
 
 use super::place::Place;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
 use crate::alliance::AgreementRecord;
-use crate::command::{Command, Define, MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
+use crate::command::{
+    Command, Define, MemberNo, Outcome, Publish, RequestEvidence, SignedCheckpoint,
+};
 use crate::ledger::working_set::MemberRow;
-use crate::ledger::{LinkRecord, Wanted, Writes};
+use crate::ledger::{Flow, LinkRecord, Wanted, Writes};
+use crate::rates::publication;
 use crate::receipts::{StoredReceipt, TreeNode};
 
 const SOON: Duration = Duration::from_millis(150);
@@ -914,10 +919,11 @@ pub async fn the_registry_grows_by_versions(place: &Place) {
     drop(batch);
     world.define().await;
     let (first, parts) = world.store.registry().await.unwrap().unwrap();
-    assert_eq!((first, parts.version, parts.board.board), (1, 1, 1));
+    assert_eq!((first, parts.version, parts.boards.len()), (1, 1, 1));
     let expected = world.definition().with_key_times(None, world.now);
     assert_eq!(parts.definition, expected);
-    assert_eq!(parts.board, expected.board(1, world.now));
+    let (board, terms) = publication::first(&expected, world.now);
+    assert_eq!((&parts.boards[0].board, &parts.boards[0].terms), (&board, &terms));
     let window = parts.window;
     // The same again changes nothing.
     let define = Define { definition: world.definition(), window: world.id() };
@@ -930,10 +936,10 @@ pub async fn the_registry_grows_by_versions(place: &Place) {
     let define = Define { definition: definition.clone(), window: world.id() };
     world.decide(vec![Command::Define(Box::new(define))]).await;
     let (second, parts) = world.store.registry().await.unwrap().unwrap();
-    assert_eq!((second, parts.version, parts.board.board), (2, 2, 1));
+    assert_eq!((second, parts.version, parts.boards.len()), (2, 2, 1));
     assert_eq!(parts.definition.agreements[0].fee, name("0.03"));
     assert_eq!(parts.window, window);
-    // Another value and another key: a new board, a new key list.
+    // Another value and another key: a new key list, and no board before one is published.
     let keys = parts.partner_keys_jws;
     definition.programs[0].value = name("0.11");
     definition.partners[0].keys[0].scope = crate::alliance::Scope::Read;
@@ -942,7 +948,7 @@ pub async fn the_registry_grows_by_versions(place: &Place) {
     let mut batch = world.store.begin().await.unwrap();
     assert_eq!(batch.registry_version(), 3);
     let (third, parts) = batch.registry().await.unwrap().unwrap();
-    assert_eq!((third, parts.version, parts.board.board), (3, 3, 2));
+    assert_eq!((third, parts.version, parts.boards.len()), (3, 3, 1));
     assert_ne!(parts.partner_keys_jws, keys);
     assert_eq!(parts.window, window);
     drop(batch);
@@ -968,6 +974,98 @@ pub async fn a_board_without_its_signature_is_refused(place: &Place) {
         world.contradicts(prepared).await;
         assert!(world.store.registry().await.unwrap().is_none());
     }
+}
+
+pub async fn boards_follow_each_other_and_stay(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let (version, parts) = world.store.registry().await.unwrap().unwrap();
+    let first = parts.boards[0].clone();
+    let slot = Some(Timestamp::from_millis(world.now.as_millis() + 5));
+    let second = world.next_board("0.11", slot).await;
+    let done = world.decide(vec![Command::Publish(Box::new(second.clone()))]).await;
+    assert_eq!(done, [Outcome::Done(1)]);
+    // The same again is the same; another one on what has changed is stale.
+    let again = world.decide(vec![Command::Publish(Box::new(second.clone()))]).await;
+    assert_eq!(again, [Outcome::Done(1)]);
+    let stale = Publish { based_on: version, slot: None, ..world.next_board("0.2", None).await };
+    let refused = world.decide(vec![Command::Publish(Box::new(stale))]).await;
+    assert_eq!(refused, [Outcome::BoardStale]);
+    // Of one time of the schedule there is one board.
+    let other = world.next_board("0.3", slot).await;
+    assert_eq!(world.decide(vec![Command::Publish(Box::new(other))]).await, [Outcome::Done(0)]);
+    let (grown, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!(grown, version + 1);
+    assert_eq!(parts.boards[0], first);
+    let published = &parts.boards[1];
+    assert_eq!((&published.board, &published.terms), (&second.board, &second.terms));
+    assert_eq!(published.slot, slot);
+    let third = world.next_board("0.12", None).await;
+    world.decide(vec![Command::Publish(Box::new(third.clone()))]).await;
+    // By number, and by time; the registry has the last two.
+    let store = &world.store;
+    let numbers = |boards: Vec<crate::alliance::PublishedBoard>| -> Vec<u32> {
+        boards.iter().map(|published| published.board.board).collect()
+    };
+    assert_eq!(numbers(store.registry().await.unwrap().unwrap().1.boards), [2, 3]);
+    assert_eq!(numbers(store.boards(u32::MAX, 10).await.unwrap()), [3, 2, 1]);
+    assert_eq!(numbers(store.boards(2, 1).await.unwrap()), [2]);
+    assert_eq!(store.boards(1, 10).await.unwrap(), [first.clone()]);
+    let at = |millis: i64| store.board_at(Timestamp::from_millis(millis));
+    let begun = first.board.effective_at.as_millis();
+    assert!(at(begun - 1).await.unwrap().is_none());
+    assert_eq!(at(begun).await.unwrap().unwrap(), first);
+    let effective = third.board.effective_at.as_millis();
+    assert_eq!(numbers(at(effective).await.unwrap().into_iter().collect()), [3]);
+    // A number is there once.
+    let fourth = world.next_board("0.13", None).await;
+    let mut prepared = world.prepare(vec![Command::Publish(Box::new(fourth))]).await;
+    prepared.writes.board.as_mut().unwrap().board.board = 3;
+    world.contradicts(prepared).await;
+}
+
+pub async fn flows_and_frozen_pairs_are_kept(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let pair = (name::<ProgramId>(BRANDS[0].1), name::<ProgramId>(BRANDS[1].1));
+    assert!(world.store.flows().await.unwrap().is_empty());
+    world.perform(0, 1, 0).await;
+    let flows = world.store.flows().await.unwrap();
+    let gross = flows[0].flow.exchanged;
+    assert_eq!((&flows[0].source, &flows[0].target), (&pair.0, &pair.1));
+    assert!(flows.len() == 1 && gross > 0 && flows[0].flow.late == 0);
+    world.perform(0, 1, 1).await;
+    world.perform(1, 0, 1).await;
+    let flows = world.store.flows().await.unwrap();
+    assert_eq!(flows.len(), 2);
+    assert_eq!(flows.iter().find(|row| row.source == pair.0).unwrap().flow.exchanged, 2 * gross);
+    // Totals pass 64 bits.
+    let order = world.exchange(0, 1, 2, 1_000).await;
+    let mut prepared = world.prepare(vec![order]).await;
+    let flow = Flow { exchanged: -(i128::MAX / 3), late: i128::MAX / 5 };
+    prepared.writes.flows.insert(pair.clone(), flow);
+    prepared.commit().await.unwrap();
+    let flows = world.store.flows().await.unwrap();
+    assert_eq!(flows.iter().find(|row| row.source == pair.0).unwrap().flow, flow);
+    let mut batch = world.store.begin().await.unwrap();
+    let wanted = Wanted { flows: [pair.clone()].into(), ..Wanted::default() };
+    let loaded = batch.load(&wanted).await.unwrap().flows;
+    assert_eq!((loaded.len(), loaded[0].flow), (1, flow));
+    drop(batch);
+    // Frozen in one direction, and released.
+    let (version, parts) = world.store.registry().await.unwrap().unwrap();
+    assert!(parts.frozen.is_empty());
+    let (source, target) = pair.clone();
+    let frozen = FrozenPair { board: 1, since: world.now, source, target };
+    let mut prepared = world.prepare(Vec::new()).await;
+    prepared.writes.frozen.insert(pair.clone(), Some(frozen.clone()));
+    prepared.commit().await.unwrap();
+    let (grown, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!((grown, parts.frozen), (version + 1, vec![frozen]));
+    let release = |(source, target): (ProgramId, ProgramId)| Command::Release(source, target);
+    let other = release((pair.1.clone(), pair.0.clone()));
+    assert_eq!(world.decide(vec![other]).await, [Outcome::Done(0)]);
+    assert_eq!(world.decide(vec![release(pair)]).await, [Outcome::Done(1)]);
+    let (released, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!((released, parts.frozen.len()), (version + 2, 0));
 }
 
 pub async fn partners_are_suspended_and_let_go(place: &Place) {

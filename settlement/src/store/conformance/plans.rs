@@ -9,8 +9,11 @@ use crate::store::{postgres, reads, sqlite, statements};
 
 /// What is meant to go through rows of its alliance: lists that are short, and the one row there
 /// is.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 13] = [
     "REGISTRY",
+    "BOARD_AT",
+    "FLOWS",
+    "RELEASE",
     "HEADS",
     "ACCOUNTS",
     "QUOTE_KEYS",

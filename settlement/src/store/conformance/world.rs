@@ -3,26 +3,26 @@
 use std::sync::Arc;
 
 use alliance_contracts::agreement::Agreement;
+use alliance_contracts::board::{Board, PairTerms, TermsRoot, Volume};
 use alliance_contracts::encoding::{Hash, base64url_encode};
-use alliance_contracts::ids::{
-    AgreementId, Id, Kind, LinkId, QuoteId, RequestId, TransactionId, WindowId,
-};
-use alliance_contracts::json;
+use alliance_contracts::ids::{AgreementId, Id, Kind, LinkId, QuoteId, RequestId, TransactionId};
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::key_list::KeyStatement;
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::link::Consent;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
-use alliance_contracts::program::Board;
 use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
 use alliance_contracts::time::Timestamp;
+use alliance_contracts::total::Total;
 
-use crate::alliance::{Definition, Registry, RegistryParts};
+use crate::alliance::{Definition, Registry};
 use crate::command::{
     Command, CountersignAgreement, Define, Exchange, Keyed, LinkEnd, NewLink, NewMember, OrderSide,
-    Outcome, ProposeAgreement, ProposeLink, Quoted, QuotedTerms, RequestEvidence, Reverse,
+    Outcome, ProposeAgreement, ProposeLink, Publish, Quoted, QuotedTerms, RequestEvidence, Reverse,
 };
+use crate::ledger::working_set::BoardRow;
 use crate::ledger::{self, Wanted, WorkingSet, Writes};
+use crate::rates::terms::BoardTerms;
 use crate::store::{Batch, Store, StoreError};
 use crate::vault::{Lookup, Vault};
 use crate::{pricing, receipts};
@@ -300,9 +300,10 @@ impl World {
             kind: TransactionKind::Exchange,
             source: account(source),
             target: account(target),
+            tier: None,
         };
         let caller: PartnerId = name(BRANDS[source].0);
-        let priced = pricing::price(registry, &caller, &request).unwrap();
+        let priced = pricing::price(registry, &caller, &request, self.now).unwrap();
         let side = |brand: usize, (partner, amount): (PartnerId, _)| OrderSide {
             partner,
             program: name(BRANDS[brand].1),
@@ -313,7 +314,7 @@ impl World {
         };
         let (source, target) = (side(source, priced.source), side(target, priced.target));
         let id: QuoteId = self.id();
-        let expires_at = self.now.plus_seconds(priced.lifetime_seconds);
+        let expires_at = priced.expires_at;
         let (rate, settlement) = (priced.rate, priced.settlement);
         let terms = QuotedTerms { id, expires_at, rate, settlement, source, target };
         let transaction: TransactionId = self.id();
@@ -369,9 +370,9 @@ impl World {
     }
 
     fn sign_documents(&self, writes: &mut Writes) {
+        let sign = |row: &BoardRow| jws::sign(JwsType::Board, &row.board.payload(), &self.key);
+        writes.board_jws = writes.board.as_ref().map(sign);
         let Some(row) = &writes.definition else { return };
-        let sign = |board: &Board| jws::sign(JwsType::Board, &json::canonical(board), &self.key);
-        writes.board_jws = row.board.as_ref().map(sign);
         writes.partner_keys_jws = row.keys_changed.then(|| {
             let statement = KeyStatement {
                 alliance: self.store.alliance().to_string(),
@@ -384,24 +385,41 @@ impl World {
     }
 
     fn no_registry(&self) -> Registry {
-        let definition = Definition {
-            alliance: self.store.alliance().clone(),
-            currency: name("XXX"),
-            partners: Vec::new(),
-            programs: Vec::new(),
-            agreements: Vec::new(),
+        Registry::empty(self.store.alliance().clone(), name("XXX"))
+    }
+
+    /// The board that follows on the last, with some terms and another value.
+    pub async fn next_board(&self, value: &str, slot: Option<Timestamp>) -> Publish {
+        let (based_on, parts) = self.store.registry().await.unwrap().unwrap();
+        let last = parts.boards.last().unwrap();
+        let pair = |source: &str, target: &str| PairTerms {
+            exchanged: Total::from_micros(-1),
+            fee: name("0.02"),
+            flow: Total::from_micros(i128::from(i64::MAX) * 1_000),
+            late: Total::ZERO,
+            limit: Some(name("7.5")),
+            multiplier: name("0.95"),
+            source: name(source),
+            surcharge: name("0.001"),
+            suspended: true,
+            target: name(target),
+            volume: Volume { before: Total::ZERO, month: "2026-09".into(), so_far: Total::ZERO },
+            withheld: false,
         };
-        let parts = RegistryParts {
-            board: definition.board(0, self.now),
-            definition,
-            version: 0,
-            board_jws: String::new(),
-            partner_keys_jws: String::new(),
-            window: WindowId::from_u128(0),
-            suspended: Vec::new(),
-            agreements: Vec::new(),
+        let pairs = vec![pair(BRANDS[0].1, BRANDS[1].1), pair(BRANDS[1].1, BRANDS[0].1)];
+        let terms = BoardTerms { pairs, ..last.terms.clone() };
+        let mut values = last.board.values.clone();
+        values[0].value = name(value);
+        let board = Board {
+            board: last.board.board + 1,
+            effective_at: self.now.plus_seconds(60),
+            previous: last.hash(),
+            published_at: self.now,
+            terms: TermsRoot::of(&terms.pairs),
+            values,
+            ..last.board.clone()
         };
-        Registry::new(0, parts)
+        Publish { board, terms, based_on, slot }
     }
 
     /// Decides commands and commits.

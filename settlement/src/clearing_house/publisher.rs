@@ -1,0 +1,139 @@
+//! The publisher: works the next board out beside the writer, and hands it over. Orders go on
+//! meanwhile; should anything that the board rests on have changed, it is worked out again.
+
+use std::collections::BTreeMap;
+
+use alliance_contracts::time::Timestamp;
+
+use super::ClearingHouse;
+use crate::alliance::{PublishedBoard, Registry};
+use crate::command::{Command, Outcome, Publish};
+use crate::rates::publication::{self, NoBoard, Publication, Remark, Situation};
+use crate::sequencer::Unavailable;
+use crate::store::StoreError;
+
+/// Boards read at a time, to see whose quotes still stand.
+const PAGE: u32 = 64;
+/// How often a board is worked out anew because something has changed meanwhile.
+const ATTEMPTS: u32 = 5;
+
+/// What came of publishing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The board.
+    pub board: u32,
+    /// From when it holds.
+    pub effective_at: Timestamp,
+    /// What had to be cut, and why.
+    pub remarks: Vec<Remark>,
+}
+
+/// Why nothing was published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// There can be no board now.
+    #[error(transparent)]
+    NoBoard(#[from] NoBoard),
+    /// The books.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Everything changes all the time.
+    #[error("what the board rests on has changed each time it was worked out: publish again")]
+    NeverStill,
+}
+
+impl From<StoreError> for PublishError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(Unavailable::Store(error))
+    }
+}
+
+impl ClearingHouse {
+    /// Publishes the next board, if it says anything that the last does not. For a time of the
+    /// schedule (`slot`) only one gateway's board is published.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub async fn publish(
+        &self,
+        slot: Option<Timestamp>,
+    ) -> Result<Option<Published>, PublishError> {
+        for _ in 0..ATTEMPTS {
+            let (registry, publication) = self.next_board().await?;
+            if !publication.changes {
+                return Ok(None);
+            }
+            let Publication { board, terms, remarks, .. } = publication;
+            let published =
+                Published { board: board.board, effective_at: board.effective_at, remarks };
+            let publish = Publish { board, terms, based_on: registry.seen_version, slot };
+            let answer = self.submit(Command::Publish(Box::new(publish))).await?;
+            match answer.decided.outcome {
+                Outcome::Done(0) => return Ok(None),
+                Outcome::Done(_) => {
+                    for remark in &published.remarks {
+                        tracing::info!(board = published.board, ?remark, "a board was cut");
+                    }
+                    return Ok(Some(published));
+                }
+                // This gateway has not seen yet what has changed.
+                _ => self.inner.sequencer.refresh().await?,
+            }
+        }
+        Err(PublishError::NeverStill)
+    }
+
+    /// The board that would be published now, and the registry that it rests on.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub async fn next_board(
+        &self,
+    ) -> Result<(std::sync::Arc<Registry>, Publication), PublishError> {
+        let registry = self.registry();
+        let now = self.now();
+        let boards = self.boards_still_quoted(&registry, now).await?;
+        let flows = self.read(|store| async move { store.flows().await }).await?;
+        let known = registry.clone();
+        // Milliseconds of arithmetic where there are many programs: not on a thread that others
+        // wait for.
+        let work = move || {
+            let (feeds, approved) = (BTreeMap::new(), BTreeMap::new());
+            publication::next(&Situation {
+                registry: &known,
+                boards: &boards,
+                flows: &flows,
+                feeds: &feeds,
+                approved: &approved,
+                now,
+            })
+        };
+        let worked = self.inner.handle.spawn_blocking(work).await;
+        let publication = worked.map_err(|_| Unavailable::Lost)??;
+        Ok((registry, publication))
+    }
+
+    /// The last board, and those before it whose quotes may still stand.
+    async fn boards_still_quoted(
+        &self,
+        registry: &Registry,
+        now: Timestamp,
+    ) -> Result<Vec<PublishedBoard>, StoreError> {
+        let mut boards: Vec<PublishedBoard> = registry.boards.clone();
+        loop {
+            let first = boards.first().map_or(1, |published| published.board.board);
+            let still = publication::still_quoted(&boards, now).len();
+            if still < boards.len() || first <= 1 {
+                let ended = boards.len() - still;
+                boards.drain(..ended);
+                return Ok(boards);
+            }
+            let before =
+                self.read(move |store| async move { store.boards(first - 1, PAGE).await }).await?;
+            if before.is_empty() {
+                return Ok(boards);
+            }
+            boards.splice(0..0, before.into_iter().rev());
+        }
+    }
+}

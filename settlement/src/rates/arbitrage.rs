@@ -1,0 +1,126 @@
+//! No cycle of quotes gains: proved exactly, or the cycle that does is named.
+//!
+//! A node is a program. An edge from x to y is what an order gets on one board: its weight is
+//! v(x) / v(y) × c, and c is what fees and multipliers leave. A walk that comes back to its program
+//! multiplies the points by the product of its weights; no product may be above one, whichever of
+//! the boards alive each edge is from. `docs/no-arbitrage.md` has the promise and the reasoning.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `graph` | weights, edges, the graph |
+//! | `best` | the best edge of each ordered pair |
+//! | `potentials` | the search for a fixpoint, in any arithmetic |
+//! | `exact` | products and potentials without rounding |
+//! | `gain` | what a gain says |
+//! | `settle` | how values move so that the proof exists |
+//!
+//! Deliberately absent: logarithms and every other float, a tolerance, a limit on a program's step
+//! by itself (directed fees make it insufficient).
+
+mod best;
+mod exact;
+mod gain;
+mod graph;
+mod potentials;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+use num_bigint::BigUint;
+
+pub use gain::{Gain, Unproven};
+pub use graph::{Edge, Factor, Graph, MAX_MULTIPLIER_MICROS, MAX_PROGRAMS, OutOfRange, Weight};
+pub use settle::{
+    AliveBoard, Candidate, Lowered, Lowering, MAX_HALVINGS, Movement, Pair, Settled, Unsettled,
+    settle_steps, takes_nothing,
+};
+
+use best::Best;
+use potentials::{Fixed, Outcome, relax};
+
+/// Potentials under which no edge gains: a proof that no cycle does.
+///
+/// A potential is a price for a program's point, up to one common factor. No edge brings more of
+/// that price than it takes, so neither does any chain of edges, and a chain that comes back to its
+/// program has not more points than it had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// For each program, price = numerator / denominator; all above zero.
+    potentials: Vec<(BigUint, BigUint)>,
+}
+
+impl Proof {
+    /// Checks the proof against every edge by itself, without anything that led to it: the weight
+    /// times the price of `to` is at most the price of `from`.
+    #[must_use]
+    pub fn verify(&self, graph: &Graph) -> bool {
+        let zero = BigUint::ZERO;
+        let positive = self.potentials.iter().all(|(above, below)| *above > zero && *below > zero);
+        let holds = |edge: &Edge| {
+            let from = self.potentials.get(edge.from as usize);
+            let to = self.potentials.get(edge.to as usize);
+            let (weight, unit) = (edge.weight.numerator(), edge.weight.denominator());
+            from.zip(to)
+                .is_some_and(|(from, to)| &to.0 * &from.1 * weight <= &from.0 * &to.1 * unit)
+        };
+        positive && graph.edges().iter().all(holds)
+    }
+}
+
+/// Proves that no cycle of the graph gains.
+///
+/// # Errors
+/// [`Unproven::Gain`] names a cycle whose exact product is above one. [`Unproven::TooClose`] names
+/// one whose product is one or a trace below it, where the search gave up; no configuration with
+/// six decimals is known to come there.
+///
+/// ```
+/// use alliance_settlement::rates::arbitrage::{Edge, Factor, Graph, Weight, prove};
+/// let names = ["aurora".to_owned(), "borealis".to_owned()];
+/// let fee = Factor::new(10_000, 1_000_000)?; // 0.01, times 1
+/// let mut graph = Graph::new(&names, &[1_000_000, 1_100_000])?;
+/// graph.add(Edge { board: 12, from: 0, to: 1, weight: Weight::new(1_000_000, 1_000_000, fee)? })?;
+/// graph.add(Edge { board: 13, from: 1, to: 0, weight: Weight::new(1_100_000, 1_000_000, fee)? })?;
+/// // There on the old board, back on the new: 0.99 × 1.1 × 0.99.
+/// assert_eq!(
+///     prove(&graph).expect_err("it gains").to_string(),
+///     "aurora → borealis (board 12, fee 0.01) → aurora (board 13, fee 0.01) multiplies by 1.07811"
+/// );
+/// # Ok::<(), alliance_settlement::rates::arbitrage::OutOfRange>(())
+/// ```
+pub fn prove(graph: &Graph) -> Result<Proof, Unproven> {
+    find_proof(graph, &Best::of(graph)).map_err(|cycles| match cycles {
+        Cycles::Gain(cycles) => Unproven::Gain(Gain::first(graph, &cycles)),
+        Cycles::TooClose(cycle) => Unproven::TooClose(Gain::of(graph, &cycle)),
+    })
+}
+
+/// What stands in the way of a proof: cycles of edges, each with its exact verdict.
+enum Cycles {
+    /// Never empty; each has a product above one.
+    Gain(Vec<Vec<Edge>>),
+    /// Its product is not above one.
+    TooClose(Vec<Edge>),
+}
+
+/// Fixed point first: it settles nearly everything. What it cannot tell apart goes to exact
+/// arithmetic.
+fn find_proof(graph: &Graph, best: &Best) -> Result<Proof, Cycles> {
+    match relax(&Fixed::of(best), best) {
+        Outcome::Fixpoint(potentials) => {
+            let units = graph.units().iter();
+            let price = |(potential, unit): (u128, &u64)| (BigUint::from(*unit), potential.into());
+            return Ok(Proof {
+                potentials: potentials.into_iter().zip(units).map(price).collect(),
+            });
+        }
+        Outcome::Cycles(cycles) => {
+            let gains = exact::gaining(cycles);
+            if !gains.is_empty() {
+                return Err(Cycles::Gain(gains));
+            }
+        }
+        Outcome::Beyond => {}
+    }
+    exact::find_proof(graph, best)
+}

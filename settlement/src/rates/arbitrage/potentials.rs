@@ -1,0 +1,140 @@
+//! Bellman–Ford in integers, with products for sums: raises potentials until no edge raises one.
+//!
+//! Every rounding is up, so a fixpoint is an exact proof whatever was rounded on the way. Only a
+//! cycle can keep potentials rising; whether it gains or only drifts by its roundings is decided
+//! elsewhere, exactly.
+
+use super::best::Best;
+use super::graph::{Edge, TRILLION};
+
+/// What an edge does to the potential of the program it goes to.
+pub(super) enum Raise<P> {
+    No,
+    To(P),
+    /// The arithmetic holds no number so large.
+    Beyond,
+}
+
+/// Numbers that potentials are counted in.
+pub(super) trait Arithmetic {
+    type Potential: Clone;
+    fn start(&self) -> Self::Potential;
+    /// `weight` is in 10⁻¹², rounded up, not zero.
+    fn raise(
+        &self,
+        from: (usize, &Self::Potential),
+        weight: u64,
+        to: (usize, &Self::Potential),
+    ) -> Raise<Self::Potential>;
+}
+
+/// How the search ended.
+pub(super) enum Outcome<P> {
+    /// No edge raises anything.
+    Fixpoint(Vec<P>),
+    /// Cycles that raised themselves, no program on two of them.
+    Cycles(Vec<Vec<Edge>>),
+    /// Left the arithmetic's range.
+    Beyond,
+}
+
+/// Potentials in 10⁻¹⁸: eighteen decimals multiply without a rounding.
+pub(super) struct Fixed {
+    limit: u128,
+}
+
+impl Fixed {
+    const START: u128 = 1_000_000_000_000_000_000;
+
+    pub(super) fn of(best: &Best) -> Self {
+        Self { limit: u128::MAX / u128::from(best.largest().max(TRILLION)) }
+    }
+}
+
+impl Arithmetic for Fixed {
+    type Potential = u128;
+
+    fn start(&self) -> u128 {
+        Self::START
+    }
+
+    fn raise(&self, from: (usize, &u128), weight: u64, to: (usize, &u128)) -> Raise<u128> {
+        // Neither product overflows: no potential passes the limit, no weight the largest.
+        let product = from.1 * u128::from(weight);
+        if product <= to.1 * u128::from(TRILLION) {
+            return Raise::No;
+        }
+        let raised = product.div_ceil(TRILLION.into());
+        if raised > self.limit || weight == u64::MAX { Raise::Beyond } else { Raise::To(raised) }
+    }
+}
+
+/// Raises until nothing rises, or a cycle is found.
+pub(super) fn relax<A: Arithmetic>(arithmetic: &A, best: &Best) -> Outcome<A::Potential> {
+    let programs = best.programs();
+    let mut potentials = vec![arithmetic.start(); programs];
+    let mut raised_by: Vec<Option<usize>> = vec![None; programs];
+    let mut fresh = vec![true; programs];
+    // A rise in pass n comes of a chain of n edges, which closes a cycle among n programs.
+    for _ in 0..=programs {
+        let mut raised = false;
+        for x in 0..programs {
+            if !std::mem::take(&mut fresh[x]) {
+                continue;
+            }
+            let from = potentials[x].clone();
+            for (y, weight) in best.row(x).iter().enumerate().filter(|(_, weight)| **weight > 0) {
+                match arithmetic.raise((x, &from), *weight, (y, &potentials[y])) {
+                    Raise::No => {}
+                    Raise::Beyond => return Outcome::Beyond,
+                    Raise::To(higher) => {
+                        potentials[y] = higher;
+                        raised_by[y] = Some(x);
+                        fresh[y] = true;
+                        raised = true;
+                    }
+                }
+            }
+        }
+        if !raised {
+            return Outcome::Fixpoint(potentials);
+        }
+        let cycles = cycles(&raised_by, best);
+        if !cycles.is_empty() {
+            return Outcome::Cycles(cycles);
+        }
+    }
+    Outcome::Beyond
+}
+
+/// The cycles of "was raised by": each program has at most one predecessor, so none shares one.
+fn cycles(raised_by: &[Option<usize>], best: &Best) -> Vec<Vec<Edge>> {
+    let mut walk_of = vec![0_usize; raised_by.len()];
+    let mut found = Vec::new();
+    for start in 0..raised_by.len() {
+        let mut at = start;
+        while walk_of[at] == 0 {
+            walk_of[at] = start + 1;
+            let Some(before) = raised_by[at] else { break };
+            at = before;
+        }
+        if walk_of[at] == start + 1 && raised_by[at].is_some() {
+            found.push(cycle_through(at, raised_by, best));
+        }
+    }
+    found
+}
+
+fn cycle_through(last: usize, raised_by: &[Option<usize>], best: &Best) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    let mut to = last;
+    while let Some(from) = raised_by[to] {
+        edges.extend(best.edge(from, to));
+        to = from;
+        if to == last {
+            break;
+        }
+    }
+    edges.reverse();
+    edges
+}
