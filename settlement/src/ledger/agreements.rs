@@ -1,8 +1,8 @@
 //! Agreements: one partner proposes a version, the other countersigns it. Both signatures are
 //! checked here, under the lock, whoever has looked at them before.
 //!
-//! Versions of a pair are a chain: each follows on the last that both have signed. None begins before
-//! every quote has expired that was given when it was not yet signed by both.
+//! Versions of a pair are a chain: each follows on the last that both have signed. None begins
+//! before every quote has expired that was given when it was not yet signed by both.
 
 use alliance_contracts::agreement::{Agreement, AgreementState, KnownProgram, verify_signature};
 use alliance_contracts::encoding::Hash;
