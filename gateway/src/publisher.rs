@@ -1,5 +1,5 @@
-//! The publisher: boards by the alliance's schedule, while a gateway serves. Every gateway keeps the
-//! same times; of each time one board is published, whichever gateway is first.
+//! The publisher: boards by the alliance's schedule, while a gateway serves. Every gateway keeps
+//! the same times; of each time one board is published, whichever gateway is first.
 
 use std::time::Duration;
 

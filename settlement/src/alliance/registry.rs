@@ -383,6 +383,15 @@ impl Registry {
         }
     }
 
+    /// Whether any version of what two partners have signed limits what a member may give in a day,
+    /// or what one may owe the other: then an order needs to know what was given.
+    #[must_use]
+    pub fn limits_orders(&self, a: &PartnerId, b: &PartnerId) -> bool {
+        let versions = self.signed.get(&pair(a, b)).into_iter().flatten();
+        let mut agreed = versions.map(|record| &record.agreement);
+        agreed.any(|agreed| !agreed.member_limits.is_empty() || agreed.caps.is_some())
+    }
+
     /// A partner key.
     #[must_use]
     pub fn key(&self, kid: &Kid) -> Option<&PartnerKey> {

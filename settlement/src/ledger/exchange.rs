@@ -9,8 +9,8 @@ use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
 use super::posting::{self, Direction};
-use super::rates;
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
+use super::{limits, rates};
 use crate::command::{Exchange, Keyed, OrderSide, Outcome, Quoted, QuotedTerms};
 use crate::receipts::ReceiptDraft;
 
@@ -46,6 +46,10 @@ pub fn decide(
     if source.balance < terms.source.amount {
         return Err(ProblemCode::InsufficientPoints);
     }
+    let given = limits::given_with(set, terms, source.member, now)?;
+    if !limits::within_pair_cap(set, terms, now) {
+        return Err(ProblemCode::ExceedsNetDebitCap);
+    }
     if let Some(settlement) = &terms.settlement
         && !posting::within_net_debit_cap(set, settlement)
     {
@@ -65,6 +69,9 @@ pub fn decide(
     ];
     // Write.
     posting::post(set, &lines, &members)?;
+    if let Some(given) = given {
+        set.put_member_day(given);
+    }
     if let Some(flow) = flow {
         set.put_flow(&terms.source.program, &terms.target.program, flow);
     }

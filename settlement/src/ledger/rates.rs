@@ -1,5 +1,5 @@
-//! Whether an order's rate may still be had (protocol: `rate_frozen`, `rate_moved`), and what changes
-//! rates: boards, frozen pairs, releases.
+//! Whether an order's rate may still be had (protocol: `rate_frozen`, `rate_moved`), and what
+//! changes rates: boards, frozen pairs, releases.
 //!
 //! A quote stands until it expires, and so do the terms of a board that is no longer in force. What
 //! may be ordered at them is bounded: nothing where going there and back costs nothing, and no more

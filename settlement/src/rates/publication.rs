@@ -1,5 +1,5 @@
-//! The next board, out of what is known when it is made. Pure: whoever has the same inputs makes the
-//! same board.
+//! The next board, out of what is known when it is made. Pure: whoever has the same inputs makes
+//! the same board.
 //!
 //! | file | what |
 //! | --- | --- |
