@@ -12,6 +12,7 @@ mod folder;
 mod offline;
 mod plan;
 mod random;
+mod rates;
 mod render;
 mod service;
 mod summary;
@@ -218,6 +219,7 @@ impl Play<'_> {
     ) -> Result<Summary, Failure> {
         let clients = self.clients()?;
         let before = self.receipts().await?;
+        let first_board = rates::last_board(self.house);
         let run = self.folder.begin_run()?;
         let tasks = plan::plan(self.cast, run, usize::try_from(orders).unwrap_or(usize::MAX));
         let bar = Progress::bar(printer, "orders", u64::from(orders));
@@ -231,6 +233,7 @@ impl Play<'_> {
             self.verify(&clients, &totals, 2 * (before + tally.accepted()), printer).await;
         let verified_in = started.elapsed();
         let totals = totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let moved = rates::look(self.house, &clients[0], self.cast, first_board).await;
         let money = books::money(self.house, &totals).await.map_err(Failure::wrong)?;
         let corridors = summary::corridors(&findings);
         let verification =
@@ -241,6 +244,7 @@ impl Play<'_> {
             && verification.ok
             && positions.sum_is_zero
             && positions.as_receipts_say
+            && moved.ok
             && audit.ok;
         Ok(Summary {
             ok,
@@ -252,6 +256,7 @@ impl Play<'_> {
             orders: Orders::of(&tally, took),
             corridors,
             verification,
+            rates: moved,
             positions,
             audit,
             files: Files::of(self.folder, &findings),
