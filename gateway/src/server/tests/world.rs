@@ -87,6 +87,7 @@ pub fn definition() -> Definition {
         scale,
         value: value.parse().unwrap(),
         balances: alliance_contracts::program::Balances::Hosted,
+        model: None,
     };
     let agreement = |a: &str, b: &str| AgreementDefinition {
         a: a.parse().unwrap(),

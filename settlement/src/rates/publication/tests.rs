@@ -77,6 +77,8 @@ impl Story {
             window: WindowId::from_u128(1),
             suspended: Vec::new(),
             frozen: Vec::new(),
+            feeds: Default::default(),
+            proposals: Vec::new(),
             agreements: Vec::new(),
         };
         next(&Situation {
