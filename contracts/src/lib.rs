@@ -7,6 +7,7 @@
 //! | the one table of problem codes | [`problem`] | RFC 9457 |
 //! | quotes, transactions, links, receipts and their pages | [`quote`], [`transaction`], [`link`], [`receipt`], [`corridor`], [`program`] | protocol § 3 to § 5 |
 //! | boards: values, how each came about, pairs' terms | [`board`], [`valuation`], [`total`] | protocol § 4 |
+//! | what partners report about their programs | [`observation`] | docs/value-model.md |
 //! | what two partners agree on and both sign | [`agreement`] | protocol § 4 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
 //! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
@@ -34,6 +35,7 @@ pub mod link;
 pub mod merkle;
 pub mod names;
 pub mod note;
+pub mod observation;
 #[cfg(feature = "openapi")]
 mod openapi;
 pub mod problem;

@@ -2,7 +2,7 @@
 //!
 //! | routes | where |
 //! | --- | --- |
-//! | programs and rates | `programs`, `rates`, `rate_stream` |
+//! | programs and rates | `programs`, `rates`, `rate_stream`, `observations` |
 //! | quotes | `quotes`, `quote_batch` |
 //! | orders and reversals | `transactions`, `transaction_batch`, `reversals` |
 //! | links | `links`, `link_proposals`, `link_changes` |
@@ -33,6 +33,7 @@ mod link_changes;
 mod link_proposals;
 mod links;
 mod members;
+mod observations;
 mod partner_keys;
 mod programs;
 mod quote_batch;
@@ -64,6 +65,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/v1/programs", programs::list))
         .service(get("/v1/rates", rates::show))
         .service(get("/v1/rates/stream", rate_stream::stream))
+        .service(post("/v1/rates/observations", observations::create))
         .service(post("/v1/quotes", quotes::create))
         .service(post("/v1/quotes/batch", quote_batch::create))
         .service(post("/v1/transactions", transactions::create))

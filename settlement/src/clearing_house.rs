@@ -7,6 +7,7 @@ mod agreements;
 mod conformance;
 mod members;
 mod proofs;
+mod proposals;
 mod publisher;
 mod quotes;
 mod rates;
@@ -35,6 +36,7 @@ use crate::vault::{KEY_LEN, QuoteSealer, Vault};
 
 pub use members::{LinkView, MemberView};
 pub use proofs::{CheckpointError, ProofRefused};
+pub use proposals::ProposalError;
 pub use publisher::{PublishError, Published};
 pub use quotes::OpenedToken;
 pub use rates::WhichBoard;

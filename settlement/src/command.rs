@@ -18,6 +18,8 @@ use alliance_contracts::quote::{Rate, Settlement, SideAmount};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{Definition, DefinitionFault};
+use crate::rates::feeds::{NotTaken, Observation};
+use crate::rates::proposal::{OperatorName, Proposal};
 use crate::rates::terms::BoardTerms;
 use crate::vault::Lookup;
 
@@ -246,10 +248,21 @@ pub struct Publish {
     pub board: Board,
     /// What it says beside the values.
     pub terms: BoardTerms,
+    /// The proposals whose values it takes up.
+    pub proposals: Vec<u32>,
     /// The version of the registry that it was worked out from.
     pub based_on: i64,
     /// Which time of the schedule it is for; none of one made by hand.
     pub slot: Option<Timestamp>,
+}
+
+/// Proposes changes of rates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposeRates {
+    /// What is proposed.
+    pub proposal: Proposal,
+    /// By whom.
+    pub by: OperatorName,
 }
 
 /// Everything that can be asked of the writer.
@@ -271,6 +284,10 @@ pub enum Command {
     CountersignAgreement(Keyed, Box<CountersignAgreement>),
     /// A partner takes its proposal back, or declines the other's.
     WithdrawAgreement(Keyed, AgreementId),
+    /// A partner reports on its own programs: all or none.
+    ObserveAsPartner(Keyed, Arc<Vec<Observation>>),
+    /// An operator imports what partners report: all or none.
+    Observe(Arc<Vec<Observation>>),
     /// An operator imports members: all or none.
     ImportMembers(Arc<Vec<NewMember>>),
     /// An operator imports links: all or none.
@@ -283,6 +300,12 @@ pub enum Command {
     Publish(Box<Publish>),
     /// An operator lets a pair that was frozen take orders again, in one direction.
     Release(ProgramId, ProgramId),
+    /// An operator proposes changes of rates.
+    ProposeRates(Box<ProposeRates>),
+    /// Another operator approves them.
+    ApproveRates(u32, OperatorName),
+    /// An operator takes a proposal back.
+    WithdrawProposal(u32, OperatorName),
     /// A gateway stores a checkpoint that it has signed.
     StoreCheckpoint(SignedCheckpoint),
     /// A gateway brings the quote key of a period, wrapped; older ones are destroyed.
@@ -308,7 +331,8 @@ impl Command {
             | Self::RevokeLink(keyed, _)
             | Self::ProposeAgreement(keyed, _)
             | Self::CountersignAgreement(keyed, _)
-            | Self::WithdrawAgreement(keyed, _) => Some(keyed),
+            | Self::WithdrawAgreement(keyed, _)
+            | Self::ObserveAsPartner(keyed, _) => Some(keyed),
             _ => None,
         }
     }
@@ -332,6 +356,8 @@ pub enum Outcome {
     Link(LinkId),
     /// The agreement was made or changed.
     Agreement(AgreementId),
+    /// A partner's readings are in the books.
+    Observed,
     /// A rule was broken; nothing was changed.
     Refused(ProblemCode),
     /// An operator's command was carried out, on so many rows.
@@ -344,6 +370,13 @@ pub enum Outcome {
     BoardStale,
     /// A partner's agreement is faulty; nothing was changed. No decision: the key stays unused.
     AgreementRefused(Vec<FieldError>),
+    /// Readings are not to be believed, or not now; nothing was changed. No decision: a partner's
+    /// key stays unused.
+    ObservationsRefused(Vec<NotTaken>),
+    /// A proposal about rates was made or changed.
+    Proposal(u32),
+    /// A proposal cannot be made or changed so; nothing was changed.
+    ProposalRefused(Vec<String>),
     /// A checkpoint contradicts one that was signed before: it must not be served.
     CheckpointRefused,
 }

@@ -15,15 +15,19 @@
 //! | `limits` | what a member may give in a day, and one partner owe the other |
 //! | `links` | proposing, confirming, revoking |
 //! | `agreements` | proposing, countersigning, withdrawing |
+//! | `feeds` | what partners report |
+//! | `proposals` | what operators propose about rates, and approve |
 //! | `operations` | what operators and gateways ask |
 
 mod agreements;
 mod exchange;
+pub mod feeds;
 pub mod kept;
 mod limits;
 mod links;
 mod operations;
 mod posting;
+mod proposals;
 mod rates;
 mod reversal;
 pub mod working_set;
@@ -47,12 +51,16 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         return decide_keyed(set, keyed, command, now);
     }
     let outcome = match command {
+        Command::Observe(observations) => feeds::import(set, observations, now),
         Command::ImportMembers(members) => operations::import_members(set, members),
         Command::ImportLinks(links) => operations::import_links(set, links, now),
         Command::Define(define) => operations::define(set, define, now),
         Command::Suspend(partner, suspended) => operations::suspend(set, partner, *suspended, now),
         Command::Publish(publish) => rates::publish(set, publish, now),
         Command::Release(source, target) => rates::release(set, source, target),
+        Command::ProposeRates(propose) => proposals::propose(set, propose, now),
+        Command::ApproveRates(number, by) => proposals::approve(set, *number, by, now),
+        Command::WithdrawProposal(number, by) => proposals::withdraw(set, *number, by, now),
         Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
         Command::StoreQuoteKey { period, wrapped, destroy_before } => {
             operations::store_quote_key(set, *period, wrapped, *destroy_before)
@@ -64,7 +72,8 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         | Command::RevokeLink(..)
         | Command::ProposeAgreement(..)
         | Command::CountersignAgreement(..)
-        | Command::WithdrawAgreement(..) => Outcome::Refused(ProblemCode::InternalError),
+        | Command::WithdrawAgreement(..)
+        | Command::ObserveAsPartner(..) => Outcome::Refused(ProblemCode::InternalError),
     };
     Decided { outcome, replayed: false, first_request: None }
 }
@@ -92,12 +101,15 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
             agreements::countersign(set, keyed, order, now)
         }
         Command::WithdrawAgreement(_, id) => agreements::withdraw(set, *id),
+        Command::ObserveAsPartner(keyed, observations) => {
+            Ok(feeds::receive(set, keyed, observations, now))
+        }
         _ => Err(ProblemCode::InternalError),
     };
     let outcome = result.unwrap_or_else(Outcome::Refused);
     let consumes_key = match &outcome {
         Outcome::Refused(code) => code.is_decision(),
-        Outcome::AgreementRefused(_) => false,
+        Outcome::AgreementRefused(_) | Outcome::ObservationsRefused(_) => false,
         _ => true,
     };
     if consumes_key {
@@ -124,6 +136,9 @@ fn not_found(set: &WorkingSet, keyed: &Keyed, command: &Command) -> Option<Probl
         }
         Command::WithdrawAgreement(_, id) => {
             set.agreement(id).is_some_and(|record| record.includes(&keyed.partner))
+        }
+        Command::ObserveAsPartner(_, observations) => {
+            feeds::are_own(&set.registry, &keyed.partner, observations)
         }
         _ => true,
     };

@@ -7,11 +7,13 @@
 //! | [`surcharge`] | the directed surcharge against flows that run one way |
 //! | [`arbitrage`] | the exact proof that no cycle of quotes gains, and what makes it hold |
 //! | [`terms`] | what an order of a pair gets on a board |
+//! | [`proposal`] | what operators propose, and when a second person must approve it |
 //! | [`publication`] | the next board, out of all of these |
 
 pub mod arbitrage;
 pub mod feeds;
 pub mod model;
+pub mod proposal;
 pub mod publication;
 pub mod surcharge;
 pub mod terms;

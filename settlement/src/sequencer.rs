@@ -196,7 +196,10 @@ impl Sequencer {
         let mut set = WorkingSet::resume(registry.clone(), vault, kept, loaded, &wanted);
         let decided: Vec<Decided> = jobs
             .iter()
-            .map(|job| first_answer(ledger::decide(&mut set, &job.command, now), job, unsure))
+            .map(|job| {
+                let decided = ledger::decide(&mut set, &job.command, now);
+                first_answer(decided, job, &registry, unsure)
+            })
             .collect();
         let unsigned = receipts::chain(&mut set, now, self.key.kid());
         failpoint!("sequencer::decided");
@@ -319,7 +322,7 @@ impl Sequencer {
 
 /// After an unknown commit, what is found of our own first try is its answer: a key that this very
 /// request has used is no replay to the caller, and an import whose rows are all here was done.
-fn first_answer(mut decided: Decided, job: &Job, unsure: bool) -> Decided {
+fn first_answer(mut decided: Decided, job: &Job, registry: &Registry, unsure: bool) -> Decided {
     if !unsure {
         return decided;
     }
@@ -336,6 +339,11 @@ fn first_answer(mut decided: Decided, job: &Job, unsure: bool) -> Decided {
         && ledger::is_here_whole(rows, faults)
     {
         decided.outcome = Outcome::Done(rows);
+    }
+    if let Command::Observe(observations) = &job.command
+        && ledger::feeds::are_here_whole(registry, observations)
+    {
+        decided.outcome = Outcome::Done(observations.len());
     }
     decided
 }

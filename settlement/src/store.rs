@@ -46,10 +46,12 @@ use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{AgreementRecord, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
-use crate::ledger::working_set::{Loaded, SealedMember};
+use crate::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes,
 };
+use crate::rates::feeds::FeedKind;
+use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
 
@@ -79,6 +81,9 @@ pub enum StoreError {
     #[error("the schema is not this version's ({0}): run `alliance migrate`")]
     NotMigrated(String),
 }
+
+/// Proposals that the registry has beside those that are open.
+pub(crate) const NEWEST_PROPOSALS: u32 = 8;
 
 /// The registry's parts and their version, which grows with every change to them.
 pub type VersionedRegistry = (i64, RegistryParts);
@@ -231,6 +236,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// What has been exchanged in every direction, by source and target.
     fn flows(&self) -> StoreFuture<'_, Vec<FlowRow>>;
+
+    /// Readings of one feed, the newest first, at most `limit`.
+    fn observations<'a>(
+        &'a self,
+        program: &'a ProgramId,
+        feed: FeedKind,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<ObservationRow>>;
+
+    /// Proposals about rates with a number up to `last`, the newest first, at most `limit`.
+    fn proposals(&self, last: u32, limit: u32) -> StoreFuture<'_, Vec<RateProposal>>;
 
     /// Members' books with `member > after`, by number, at most `limit`, for the audit.
     fn member_books(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<MemberBooks>>;

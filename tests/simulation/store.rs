@@ -7,12 +7,14 @@ use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
 use alliance_contracts::link::LinkState;
-use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId};
+use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::{AgreementRecord, PublishedBoard};
 use alliance_settlement::command::{MemberNo, RequestEvidence};
-use alliance_settlement::ledger::working_set::{Loaded, SealedMember};
+use alliance_settlement::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use alliance_settlement::ledger::{AccountBalance, ChainHead, FlowRow, KeyRecord, Wanted, Writes};
+use alliance_settlement::rates::feeds::FeedKind;
+use alliance_settlement::rates::proposal::RateProposal;
 use alliance_settlement::receipts::StoredReceipt;
 use alliance_settlement::store::{
     Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
@@ -280,6 +282,8 @@ impl Store for StagedStore {
         boards(last: u32, limit: u32) -> Vec<PublishedBoard>;
         board_at(at: Timestamp) -> Option<PublishedBoard>;
         flows() -> Vec<FlowRow>;
+        proposals(last: u32, limit: u32) -> Vec<RateProposal>;
+        observations(program: &'a ProgramId, feed: FeedKind, limit: u32) -> Vec<ObservationRow>;
         member_books(after: MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
     }

@@ -22,8 +22,8 @@ use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 use super::{
     agreement_changes, agreement_diff, agreement_proposals, agreements, corridor_checkpoint,
     corridor_proofs, corridor_receipts, corridors, health, link_changes, link_proposals, links,
-    members, partner_keys, programs, quote_batch, quotes, rates, receipt_evidence, receipt_proof,
-    receipts, reversals, transaction_batch, transactions, well_known,
+    members, observations, partner_keys, programs, quote_batch, quotes, rates, receipt_evidence,
+    receipt_proof, receipts, reversals, transaction_batch, transactions, well_known,
 };
 use crate::server::edge::REQUEST_ID;
 
@@ -45,7 +45,7 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
 #[openapi(
     info(title = "alliance", description = DESCRIPTION, license(name = "Apache-2.0")),
     paths(
-        programs::list, rates::show, quotes::create, quote_batch::create, transactions::create,
+        programs::list, rates::show, observations::create, quotes::create, quote_batch::create, transactions::create,
         transactions::show, transaction_batch::create, reversals::create, links::list,
         links::show, link_proposals::create, link_changes::confirm, link_changes::revoke,
         agreements::list, agreements::show, agreement_proposals::create, agreement_diff::show,

@@ -6,6 +6,7 @@ mod bounds;
 mod documents;
 mod lifecycle;
 mod links;
+mod observations;
 mod orders;
 mod rates;
 mod receipts;

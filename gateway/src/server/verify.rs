@@ -131,6 +131,11 @@ impl<A: Access, Q: Query> VerifiedRequest<A, Q> {
         self.http.headers()
     }
 
+    /// The body, as it came.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The body, read strictly.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         json::read(&self.body).map_err(Refusal::field)

@@ -4,6 +4,7 @@ use alliance_contracts::corridor::{Corridors, EvidenceList, MemberBalance, Openi
 use alliance_contracts::ids::{LinkId, ReceiptId, TransactionId};
 use alliance_contracts::link::{Empty, Link, LinkRequest, Links};
 use alliance_contracts::names::{Corridor, ReasonCode, SourceReference};
+use alliance_contracts::observation::{Observation, ObservationsAccepted, ObservationsRequest};
 use alliance_contracts::program::Programs;
 use alliance_contracts::quote::{
     MemberAccount, Quote, QuoteBatch, QuoteBatchRequest, QuoteRequest,
@@ -107,6 +108,25 @@ impl Client {
     /// All programs of the alliance.
     pub fn programs(&self) -> Call<Programs> {
         Call::get(self, "/v1/programs", "/v1/programs")
+    }
+
+    /// Reports what points of the caller's own programs bought, cost and are backed by: up to 1,000
+    /// readings, of one feed the older first. All of them are taken, or none; then
+    /// [`Error::Refused`](super::Error::Refused) names every fault under `errors`.
+    ///
+    /// ```no_run
+    /// # use alliance_partner_sdk::Client;
+    /// use alliance_partner_sdk::contracts::observation::{FeedKind, Observation};
+    /// # async fn f(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let (program, observed_at) = ("aurora".parse()?, "2026-11-23T00:00:00.000Z".parse()?);
+    /// let value = "1800000".parse()?;
+    /// let reserve = Observation { feed: FeedKind::Reserve, observed_at, program, value };
+    /// client.observe(&[reserve]).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn observe(&self, observations: &[Observation]) -> Call<ObservationsAccepted> {
+        let body = ObservationsRequest { observations: observations.to_vec() };
+        Call::post(self, "/v1/rates/observations", "/v1/rates/observations", &body)
     }
 
     /// The balance of a member of the caller's.

@@ -12,6 +12,8 @@ use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 
+use crate::rates::feeds::Feeds;
+use crate::rates::proposal::{ProposalState, RateProposal};
 use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
 
 use super::agreements::AgreementRecord;
@@ -200,6 +202,10 @@ pub struct RegistryParts {
     pub suspended: Vec<PartnerId>,
     /// Pairs that take no orders in one direction now, by source and target.
     pub frozen: Vec<FrozenPair>,
+    /// What is known of each program whose feeds have reported.
+    pub feeds: BTreeMap<ProgramId, Feeds>,
+    /// Proposals about rates that are open, and the newest others, by number.
+    pub proposals: Vec<RateProposal>,
     /// Every version of an agreement that both partners have signed: of before, in force, and
     /// still to come.
     pub agreements: Vec<Arc<AgreementRecord>>,
@@ -285,9 +291,23 @@ impl Registry {
                 window: WindowId::from_u128(0),
                 suspended: Vec::new(),
                 frozen: Vec::new(),
+                feeds: BTreeMap::new(),
+                proposals: Vec::new(),
                 agreements: Vec::new(),
             },
         )
+    }
+
+    /// Proposals whose values come with the next board, by number.
+    pub fn approved_proposals(&self) -> impl Iterator<Item = &RateProposal> {
+        self.proposals.iter().filter(|one| one.state() == ProposalState::Approved)
+    }
+
+    /// The values that come with the next board.
+    #[must_use]
+    pub fn approved_values(&self) -> BTreeMap<ProgramId, Decimal> {
+        let values = self.approved_proposals().flat_map(|one| &one.proposal.values);
+        values.map(|value| (value.program.clone(), value.value)).collect()
     }
 
     /// A partner.

@@ -2,12 +2,16 @@
 //! meanwhile; should anything that the board rests on have changed, it is worked out again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use alliance_contracts::decimal::Decimal;
+use alliance_contracts::names::ProgramId;
 use alliance_contracts::time::Timestamp;
 
 use super::ClearingHouse;
 use crate::alliance::{PublishedBoard, Registry};
 use crate::command::{Command, Outcome, Publish};
+use crate::rates::feeds::Feeds;
 use crate::rates::publication::{self, NoBoard, Publication, Remark, Situation};
 use crate::sequencer::Unavailable;
 use crate::store::StoreError;
@@ -60,13 +64,16 @@ impl ClearingHouse {
     ) -> Result<Option<Published>, PublishError> {
         for _ in 0..ATTEMPTS {
             let (registry, publication) = self.next_board().await?;
-            if !publication.changes {
+            let proposals: Vec<u32> = registry.approved_proposals().map(|one| one.number).collect();
+            // What was approved is said, even where it says what holds already.
+            if !publication.changes && proposals.is_empty() {
                 return Ok(None);
             }
             let Publication { board, terms, remarks, .. } = publication;
             let published =
                 Published { board: board.board, effective_at: board.effective_at, remarks };
-            let publish = Publish { board, terms, based_on: registry.seen_version, slot };
+            let based_on = registry.seen_version;
+            let publish = Publish { board, terms, proposals, based_on, slot };
             let answer = self.submit(Command::Publish(Box::new(publish))).await?;
             match answer.decided.outcome {
                 Outcome::Done(0) => return Ok(None),
@@ -87,20 +94,28 @@ impl ClearingHouse {
     ///
     /// # Errors
     /// [`PublishError`].
-    pub async fn next_board(
-        &self,
-    ) -> Result<(std::sync::Arc<Registry>, Publication), PublishError> {
+    pub async fn next_board(&self) -> Result<(Arc<Registry>, Publication), PublishError> {
         let registry = self.registry();
-        let now = self.now();
+        let (feeds, approved) = (registry.feeds.clone(), registry.approved_values());
+        let publication = self.worked_out(registry.clone(), feeds, approved, self.now()).await?;
+        Ok((registry, publication))
+    }
+
+    /// The board that would come of these feeds and approved values then.
+    pub(super) async fn worked_out(
+        &self,
+        registry: Arc<Registry>,
+        feeds: BTreeMap<ProgramId, Feeds>,
+        approved: BTreeMap<ProgramId, Decimal>,
+        now: Timestamp,
+    ) -> Result<Publication, PublishError> {
         let boards = self.boards_still_quoted(&registry, now).await?;
         let flows = self.read(|store| async move { store.flows().await }).await?;
-        let known = registry.clone();
         // Milliseconds of arithmetic where there are many programs: not on a thread that others
         // wait for.
         let work = move || {
-            let (feeds, approved) = (BTreeMap::new(), BTreeMap::new());
             publication::next(&Situation {
-                registry: &known,
+                registry: &registry,
                 boards: &boards,
                 flows: &flows,
                 feeds: &feeds,
@@ -109,8 +124,7 @@ impl ClearingHouse {
             })
         };
         let worked = self.inner.handle.spawn_blocking(work).await;
-        let publication = worked.map_err(|_| Unavailable::Lost)??;
-        Ok((registry, publication))
+        Ok(worked.map_err(|_| Unavailable::Lost)??)
     }
 
     /// The last board, and those before it whose quotes may still stand.

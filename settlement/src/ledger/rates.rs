@@ -10,6 +10,7 @@ use alliance_contracts::names::ProgramId;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
 
+use super::proposals;
 use super::working_set::{BoardRow, Flow, WorkingSet};
 use crate::alliance::BoardView;
 use crate::command::{Outcome, Publish, QuotedTerms};
@@ -52,7 +53,7 @@ fn is_rate_of(board: &BoardView<'_>, quote: &QuotedTerms) -> bool {
         && board.value(&quote.target.program) == Some(quote.rate.target_value)
 }
 
-fn is_frozen(set: &WorkingSet, source: &ProgramId, target: &ProgramId) -> bool {
+pub(super) fn is_frozen(set: &WorkingSet, source: &ProgramId, target: &ProgramId) -> bool {
     match set.writes.frozen.get(&(source.clone(), target.clone())) {
         Some(changed) => changed.is_some(),
         None => set.registry.frozen(source, target).is_some(),
@@ -118,11 +119,12 @@ pub fn publish(set: &mut WorkingSet, publish: &Publish, now: Timestamp) -> Outco
     }
     let follows = board.board == last.board.board + 1 && board.previous == last.hash();
     let in_time = last.board.effective_at <= board.effective_at && now <= board.effective_at;
-    let alone = set.writes.board.is_none() && publish.based_on == set.registry.seen_version;
+    let alone = !set.writes.changes_registry() && publish.based_on == set.registry.seen_version;
     if !follows || !in_time || !alone {
         return Outcome::BoardStale;
     }
     let (board, terms) = (board.clone(), publish.terms.clone());
+    proposals::applied(set, &publish.proposals, board.board, now);
     set.writes.board = Some(BoardRow { board, terms, slot: publish.slot });
     Outcome::Done(1)
 }

@@ -4,6 +4,7 @@
 mod agreed;
 mod agreements;
 mod books;
+mod feeds;
 mod limits;
 mod links;
 mod loading;
@@ -90,6 +91,8 @@ impl World {
                 window: "win_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
                 suspended: Vec::new(),
                 frozen: Vec::new(),
+                feeds: Default::default(),
+                proposals: Vec::new(),
                 agreements: Vec::new(),
             },
         );

@@ -27,6 +27,8 @@ use crate::command::{
     Command, Keyed, LinkEnd, MemberNo, NewMember, OrderSide, Outcome, RequestEvidence,
     SignedCheckpoint,
 };
+use crate::rates::feeds::{Feeds, Observation};
+use crate::rates::proposal::RateProposal;
 use crate::rates::terms::BoardTerms;
 use crate::receipts::{ReceiptDraft, StoredReceipt, TreeNode};
 use crate::vault::{Lookup, MemberKey, Vault};
@@ -114,10 +116,15 @@ impl Wanted {
             Command::StoreCheckpoint(checkpoint) => {
                 self.corridors.insert(checkpoint.corridor.clone());
             }
-            Command::Define(_)
+            Command::Observe(_)
+            | Command::ObserveAsPartner(..)
+            | Command::Define(_)
             | Command::Suspend(..)
             | Command::Publish(_)
             | Command::Release(..)
+            | Command::ProposeRates(_)
+            | Command::ApproveRates(..)
+            | Command::WithdrawProposal(..)
             | Command::StoreQuoteKey { .. } => {}
         }
     }
@@ -406,6 +413,17 @@ pub struct BoardRow {
     pub slot: Option<Timestamp>,
 }
 
+/// A reading to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservationRow {
+    /// The reading.
+    pub observation: Observation,
+    /// Who sent it; none of what an operator imported.
+    pub partner: Option<PartnerId>,
+    /// When it was taken in.
+    pub taken_at: Timestamp,
+}
+
 /// A member to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRow {
@@ -469,6 +487,12 @@ pub struct Writes {
     pub flows: BTreeMap<(ProgramId, ProgramId), Flow>,
     /// What members gave in a day.
     pub member_days: BTreeMap<(MemberNo, Corridor), MemberDay>,
+    /// What is known of programs whose feeds have reported.
+    pub feeds: BTreeMap<ProgramId, Feeds>,
+    /// The readings that it follows from.
+    pub observations: Vec<ObservationRow>,
+    /// New or changed proposals about rates.
+    pub proposals: BTreeMap<u32, RateProposal>,
     /// Partner key list signed for `definition`.
     pub partner_keys_jws: Option<String>,
     /// Partners suspended (when) or let go.
@@ -491,6 +515,9 @@ impl Writes {
             && self.definition.is_none()
             && self.board.is_none()
             && self.frozen.is_empty()
+            && self.feeds.is_empty()
+            && self.observations.is_empty()
+            && self.proposals.is_empty()
             && self.suspensions.is_empty()
             && self.checkpoints.is_empty()
             && self.quote_key.is_none()
@@ -504,6 +531,8 @@ impl Writes {
             || self.board.is_some()
             || !self.suspensions.is_empty()
             || !self.frozen.is_empty()
+            || !self.feeds.is_empty()
+            || !self.proposals.is_empty()
             || self.agreements.values().any(active)
     }
 }

@@ -2,20 +2,25 @@
 //! is made of.
 //!
 //! Reading is [`check_feed_file`], which lists every fault and lets nothing in while there is one.
+//! Whichever way readings come, [`take_in`] is the door to the books, under the same rule.
 //! Believing is [`Feeds::observe`]: every reading is kept, but only a plausible one becomes what
 //! later readings fall back on. Using is [`inputs`].
 //!
 //! Units: points, money and values in 10⁻⁶. `now` is handed in.
 
+mod door;
 mod file;
 
-pub use file::{FEED_FILE_HEADER, KnownProgram, RowFault, check_feed_file, observation_faults};
+pub use alliance_contracts::observation::{FeedKind, Observation};
+pub use door::{
+    Known, NotTaken, ReadingFault, TakenIn, observation_faults, reading_faults, take_in,
+};
+pub use file::{FEED_FILE_HEADER, KnownProgram, RowFault, check_feed_file};
 
 use std::collections::BTreeMap;
 
 use alliance_contracts::decimal::{Decimal, MICROS};
 use alliance_contracts::limits;
-use alliance_contracts::names::ProgramId;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::valuation::{Input, InputKind, InputStatus, approach};
 use serde::{Deserialize, Serialize};
@@ -24,60 +29,6 @@ use super::model::ValueModel;
 
 /// How far ahead of the alliance's clock a partner's may be.
 pub const MAX_AHEAD_SECONDS: i64 = 60;
-
-/// What a feed reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FeedKind {
-    /// What one point really bought, settlement currency per point.
-    Redemption,
-    /// Points that members hold.
-    Outstanding,
-    /// The part of them that will never be redeemed, below one.
-    Breakage,
-    /// Money held against them, settlement currency.
-    Reserve,
-    /// What one point costs the partner, settlement currency per point.
-    Cost,
-}
-
-impl FeedKind {
-    /// Every feed.
-    pub const ALL: [Self; 5] =
-        [Self::Redemption, Self::Outstanding, Self::Breakage, Self::Reserve, Self::Cost];
-
-    /// As it stands in files and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Redemption => "redemption",
-            Self::Outstanding => "outstanding",
-            Self::Breakage => "breakage",
-            Self::Reserve => "reserve",
-            Self::Cost => "cost",
-        }
-    }
-
-    /// The feed of a stored text.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|feed| feed.as_str() == text)
-    }
-}
-
-/// One reading of a feed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Observation {
-    /// What was read.
-    pub feed: FeedKind,
-    /// When, by the partner's clock.
-    pub observed_at: Timestamp,
-    /// Of which program.
-    pub program: ProgramId,
-    /// What it came to; the feed says in which unit.
-    pub value: Decimal,
-}
 
 /// What is known of one feed of one program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,6 +162,9 @@ pub fn observe(
 }
 
 impl Feeds {
+    /// Of a program that nobody has reported anything on.
+    pub const NOTHING: Self = Self { states: BTreeMap::new(), last_backing: None };
+
     /// Everything known of the program after one more reading.
     ///
     /// # Errors

@@ -1,9 +1,13 @@
 //! The value model of one program: what was agreed on about its value.
 
+use std::borrow::Cow;
+
 use alliance_contracts::decimal::{Decimal, MICROS};
 use alliance_contracts::limits;
 use alliance_contracts::valuation::{Band, InputKind};
 use serde::{Deserialize, Serialize};
+
+use crate::alliance::ProgramDefinition;
 
 /// Two hundredths: the longest movement from one board to the next.
 const DEFAULT_MAX_STEP: i64 = 20_000;
@@ -125,6 +129,15 @@ const fn absurd_factor() -> u32 {
 }
 
 impl ValueModel {
+    /// A program's model: its own, or what holds for those that declare none.
+    #[must_use]
+    pub fn of(program: &ProgramDefinition) -> Cow<'_, Self> {
+        match &program.model {
+            Some(model) => Cow::Borrowed(model),
+            None => Cow::Owned(Self::default_for(program.value)),
+        }
+    }
+
     /// The model of a program that declares none: its value alone, from half of it to double.
     ///
     /// A value below 0.0001 has a default step of less than a millionth, so it stays as it is until

@@ -126,6 +126,8 @@ impl Store for Faulty {
         boards(last: u32, limit: u32) -> Vec<crate::alliance::PublishedBoard>;
         board_at(at: Timestamp) -> Option<crate::alliance::PublishedBoard>;
         flows() -> Vec<crate::ledger::FlowRow>;
+        proposals(last: u32, limit: u32) -> Vec<crate::rates::proposal::RateProposal>;
+        observations(program: &'a alliance_contracts::names::ProgramId, feed: crate::rates::feeds::FeedKind, limit: u32) -> Vec<crate::ledger::working_set::ObservationRow>;
         member_books(after: crate::command::MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
     }

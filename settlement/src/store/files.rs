@@ -58,7 +58,9 @@ impl Files {
         let rows = writes.receipts.len()
             + writes.members.len()
             + writes.links.len()
-            + writes.agreements.len();
+            + writes.agreements.len()
+            + writes.observations.len()
+            + writes.proposals.len();
         if self.rows.fetch_add(rows, Ordering::Relaxed) + rows < COPY_AFTER {
             return;
         }

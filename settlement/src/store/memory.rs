@@ -21,16 +21,18 @@ use alliance_contracts::transaction::TransactionState;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
-    TransactionPlace, VersionedRegistry, rows, statements,
+    Batch, LinkDetail, MemberBooks, NEWEST_PROPOSALS, Store, StoreError, StoreFuture,
+    TransactionDetail, TransactionPlace, VersionedRegistry, rows, statements,
 };
 use crate::alliance::{AgreementRecord, Definition, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
-use crate::ledger::working_set::{BoardRow, Loaded, MemberDay, SealedMember};
+use crate::ledger::working_set::{BoardRow, Loaded, MemberDay, ObservationRow, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
     Writes,
 };
+use crate::rates::feeds::{FeedKind, Feeds};
+use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
 
@@ -58,6 +60,9 @@ struct Maps {
     frozen: BTreeMap<(ProgramId, ProgramId), FrozenPair>,
     flows: BTreeMap<(ProgramId, ProgramId), Flow>,
     member_days: BTreeMap<(MemberNo, Corridor), MemberDay>,
+    feeds: BTreeMap<ProgramId, Feeds>,
+    proposals: BTreeMap<u32, RateProposal>,
+    observations: BTreeMap<(ProgramId, FeedKind, Timestamp), ObservationRow>,
     quote_keys: BTreeMap<i64, Vec<u8>>,
     members: BTreeMap<MemberNo, (SealedMember, i64)>,
     lookups: BTreeMap<Lookup, MemberNo>,
@@ -127,6 +132,17 @@ impl Maps {
     fn check_registry(&self, writes: &Writes) -> Result<()> {
         if writes.board.as_ref().is_some_and(|row| self.boards.contains_key(&row.board.board)) {
             return contradiction("a board of this number is there already");
+        }
+        for record in writes.proposals.values() {
+            if record.approved_by.as_ref() == Some(&record.proposed_by) {
+                return contradiction("who proposes does not approve");
+            }
+        }
+        let mut seen = HashSet::new();
+        for row in &writes.observations {
+            let place = place_of(row);
+            let there = self.observations.contains_key(&place);
+            once(&mut seen, place, there, "a reading of this time")?;
         }
         let Some(row) = &writes.definition else { return Ok(()) };
         if self.definitions.contains_key(&row.version) {
@@ -277,6 +293,9 @@ impl Maps {
         }
         let days = writes.member_days.iter();
         self.member_days.extend(days.map(|(place, day)| (place.clone(), day.clone())));
+        self.feeds.extend(writes.feeds.clone());
+        self.proposals.extend(writes.proposals.clone());
+        self.observations.extend(writes.observations.iter().map(|r| (place_of(r), r.clone())));
         self.flows.extend(writes.flows.iter().map(|(pair, flow)| (pair.clone(), *flow)));
         if let Some((period, wrapped, destroy_before)) = &writes.quote_key {
             self.quote_keys.entry(*period).or_insert_with(|| wrapped.clone());
@@ -367,6 +386,11 @@ impl Maps {
     }
 }
 
+fn place_of(row: &ObservationRow) -> (ProgramId, FeedKind, Timestamp) {
+    let reading = &row.observation;
+    (reading.program.clone(), reading.feed, reading.observed_at)
+}
+
 fn active_ends(link: &LinkRecord) -> Option<(MemberNo, MemberNo)> {
     if link.state == LinkState::Active { link.a.member.zip(link.b.member) } else { None }
 }
@@ -394,6 +418,8 @@ impl Maps {
             window: self.window.ok_or_else(|| missing("open window"))?,
             suspended: self.suspensions.keys().cloned().collect(),
             frozen: self.frozen.values().cloned().collect(),
+            feeds: self.feeds.clone(),
+            proposals: self.open_and_newest_proposals(),
             agreements: self
                 .agreements
                 .values()
@@ -402,6 +428,13 @@ impl Maps {
                 .collect(),
         };
         Ok(Some((self.registry_version, parts)))
+    }
+
+    fn open_and_newest_proposals(&self) -> Vec<RateProposal> {
+        let newest = self.proposals.keys().rev().take(page(NEWEST_PROPOSALS)).last();
+        let from = newest.copied().unwrap_or(u32::MAX);
+        let wanted = self.proposals.values().filter(|one| one.number >= from || one.is_open());
+        wanted.cloned().collect()
     }
 
     fn sealed(&self, member: Option<MemberNo>) -> Option<SealedMember> {
@@ -530,6 +563,25 @@ impl Store for MemoryStore {
     fn flows(&self) -> StoreFuture<'_, Vec<FlowRow>> {
         let maps = self.read();
         ready(Ok(maps.flows.keys().filter_map(|pair| maps.flow(pair)).collect()))
+    }
+
+    fn observations<'a>(
+        &'a self,
+        program: &'a ProgramId,
+        feed: FeedKind,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<ObservationRow>> {
+        let maps = self.read();
+        let (first, last) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
+        let range = (program.clone(), feed, first)..=(program.clone(), feed, last);
+        let newest = maps.observations.range(range).rev().map(|(_, row)| row.clone());
+        ready(Ok(newest.take(page(limit)).collect()))
+    }
+
+    fn proposals(&self, last: u32, limit: u32) -> StoreFuture<'_, Vec<RateProposal>> {
+        let maps = self.read();
+        let newest = maps.proposals.range(..=last).rev().map(|(_, record)| record.clone());
+        ready(Ok(newest.take(page(limit)).collect()))
     }
 
     fn transaction(&self, id: TransactionId) -> StoreFuture<'_, Option<TransactionDetail>> {

@@ -14,7 +14,7 @@ use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
 use alliance_contracts::link::LinkState;
-use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId};
+use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 use sqlx::pool::Pool;
 use tokio::time::timeout;
@@ -28,15 +28,17 @@ use super::rows::{
 };
 use super::schema;
 use super::{
-    Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
-    TransactionPlace, VersionedRegistry,
+    Batch, LinkDetail, MemberBooks, NEWEST_PROPOSALS, Store, StoreError, StoreFuture,
+    TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use crate::alliance::{AgreementRecord, PublishedBoard};
 use crate::command::{MemberNo, RequestEvidence};
-use crate::ledger::working_set::{Loaded, SealedMember};
+use crate::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
 };
+use crate::rates::feeds::FeedKind;
+use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
 
@@ -314,6 +316,8 @@ const A_WINDOW: i64 = 4;
 const A_SUSPENSION: i64 = 5;
 const A_FROZEN_PAIR: i64 = 6;
 const A_SIGNED_AGREEMENT: i64 = 7;
+const PROGRAM_FEEDS: i64 = 8;
+const A_PROPOSAL: i64 = 9;
 
 /// The registry of one moment.
 pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
@@ -329,6 +333,11 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
          UNION ALL SELECT {window} FROM windows WHERE alliance = $1 AND state = 'open' \
          UNION ALL SELECT {suspension} FROM suspensions WHERE alliance = $1 \
          UNION ALL SELECT {frozen_pair} FROM frozen_pairs WHERE alliance = $1 \
+         UNION ALL SELECT {feeds} FROM feeds WHERE alliance = $1 \
+         UNION ALL SELECT {proposal} FROM rate_proposals p WHERE p.alliance = $1 \
+         AND p.withdrawn_at IS NULL AND p.applied_at IS NULL \
+         UNION ALL SELECT {proposal} FROM (SELECT * FROM rate_proposals \
+         WHERE alliance = $1 ORDER BY number DESC LIMIT {NEWEST_PROPOSALS}) AS p \
          UNION ALL SELECT {agreement} FROM agreements g WHERE g.alliance = $1 \
          AND g.state = 'active'",
         version = Columns::first(NOTHING, "registry_version"),
@@ -338,6 +347,8 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
         window = part(&[], &["currency"], &["window_id"], A_WINDOW),
         suspension = part(&[], &["partner"], &[], A_SUSPENSION),
         frozen_pair = part(&["board", "since"], &["source", "target"], &[], A_FROZEN_PAIR),
+        feeds = part(&[], &["program", "state"], &[], PROGRAM_FEEDS),
+        proposal = rows::PROPOSAL.wide(A_PROPOSAL),
         agreement = rows::AGREEMENT.wide(A_SIGNED_AGREEMENT),
     );
     Sql::of(text.into(), 1, &[], WIDE)
@@ -362,6 +373,11 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
             }
             A_SUSPENSION => stored.suspended.push(row.name("a partner suspended")?),
             A_FROZEN_PAIR => stored.frozen.push(rows::frozen_pair(&mut row)?),
+            PROGRAM_FEEDS => stored.feeds.extend([rows::feeds(&mut row)?]),
+            A_PROPOSAL => {
+                let record = rows::proposal(&mut row)?;
+                stored.proposals.insert(record.number, record);
+            }
             A_SIGNED_AGREEMENT => stored.agreements.push(Arc::new(rows::agreement(&mut row)?)),
             other => return Err(corrupt(format_args!("a row of kind {other}"))),
         }
@@ -518,6 +534,18 @@ static FLOWS: LazyLock<Sql> = LazyLock::new(|| {
     of(&rows::FLOW, "FROM flows f WHERE f.alliance = $1 ORDER BY f.source, f.target", 1)
 });
 
+static PROPOSALS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM rate_proposals p WHERE p.alliance = $1 AND p.number <= $2 \
+                ORDER BY p.number DESC LIMIT $3";
+    of(&rows::PROPOSAL, rest, 3)
+});
+
+static OBSERVATIONS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM observations o WHERE o.alliance = $1 AND o.program = $2 AND o.feed = $3 \
+                ORDER BY o.observed_at DESC LIMIT $4";
+    of(&rows::OBSERVATION, rest, 4)
+});
+
 static NODES: Sql = Sql::query(
     "SELECT hash FROM tree_nodes WHERE alliance = $1 AND corridor = $2 AND level = $3 \
      AND position >= $4 AND position < $5 ORDER BY position",
@@ -607,6 +635,8 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("BOARDS", &BOARDS),
         ("BOARD_AT", &BOARD_AT),
         ("FLOWS", &FLOWS),
+        ("READINGS", &OBSERVATIONS),
+        ("PROPOSED", &PROPOSALS),
         ("NODES", &NODES),
         ("QUOTE_KEYS", &QUOTE_KEYS),
         ("SUSPENSIONS", &SUSPENSIONS),
@@ -826,6 +856,21 @@ impl<E: Engine> Store for E {
 
     fn flows(&self) -> StoreFuture<'_, Vec<FlowRow>> {
         Box::pin(async move { each(fetch(self, &FLOWS, vec![]).await?, rows::flow) })
+    }
+
+    fn observations<'a>(
+        &'a self,
+        program: &'a ProgramId,
+        feed: FeedKind,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<ObservationRow>> {
+        let values = vec![program.as_str().into(), feed.as_str().into(), i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &OBSERVATIONS, values).await?, rows::observation) })
+    }
+
+    fn proposals(&self, last: u32, limit: u32) -> StoreFuture<'_, Vec<RateProposal>> {
+        let values = vec![i64::from(last).into(), i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &PROPOSALS, values).await?, rows::proposal) })
     }
 
     fn member_books(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<MemberBooks>> {

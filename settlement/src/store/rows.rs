@@ -10,6 +10,7 @@
 //! What does not decode is [`StoreError::Corrupt`], never a panic.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
@@ -24,7 +25,7 @@ use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
 use alliance_contracts::merkle::Frontier;
-use alliance_contracts::names::Corridor;
+use alliance_contracts::names::{Corridor, ProgramId};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::receipt::{self, Receipt, ReceiptSide};
@@ -35,11 +36,13 @@ use sqlx::{ColumnIndex, Decode, Type};
 use super::StoreError;
 use crate::alliance::{AgreementRecord, AgreementSignature, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
-use crate::ledger::working_set::{MemberDay, SealedMember};
+use crate::ledger::working_set::{MemberDay, ObservationRow, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord,
     TransactionRecord, TransactionSideRecord,
 };
+use crate::rates::feeds::{FeedKind, Feeds, Observation};
+use crate::rates::proposal::RateProposal;
 use crate::rates::terms::BoardTerms;
 use crate::receipts::StoredReceipt;
 use crate::vault::Lookup;
@@ -599,7 +602,11 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         Outcome::Transaction(id) => Ok(("transaction", Some(id.to_bytes()))),
         Outcome::Link(id) => Ok(("link", Some(id.to_bytes()))),
         Outcome::Agreement(id) => Ok(("agreement", Some(id.to_bytes()))),
+        Outcome::Observed => Ok(("observed", None)),
         Outcome::Refused(code) => Ok((code.as_str(), None)),
+        Outcome::ObservationsRefused(_) => Err(StoreError::Contradiction(
+            "readings that were not taken leave their idempotency key unused".to_owned(),
+        )),
         Outcome::AgreementRefused(_) => Err(StoreError::Contradiction(
             "a faulty agreement leaves its idempotency key unused".to_owned(),
         )),
@@ -607,6 +614,8 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         | Outcome::BadRows(_)
         | Outcome::DefinitionRefused(_)
         | Outcome::BoardStale
+        | Outcome::Proposal(_)
+        | Outcome::ProposalRefused(_)
         | Outcome::CheckpointRefused => Err(StoreError::Contradiction(
             "an operator's command has no idempotency key".to_owned(),
         )),
@@ -619,6 +628,10 @@ pub(super) fn key(row: &mut Row) -> Result<KeyRecord> {
         "transaction" => Outcome::Transaction(row.id("a key's transaction")?),
         "link" => Outcome::Link(row.id("a key's link")?),
         "agreement" => Outcome::Agreement(row.id("a key's agreement")?),
+        "observed" => {
+            row.maybe_bytes();
+            Outcome::Observed
+        }
         code => {
             row.maybe_bytes();
             let code = ProblemCode::from_code(code)
@@ -954,6 +967,9 @@ pub(super) struct StoredRegistry {
     pub(super) windows: Vec<(alliance_contracts::ids::WindowId, String)>,
     pub(super) suspended: Vec<alliance_contracts::names::PartnerId>,
     pub(super) frozen: Vec<FrozenPair>,
+    pub(super) feeds: BTreeMap<ProgramId, Feeds>,
+    /// By number: of those that stand there twice, one.
+    pub(super) proposals: BTreeMap<u32, RateProposal>,
     pub(super) agreements: Vec<Arc<AgreementRecord>>,
 }
 
@@ -978,6 +994,8 @@ pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
         window: *window,
         suspended: stored.suspended,
         frozen: stored.frozen,
+        feeds: stored.feeds,
+        proposals: stored.proposals.into_values().collect(),
         agreements: stored.agreements,
         definition,
     })
@@ -1025,6 +1043,71 @@ pub(super) fn member_day(row: &mut Row) -> Result<MemberDay> {
         day: row.int("a member's day")?,
         given: row.int("what a member gave")?,
         corridor: row.name("a member's corridor")?,
+    })
+}
+
+/// Of `feeds`: program and state.
+pub(super) fn feeds(row: &mut Row) -> Result<(ProgramId, Feeds)> {
+    let (program, state) = (row.name("a program with feeds")?, row.text("feeds")?);
+    let state = json::read(state.as_bytes()).map_err(|error| {
+        corrupt(format_args!("feeds of {program}: {} {}", error.pointer, error.detail))
+    })?;
+    Ok((program, state))
+}
+
+/// Of `observations o`.
+pub(super) const OBSERVATION: Columns = Columns {
+    ints: &["o.observed_at", "o.taken_at"],
+    texts: &["o.program", "o.feed", "o.value", "o.partner"],
+    bytes: &[],
+};
+
+pub(super) fn observation(row: &mut Row) -> Result<ObservationRow> {
+    let (observed_at, taken_at) = (row.time("a reading's time")?, row.time("a reading's time")?);
+    let (program, feed) = (row.name("a reading's program")?, row.text("a reading's feed")?);
+    let feed = FeedKind::from_stored(&feed)
+        .ok_or_else(|| corrupt(format_args!("a reading's feed is {feed:?}")))?;
+    let value = row.name("a reading's value")?;
+    let partner = row.maybe_name("a reading's partner")?;
+    let observation = Observation { feed, observed_at, program, value };
+    Ok(ObservationRow { observation, partner, taken_at })
+}
+
+/// Of `rate_proposals p`.
+pub(super) const PROPOSAL: Columns = Columns {
+    ints: &[
+        "p.number",
+        "p.proposed_at",
+        "p.approved_at",
+        "p.withdrawn_at",
+        "p.applied_at",
+        "p.applied_board",
+    ],
+    texts: &["p.document", "p.proposed_by", "p.approved_by", "p.withdrawn_by"],
+    bytes: &[],
+};
+
+pub(super) fn proposal(row: &mut Row) -> Result<RateProposal> {
+    let number = u32::try_from(row.int("a proposal's number")?).map_err(corrupt)?;
+    let proposed_at = row.time("a proposal's time")?;
+    let [approved_at, withdrawn_at, applied_at] =
+        [(); 3].map(|()| row.maybe_int().map(Timestamp::from_millis));
+    let applied_board = row.maybe_int().map(u32::try_from).transpose().map_err(corrupt)?;
+    let document = row.text("a proposal")?;
+    let proposal = json::read(document.as_bytes()).map_err(|error| {
+        corrupt(format_args!("proposal {number}: {} {}", error.pointer, error.detail))
+    })?;
+    Ok(RateProposal {
+        number,
+        proposal,
+        proposed_by: row.name("who proposed")?,
+        proposed_at,
+        approved_by: row.maybe_name("who approved")?,
+        approved_at,
+        withdrawn_by: row.maybe_name("who withdrew")?,
+        withdrawn_at,
+        applied_at,
+        applied_board,
     })
 }
 

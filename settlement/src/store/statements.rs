@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::link::LinkState;
+use alliance_contracts::names::PartnerId;
 use alliance_contracts::time::Timestamp;
 
 use super::StoreError;
@@ -16,6 +17,7 @@ use super::rows::{List, Rows, Sql, Value, signed, stored_outcome, stored_scope};
 use crate::alliance::AgreementSignature;
 use crate::ledger::Writes;
 use crate::ledger::working_set::DefinitionRow;
+use crate::rates::proposal::OperatorName;
 
 /// A statement, what it is called where it fails, and whether every row must take effect.
 #[derive(Debug)]
@@ -70,6 +72,32 @@ statement!(
     [source Text, target Text],
     "DELETE FROM frozen_pairs WHERE alliance = $1 AND EXISTS (SELECT 1 FROM {w} \
      WHERE w.source = frozen_pairs.source AND w.target = frozen_pairs.target)"
+);
+statement!(
+    FEEDS, FEEDS_ROWS, true,
+    [program Text, state Text],
+    "INSERT INTO feeds (alliance, program, state) SELECT $1, program, state FROM {w} WHERE true \
+     ON CONFLICT (alliance, program) DO UPDATE SET state = excluded.state"
+);
+statement!(
+    OBSERVATIONS, OBSERVATIONS_ROWS, true,
+    [program Text, feed Text, observed_at Int, value Text, partner Text, taken_at Int],
+    "INSERT INTO observations (alliance, program, feed, observed_at, value, partner, taken_at) \
+     SELECT $1, program, feed, observed_at, value, partner, taken_at FROM {w} WHERE true"
+);
+statement!(
+    /// Who proposes does not approve: a constraint of the table says so.
+    PROPOSALS, PROPOSALS_ROWS, true,
+    [number Int, document Text, proposed_by Text, proposed_at Int, approved_by Text,
+     approved_at Int, withdrawn_by Text, withdrawn_at Int, applied_at Int, applied_board Int],
+    "INSERT INTO rate_proposals (alliance, number, document, proposed_by, proposed_at, \
+     approved_by, approved_at, withdrawn_by, withdrawn_at, applied_at, applied_board) \
+     SELECT $1, number, document, proposed_by, proposed_at, approved_by, approved_at, \
+     withdrawn_by, withdrawn_at, applied_at, applied_board FROM {w} WHERE true \
+     ON CONFLICT (alliance, number) DO UPDATE SET approved_by = excluded.approved_by, \
+     approved_at = excluded.approved_at, withdrawn_by = excluded.withdrawn_by, \
+     withdrawn_at = excluded.withdrawn_at, applied_at = excluded.applied_at, \
+     applied_board = excluded.applied_board"
 );
 statement!(
     PARTNER_KEYS, PARTNER_KEYS_ROWS, true,
@@ -297,6 +325,9 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &LET_GO,
         &FREEZE,
         &RELEASE,
+        &FEEDS,
+        &OBSERVATIONS,
+        &PROPOSALS,
         &MEMBERS,
         &OPENINGS,
         &LINKS,
@@ -337,6 +368,8 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     first.push(board(writes)?);
     first.extend(suspensions(writes));
     first.extend(frozen_pairs(writes));
+    first.extend(feeds(writes)?);
+    first.push(proposals(writes)?);
     first.extend(members(writes));
     first.extend([links(writes, false), links(writes, true)]);
     first.extend([agreements(writes, false), agreements(writes, true)]);
@@ -442,6 +475,52 @@ fn frozen_pairs(writes: &Writes) -> [Step<'_>; 2] {
         }
     }
     [(&FREEZE, frozen), (&RELEASE, released)]
+}
+
+fn feeds(writes: &Writes) -> Result<[Step<'_>; 2], StoreError> {
+    let mut feeds = Rows::new(&FEEDS_ROWS);
+    for (program, state) in &writes.feeds {
+        let state = serde_json::to_string(state)
+            .map_err(|error| contradiction(&format!("feeds of {program} are no JSON: {error}")))?;
+        feeds.push([program.as_str().into(), state.into()]);
+    }
+    let mut observations = Rows::new(&OBSERVATIONS_ROWS);
+    for row in &writes.observations {
+        let reading = &row.observation;
+        observations.push([
+            reading.program.as_str().into(),
+            reading.feed.as_str().into(),
+            reading.observed_at.into(),
+            reading.value.to_string().into(),
+            row.partner.as_ref().map(PartnerId::as_str).into(),
+            row.taken_at.into(),
+        ]);
+    }
+    Ok([(&FEEDS, feeds), (&OBSERVATIONS, observations)])
+}
+
+fn proposals(writes: &Writes) -> Result<Step<'_>, StoreError> {
+    let mut rows = Rows::new(&PROPOSALS_ROWS);
+    for record in writes.proposals.values() {
+        let document = serde_json::to_string(&record.proposal)
+            .map_err(|error| contradiction(&format!("a proposal is no JSON: {error}")))?;
+        let name = |name: &'_ Option<OperatorName>| {
+            Value::Text(name.as_ref().map(|name| Cow::Owned(name.to_string())))
+        };
+        rows.push([
+            i64::from(record.number).into(),
+            document.into(),
+            record.proposed_by.as_str().into(),
+            record.proposed_at.into(),
+            name(&record.approved_by),
+            record.approved_at.map(Timestamp::as_millis).into(),
+            name(&record.withdrawn_by),
+            record.withdrawn_at.map(Timestamp::as_millis).into(),
+            record.applied_at.map(Timestamp::as_millis).into(),
+            record.applied_board.map(i64::from).into(),
+        ]);
+    }
+    Ok((&PROPOSALS, rows))
 }
 
 fn suspensions(writes: &Writes) -> [Step<'_>; 2] {

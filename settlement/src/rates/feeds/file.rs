@@ -3,19 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use alliance_contracts::decimal::{Decimal, DecimalError, MICROS};
-use alliance_contracts::limits;
 use alliance_contracts::names::ProgramId;
+use alliance_contracts::observation::{read_feed, read_time, read_value, shown};
 use alliance_contracts::time::Timestamp;
-use alliance_contracts::valuation::InputStatus;
 
-use super::{FeedKind, Feeds, Observation, ValueModel, judge};
+use super::{Feeds, Observation, ValueModel, observation_faults};
 
 /// The first line of every file.
 pub const FEED_FILE_HEADER: &str = "program,feed,value,observed_at";
-
-/// As much of a field as a message repeats.
-const SHOWN_CHARACTERS: usize = 40;
 
 /// A program that readings may be of.
 #[derive(Clone, Copy, Debug)]
@@ -119,14 +114,8 @@ fn read_row(
     let program = program.parse().ok().filter(known).ok_or_else(|| {
         format!("program {}: there is no such program in the definition", shown(program))
     });
-    let feed = FeedKind::from_stored(feed).ok_or_else(|| {
-        let all = FeedKind::ALL.map(FeedKind::as_str).join(", ");
-        format!("feed {} must be one of {all}", shown(feed))
-    });
-    let value = read_value(value);
-    let observed_at = observed_at
-        .parse::<Timestamp>()
-        .map_err(|error| format!("observed_at {}: {error}", shown(observed_at)));
+    let (feed, value) = (read_feed(feed), read_value(value));
+    let observed_at = read_time(observed_at);
     match (program, feed, value, observed_at) {
         (Ok(program), Ok(feed), Ok(value), Ok(observed_at)) => {
             Ok(Observation { feed, observed_at, program, value })
@@ -136,101 +125,4 @@ fn read_row(
             Err(faults.into_iter().flatten().collect())
         }
     }
-}
-
-fn read_value(text: &str) -> Result<Decimal, String> {
-    let negative = text.strip_prefix('-').is_some_and(|rest| {
-        !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-    });
-    let field = shown(text);
-    if negative {
-        return Err(format!("value {field} is negative: it must be above 0"));
-    }
-    text.parse().map_err(|error| match error {
-        DecimalError::NotPlain => {
-            format!("value {field} is not a plain decimal: write digits, such as 0.05")
-        }
-        DecimalError::NotShortest => {
-            format!("value {field} has zeros too many: write the shortest form, such as 0.05")
-        }
-        DecimalError::TooPrecise => {
-            let decimals = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-            format!("value {field} has {decimals} decimals: at most 6 are allowed")
-        }
-    })
-}
-
-fn shown(field: &str) -> String {
-    if field.is_empty() {
-        return "(empty)".to_owned();
-    }
-    let mut characters = field.chars();
-    let start: String =
-        characters.by_ref().take(SHOWN_CHARACTERS).flat_map(char::escape_debug).collect();
-    if characters.next().is_none() { start } else { format!("{start}…") }
-}
-
-/// Every fault of one reading, held against what is known of its program: whether it can be
-/// believed, whether it jumps, whether it is of the right time. However readings come, this is the
-/// door.
-#[must_use]
-pub fn observation_faults(
-    observation: &Observation,
-    model: &ValueModel,
-    feeds: &Feeds,
-    now: Timestamp,
-) -> Vec<String> {
-    let mut faults = Vec::new();
-    faults.extend(out_of_range(observation, model).or_else(|| jump(observation, model, feeds)));
-    faults.extend(feeds.observe(observation, model, now).err().map(|error| error.to_string()));
-    faults
-}
-
-fn out_of_range(observation: &Observation, model: &ValueModel) -> Option<String> {
-    let Observation { feed, value, .. } = observation;
-    let name = feed.as_str();
-    match (judge(*feed, value.micros().into(), model), feed) {
-        (InputStatus::Absurd, FeedKind::Breakage) => {
-            Some(format!("value {value}: a breakage must be below 1, as not all points lapse"))
-        }
-        (InputStatus::Absurd, FeedKind::Outstanding | FeedKind::Reserve) => {
-            let limit = limits::MAX_AMOUNT_WHOLE;
-            Some(format!("value is out of range: {name} must be at most {limit}"))
-        }
-        (InputStatus::Absurd, FeedKind::Redemption | FeedKind::Cost) => Some(format!(
-            "value {} is more than {} times beyond the band {} to {}: check it, or agree on \
-             another band",
-            if *value == Decimal::BEYOND {
-                "past every limit".to_owned()
-            } else {
-                value.to_string()
-            },
-            model.absurd_factor,
-            model.band.min,
-            model.band.max
-        )),
-        (InputStatus::Zero | InputStatus::Negative, _) => {
-            Some(format!("value {value}: {name} must be above 0"))
-        }
-        _ => None,
-    }
-}
-
-/// More than `absurd_factor` times the last good reading, or less than that part of it. Of the
-/// breakage, the part that is redeemed is compared: that is what is divided by.
-fn jump(observation: &Observation, model: &ValueModel, feeds: &Feeds) -> Option<String> {
-    let Observation { feed, value, .. } = observation;
-    let (last, last_at) = feeds.states.get(feed)?.last_good?;
-    let compared = |value: Decimal| match feed {
-        FeedKind::Breakage => i128::from(MICROS - value.micros()),
-        _ => i128::from(value.micros()),
-    };
-    let (new, old, factor) = (compared(*value), compared(last), i128::from(model.absurd_factor));
-    let jumps = new * factor < old || new > old * factor;
-    jumps.then(|| {
-        format!(
-            "value {value} is more than {factor} times away from the last good one, {last} of \
-             {last_at}: check it; if it is right, a second person must approve it"
-        )
-    })
 }

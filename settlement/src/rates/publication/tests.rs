@@ -84,6 +84,8 @@ impl Story {
             suspended: Vec::new(),
             frozen: Vec::new(),
             agreements: self.signed.clone(),
+            feeds: Default::default(),
+            proposals: Vec::new(),
         };
         next(&Situation {
             registry: &Registry::new(1, parts),

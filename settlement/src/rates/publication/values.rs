@@ -1,7 +1,5 @@
 //! Where each program's value would go, and where it went.
 
-use std::borrow::Cow;
-
 use alliance_contracts::board::Board;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits::NO_MOVEMENT;
@@ -16,17 +14,9 @@ use crate::rates::arbitrage::{MAX_HALVINGS, Movement, Settled};
 use crate::rates::feeds::{self, Feeds};
 use crate::rates::model::ValueModel;
 
-/// A program's model: its own, or what holds for those that declare none.
-pub(super) fn model(program: &ProgramDefinition) -> Cow<'_, ValueModel> {
-    match &program.model {
-        Some(model) => Cow::Borrowed(model),
-        None => Cow::Owned(ValueModel::default_for(program.value)),
-    }
-}
-
 /// A program on the first board.
 pub(super) fn at_base(program: &ProgramDefinition) -> ProgramValuation {
-    let model = model(program);
+    let model = ValueModel::of(program);
     let base = Input {
         as_of: None,
         input: InputKind::Base,
@@ -70,10 +60,10 @@ pub(super) fn wished<'a>(
     programs: &[&'a ProgramDefinition],
     last: &Board,
 ) -> Result<Vec<Wish<'a>>, NoBoard> {
-    let nothing = Feeds::default();
+    let nothing = Feeds::NOTHING;
     let threshold = situation.registry.definition.rates.approval_threshold;
     let wish = |program: &&'a ProgramDefinition| {
-        let model = model(program);
+        let model = ValueModel::of(program);
         let feeds = situation.feeds.get(&program.program).unwrap_or(&nothing);
         let approved = situation.approved.get(&program.program).copied();
         let inputs = feeds::inputs(program.value, &model, feeds, approved, situation.now);

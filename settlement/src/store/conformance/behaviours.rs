@@ -22,10 +22,12 @@ use super::place::Place;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
 use crate::alliance::AgreementRecord;
 use crate::command::{
-    Command, Define, MemberNo, Outcome, Publish, RequestEvidence, SignedCheckpoint,
+    Command, Define, MemberNo, Outcome, ProposeRates, Publish, RequestEvidence, SignedCheckpoint,
 };
-use crate::ledger::working_set::{MemberDay, MemberRow};
+use crate::ledger::working_set::{MemberDay, MemberRow, ObservationRow};
 use crate::ledger::{Flow, LinkRecord, Wanted, Writes};
+use crate::rates::feeds::{FeedKind, Observation};
+use crate::rates::proposal::{ProposalState, RateProposal};
 use crate::rates::publication;
 use crate::receipts::{StoredReceipt, TreeNode};
 
@@ -1086,6 +1088,189 @@ pub async fn what_a_member_gave_in_a_day_is_kept_by_corridor(place: &Place) {
         let mut batch = world.store.begin().await.unwrap();
         assert_eq!(batch.load(&wanted).await.unwrap().member_days, [gave]);
     }
+}
+
+fn proposed(by: &str, document: serde_json::Value) -> Command {
+    let proposal = serde_json::from_value(document).unwrap();
+    Command::ProposeRates(Box::new(ProposeRates { proposal, by: name(by) }))
+}
+
+pub async fn a_proposal_is_kept_and_its_values_come_with_one_board(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let (source, target) = (BRANDS[0].1, BRANDS[1].1);
+    let frozen =
+        FrozenPair { board: 1, since: world.now, source: name(source), target: name(target) };
+    let mut prepared = world.prepare(Vec::new()).await;
+    prepared.writes.frozen.insert((name(source), name(target)), Some(frozen));
+    prepared.commit().await.unwrap();
+    let document = serde_json::json!({
+        "release": [{"source": source, "target": target}],
+        "values": [{"program": source, "value": "0.12"}],
+        "why": "revalued",
+    });
+    let propose = proposed("ann", document);
+    assert_eq!(world.decide(vec![propose.clone()]).await, [Outcome::Proposal(1)]);
+    // Again by the same person: the same proposal.
+    assert_eq!(world.decide(vec![propose]).await, [Outcome::Proposal(1)]);
+    let registry = world.registry().await;
+    assert_eq!(registry.proposals[0].state(), ProposalState::Waiting);
+    assert!(registry.approved_values().is_empty() && registry.frozen.len() == 1);
+    let own = world.decide(vec![Command::ApproveRates(1, name("ann"))]).await;
+    assert!(matches!(own[..], [Outcome::ProposalRefused(_)]), "{own:?}");
+    let approve = Command::ApproveRates(1, name("bob"));
+    assert_eq!(world.decide(vec![approve.clone()]).await, [Outcome::Proposal(1)]);
+    assert_eq!(world.decide(vec![approve]).await, [Outcome::Proposal(1)], "harmless");
+    let registry = world.registry().await;
+    assert_eq!(registry.approved_values(), [(name(source), name("0.12"))].into());
+    assert!(registry.frozen.is_empty(), "a release is carried out at once");
+    // A small step of another program needs nobody else.
+    let small = serde_json::json!({"values": [{"program": target, "value": "0.051"}]});
+    assert_eq!(world.decide(vec![proposed("ann", small)]).await, [Outcome::Proposal(2)]);
+    let registry = world.registry().await;
+    assert!(registry.proposals[1].is_approved_by_size());
+    // The board that takes them up closes them in its own commit.
+    let situation = publication::Situation {
+        registry: &registry,
+        boards: &registry.boards,
+        flows: &[],
+        feeds: &registry.feeds,
+        approved: &registry.approved_values(),
+        now: world.now,
+    };
+    let next = publication::next(&situation).unwrap();
+    let publish = Publish {
+        board: next.board,
+        terms: next.terms,
+        proposals: vec![1, 2],
+        based_on: registry.seen_version,
+        slot: None,
+    };
+    let published = world.decide(vec![Command::Publish(Box::new(publish))]).await;
+    assert_eq!(published, [Outcome::Done(1)]);
+    let (_, parts) = world.store.registry().await.unwrap().unwrap();
+    for record in &parts.proposals {
+        assert_eq!((record.state(), record.applied_board), (ProposalState::Applied, Some(2)));
+    }
+    let refused = world.decide(vec![Command::WithdrawProposal(1, name("ann"))]).await;
+    assert!(matches!(refused[..], [Outcome::ProposalRefused(_)]), "{refused:?}");
+    // Withdrawn ones are kept, too; of old ones the registry knows the newest only.
+    for number in 3..=15 {
+        let value = format!("0.05{number:04}");
+        let small = serde_json::json!({"values": [{"program": target, "value": value}]});
+        let made = world.decide(vec![proposed("ann", small)]).await;
+        assert_eq!(made, [Outcome::Proposal(number)]);
+        if number > 3 {
+            let withdraw = Command::WithdrawProposal(number, name("bob"));
+            assert_eq!(world.decide(vec![withdraw]).await, [Outcome::Proposal(number)]);
+        } else {
+            // Stays open.
+            let withdraw = Command::WithdrawProposal(number, name("bob"));
+            let mut prepared = world.prepare(vec![withdraw]).await;
+            prepared.writes.proposals.clear();
+            prepared.commit().await.unwrap();
+            let all = world.store.proposals(u32::MAX, 1).await.unwrap();
+            assert_eq!((all[0].number, all[0].state()), (3, ProposalState::Approved));
+            world.decide(vec![Command::WithdrawProposal(3, name("ann"))]).await;
+        }
+    }
+    let all = world.store.proposals(u32::MAX, 100).await.unwrap();
+    assert_eq!(
+        all.iter().map(|one| one.number).collect::<Vec<_>>(),
+        (1..=15).rev().collect::<Vec<_>>()
+    );
+    let some = world.store.proposals(5, 2).await.unwrap();
+    assert_eq!(some, all[10..12]);
+    assert_eq!(
+        (some[0].withdrawn_by.clone(), some[0].withdrawn_at),
+        (Some(name("bob")), Some(world.now))
+    );
+    assert_eq!(all[14].proposal.why, "revalued");
+    let (_, parts) = world.store.registry().await.unwrap().unwrap();
+    let known: Vec<u32> = parts.proposals.iter().map(|one| one.number).collect();
+    assert_eq!(known, (8..=15).collect::<Vec<_>>());
+}
+
+/// The database itself refuses it, whatever a program writes.
+pub async fn who_proposes_rates_never_approves_them(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let document = serde_json::json!({"values": [{"program": BRANDS[0].1, "value": "0.12"}]});
+    world.decide(vec![proposed("ann", document)]).await;
+    let record = world.store.proposals(1, 1).await.unwrap().remove(0);
+    let approved = |by: &str, number: u32| RateProposal {
+        number,
+        approved_by: Some(name(by)),
+        approved_at: Some(record.proposed_at),
+        ..record.clone()
+    };
+    for number in [1, 2] {
+        let mut prepared = world.prepare(Vec::new()).await;
+        prepared.writes.proposals.insert(number, approved("ann", number));
+        world.contradicts(prepared).await;
+    }
+    let kept = world.store.proposals(9, 9).await.unwrap();
+    assert_eq!(kept, std::slice::from_ref(&record));
+    let mut prepared = world.prepare(Vec::new()).await;
+    prepared.writes.proposals.insert(1, approved("bob", 1));
+    prepared.commit().await.unwrap();
+    assert_eq!(world.store.proposals(9, 9).await.unwrap(), [approved("bob", 1)]);
+}
+
+pub async fn readings_are_kept_for_ever_and_what_follows_from_them_is_in_the_registry(
+    place: &Place,
+) {
+    let mut world = World::new(place.open().await).await;
+    let (version, parts) = world.store.registry().await.unwrap().unwrap();
+    assert!(parts.feeds.is_empty());
+    let program: ProgramId = name(BRANDS[0].1);
+    let reading = |feed, value: &str, at: i64| Observation {
+        feed,
+        observed_at: Timestamp::from_millis(1_789_000_000_000 + at),
+        program: program.clone(),
+        value: name(value),
+    };
+    let first = reading(FeedKind::Cost, "0.09", 1);
+    let second = reading(FeedKind::Cost, "0.11", 2);
+    let breakage = reading(FeedKind::Breakage, "0", 2);
+    let observe = |readings: &[&Observation]| {
+        Arc::new(readings.iter().map(|&one| one.clone()).collect::<Vec<_>>())
+    };
+    let import = Command::Observe(observe(&[&first, &breakage]));
+    assert_eq!(world.decide(vec![import]).await, [Outcome::Done(2)]);
+    let keyed = world.keyed(BRANDS[0].0);
+    let sent = Command::ObserveAsPartner(keyed, observe(&[&second]));
+    assert_eq!(world.decide(vec![sent.clone()]).await, [Outcome::Observed]);
+    let keyed = sent.keyed().unwrap();
+    let key = world.store.key(&keyed.partner, &keyed.key).await.unwrap().unwrap();
+    assert_eq!(key.outcome, Outcome::Observed);
+    let (grown, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!(grown, version + 2);
+    let cost = &parts.feeds[&program].states[&FeedKind::Cost];
+    assert_eq!(cost.latest.as_ref(), Some(&second));
+    assert_eq!(cost.last_good, Some((second.value, second.observed_at)));
+    assert_eq!(parts.feeds[&program].states.len(), 2);
+    // The newest again changes nothing, not even the registry's version.
+    let again = Command::Observe(observe(&[&second]));
+    assert_eq!(world.decide(vec![again]).await, [Outcome::Done(1)]);
+    assert_eq!(world.store.registry().await.unwrap().unwrap().0, grown);
+    // The history, the newest first, and who sent it.
+    let taken_at = world.now;
+    let row = |observation: &Observation, partner: Option<&str>| ObservationRow {
+        observation: observation.clone(),
+        partner: partner.map(name),
+        taken_at,
+    };
+    let both = [row(&second, Some(BRANDS[0].0)), row(&first, None)];
+    let store = world.store.clone();
+    assert_eq!(store.observations(&program, FeedKind::Cost, 9).await.unwrap(), both);
+    assert_eq!(store.observations(&program, FeedKind::Cost, 1).await.unwrap(), both[..1]);
+    let other: ProgramId = name(BRANDS[1].1);
+    assert!(store.observations(&other, FeedKind::Cost, 9).await.unwrap().is_empty());
+    // A reading is never replaced.
+    let mut prepared = world.prepare(Vec::new()).await;
+    let changed = reading(FeedKind::Cost, "0.1", 1);
+    prepared.writes.observations.push(row(&changed, None));
+    world.contradicts(prepared).await;
+    assert_eq!(store.observations(&program, FeedKind::Cost, 9).await.unwrap(), both);
 }
 
 pub async fn partners_are_suspended_and_let_go(place: &Place) {

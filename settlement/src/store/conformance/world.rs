@@ -419,7 +419,7 @@ impl World {
             values,
             ..last.board.clone()
         };
-        Publish { board, terms, based_on, slot }
+        Publish { board, terms, proposals: Vec::new(), based_on, slot }
     }
 
     /// Decides commands and commits.
