@@ -22,7 +22,7 @@ use std::io::Cursor;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alliance_partner_sdk::Client;
 use alliance_partner_sdk::verify::file::Totals;
@@ -45,6 +45,9 @@ use folder::Folder;
 use offline::Findings;
 use service::Service;
 use summary::{Audit, Files, Orders, Partner, Positions, Summary, Verification};
+
+/// Rounds of orders, a board between each and the next.
+const ROUNDS: usize = 5;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -223,9 +226,16 @@ impl Play<'_> {
         let run = self.folder.begin_run()?;
         let tasks = plan::plan(self.cast, run, usize::try_from(orders).unwrap_or(usize::MAX));
         let bar = Progress::bar(printer, "orders", u64::from(orders));
-        let started = Instant::now();
-        let tally = drive::drive(Arc::clone(&clients), tasks, &bar).await;
-        let took = started.elapsed();
+        let (mut tally, mut took) = (drive::Tally::default(), Duration::ZERO);
+        // In rounds: between them the brands report what their points bought, and a board follows.
+        for round in tasks.chunks(tasks.len().div_ceil(ROUNDS).max(1)) {
+            if took > Duration::ZERO {
+                rates::publish(self.house, &clients, &tally).await?;
+            }
+            let started = Instant::now();
+            tally.add(drive::drive(Arc::clone(&clients), round, &bar).await);
+            took += started.elapsed();
+        }
         bar.done();
         let started = Instant::now();
         let totals = Arc::new(Mutex::new(Totals::default()));

@@ -2,17 +2,23 @@
 //! fetched through the SDK, verified, every value computed again, one following on the other — and
 //! a quote computed again from its board.
 
+use std::time::Duration;
+
 use alliance_contracts::board::Rates;
 use alliance_contracts::decimal::{Decimal, MICROS, format_micros};
+use alliance_contracts::names::ProgramId;
+use alliance_contracts::observation::{FeedKind, Observation};
 use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
 use alliance_contracts::valuation::Limit;
 use alliance_partner_sdk::Client;
 use alliance_partner_sdk::verify::board::{VerifiedBoard, recompute_quote};
-use alliance_settlement::clearing_house::ClearingHouse;
+use alliance_settlement::clearing_house::{ClearingHouse, PublishError};
+use alliance_settlement::rates::publication::NoBoard;
 use serde::Serialize;
 
 use super::cast::{BRANDS, Cast};
-use crate::cli::failure::whole;
+use super::drive::{Bought, Tally};
+use crate::cli::failure::{Failure, whole};
 
 /// How rates moved.
 #[derive(Debug, Default, Serialize)]
@@ -70,6 +76,43 @@ pub struct Surcharged {
 #[must_use]
 pub fn last_board(house: &ClearingHouse) -> u32 {
     house.registry().last_board().map_or(0, |board| board.number())
+}
+
+/// Every brand reports what its points bought so far, as it would from its own receipts; then the
+/// next board is published, and waited for.
+///
+/// # Errors
+/// What the gateway or the books said.
+pub async fn publish(
+    house: &ClearingHouse,
+    clients: &[Client; 3],
+    tally: &Tally,
+) -> Result<(), Failure> {
+    for (client, brand) in clients.iter().zip(BRANDS) {
+        let program: ProgramId = brand.program.parse().map_err(Failure::wrong)?;
+        let Some(value) = tally.bought.get(&program).and_then(|bought| worth(*bought)) else {
+            continue;
+        };
+        let feed = FeedKind::Redemption;
+        let reading = Observation { feed, observed_at: house.now(), program, value };
+        client.observe(&[reading]).await.map_err(|error| Failure::wrong(whole(&error)))?;
+    }
+    // By hand, as `alliance rates publish` does: the schedule goes on beside it.
+    match house.publish(None).await {
+        Ok(_) | Err(PublishError::NoBoard(NoBoard::NotYet { .. })) => {}
+        Err(error) => return Err(Failure::wrong(error)),
+    }
+    while let Some(next) = house.registry().next_board(house.now()) {
+        let wait = next.board.effective_at.as_millis() - house.now().as_millis();
+        tokio::time::sleep(Duration::from_millis(u64::try_from(wait + 1).unwrap_or(1))).await;
+    }
+    Ok(())
+}
+
+/// What a point bought on average.
+fn worth(bought: Bought) -> Option<Decimal> {
+    let value = (bought.worth * i128::from(MICROS)).checked_div(bought.points)?;
+    Decimal::from_micros(i64::try_from(value).ok()?)
 }
 
 /// Looks at every board from `first` on, as this brand.
