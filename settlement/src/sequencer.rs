@@ -203,6 +203,8 @@ impl Sequencer {
             .collect();
         let unsigned = receipts::chain(&mut set, now, self.key.kid());
         failpoint!("sequencer::decided");
+        // Documents are few, and nothing is written ahead that lacks its signature.
+        self.sign_documents(&mut set, &registry);
         if unsigned.len() < SIGN_IN_PARALLEL_FROM {
             set.writes.receipts = unsigned;
             receipts::sign(&mut set.writes.receipts, &self.key);
@@ -212,7 +214,6 @@ impl Sequencer {
             batch.write_ahead(&set.writes).await?;
             set.writes.receipts = signed(signing).await?;
         }
-        self.sign_documents(&mut set, &registry);
         failpoint!("sequencer::signed");
         // Commit. When this answers, everything below is durable; nothing of it was before.
         let written = !set.writes.is_empty();

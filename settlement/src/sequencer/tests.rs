@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::ledger::Writes;
 use crate::ledger::working_set::Loaded;
-use crate::store::conformance::world::World;
+use crate::store::conformance::world::{PEOPLE, World};
 use crate::store::memory::MemoryStore;
 use crate::store::{
     LinkDetail, MemberBooks, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
@@ -58,6 +58,9 @@ impl Batch for FaultyBatch {
     fn load<'a>(&'a mut self, wanted: &'a Wanted) -> StoreFuture<'a, Loaded> {
         self.asked.lock().unwrap().push(wanted.lookups.len());
         self.inner.load(wanted)
+    }
+    fn write_ahead<'a>(&'a mut self, writes: &'a Writes) -> StoreFuture<'a, ()> {
+        self.inner.write_ahead(writes)
     }
     fn commit<'a>(self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()> {
         let fault = {
@@ -216,6 +219,20 @@ impl Stage {
         let corridor = "aurora-air~borealis-coffee".parse().unwrap();
         self.world.store.receipts(&corridor, 0, 10_000).await.unwrap().len()
     }
+}
+
+#[tokio::test]
+async fn a_board_among_many_orders_is_signed_before_they_are_written_ahead() {
+    let mut stage = Stage::new().await;
+    let mut commands = stage.orders(PEOPLE).await;
+    let board = stage.world.next_board("0.11", None).await;
+    commands.insert(3, Command::Publish(Box::new(board)));
+    stage.members_asked_for();
+    let answers = stage.submit(&commands).await;
+    assert_eq!(answers.iter().filter(|answer| performed(answer)).count(), PEOPLE);
+    assert_eq!(answers[3].as_ref().unwrap().decided.outcome, Outcome::Done(1));
+    // In one batch: none of it was replayed one by one.
+    assert_eq!(stage.members_asked_for().len(), 1);
 }
 
 fn performed(answer: &Result<Answer, Unavailable>) -> bool {

@@ -779,6 +779,11 @@ impl Batch for MemoryBatch {
         ready(Ok(self.store.read().load(wanted)))
     }
 
+    /// Nothing is gained here; but what a database would refuse is refused.
+    fn write_ahead<'a>(&'a mut self, writes: &'a Writes) -> StoreFuture<'a, ()> {
+        ready(statements::check(writes, self.store.read().next_member))
+    }
+
     fn commit<'a>(self: Box<Self>, writes: &'a Writes) -> StoreFuture<'a, ()> {
         let mut maps = self.store.maps.write().unwrap_or_else(PoisonError::into_inner);
         let checked = maps.check(writes);
