@@ -27,6 +27,8 @@ fn a_batch_of_everything(world: &mut World, exchanges: usize) -> Vec<Errand> {
     let mut errands = vec![world.newcomers(), world.proposal()];
     errands.extend(world.reversal());
     errands.extend(world.definition());
+    errands.extend(world.publication());
+    errands.push(world.release());
     errands.extend(world.confirmation());
     let mut missing = exchanges;
     while missing > 0 {

@@ -233,6 +233,8 @@ impl World {
         let mut stage = self.stage.lock();
         for (seat, skew) in stage.seats.iter_mut().zip(&self.skews) {
             seat.clock = self.now + skew;
+            seat.jumps += u64::from(seat.skew != *skew);
+            seat.skew = *skew;
         }
     }
 
@@ -356,7 +358,8 @@ impl World {
                 continue;
             }
             let clock = self.stage.lock().seats[gateway].clock;
-            let (command, told) = errand.arrives(&mut self.props, &self.stage, clock);
+            let at = (gateway, clock);
+            let (command, told) = errand.arrives(&mut self.props, &self.stage, at);
             self.drawn += 1;
             let delivery = self.drawn;
             if self.gateways[gateway].deliver(delivery, command) {

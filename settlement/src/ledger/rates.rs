@@ -123,6 +123,8 @@ pub fn publish(set: &mut WorkingSet, publish: &Publish, now: Timestamp) -> Outco
         return Outcome::BoardStale;
     }
     let (board, terms) = (board.clone(), publish.terms.clone());
-    set.writes.board = Some(BoardRow { board, terms, slot: publish.slot });
+    // A board made by hand must not let a slot be published again.
+    let slot = publish.slot.or(last.slot);
+    set.writes.board = Some(BoardRow { board, terms, slot });
     Outcome::Done(1)
 }
