@@ -656,6 +656,22 @@ impl World {
         errand
     }
 
+    /// A board that nothing stands in the way of, of this gateway; slot 0: by hand.
+    pub fn sure_board(&mut self, gateway: usize, slot: i64) -> Errand {
+        let slot = (slot > 0).then(|| Timestamp::from_millis(slot));
+        for _ in 0..1_000 {
+            let Some(Errand::Publish(number)) = self.draft(gateway, slot) else { continue };
+            let stage = self.stage.lock();
+            let draft = &stage.auditor.operations.drafts[number];
+            let in_time = draft.board.effective_at > stage.seats[gateway].clock + 1_000;
+            if in_time && stage.auditor.books.board_fits(draft, draft.board.effective_at).is_ok() {
+                drop(stage);
+                return Errand::Publish(number);
+            }
+        }
+        panic!("gateway {gateway} makes no board that fits");
+    }
+
     fn draft(&mut self, gateway: usize, slot: Option<Timestamp>) -> Option<Errand> {
         let registry = self.gateways[gateway].registry()?;
         let clock = self.stage.lock().seats[gateway].clock;

@@ -636,14 +636,19 @@ impl World {
         self.report();
     }
 
+    /// How often something was seen.
+    pub fn counted(&self, what: &str) -> u64 {
+        self.stage.lock().auditor.tally.get(what).copied().unwrap_or(0)
+    }
+
     /// Exchanges that were committed.
     pub fn exchanges(&self) -> u64 {
-        self.stage.lock().auditor.tally.get("exchange").copied().unwrap_or(0)
+        self.counted("exchange")
     }
 
     /// Receipts that took the time of the one before because the clock had gone back.
     pub fn times_that_stood_still(&self) -> u64 {
-        self.stage.lock().auditor.tally.get("time stood still").copied().unwrap_or(0)
+        self.counted("time stood still")
     }
 
     // -------------------------------------------------------------------- for the workload

@@ -91,7 +91,11 @@ impl Auditor {
                 self.publication_answered(*draft, outcome, still.then_some(excuse.clock))
             }
             Told::Release { way, after } => match outcome {
-                Outcome::Done(1) => self.books.released.get(way).is_some_and(|at| at > after),
+                // Frozen and released again in one batch, it may not have been seen.
+                Outcome::Done(1) => {
+                    let mut ends = [&self.books.released, &self.books.tripped].into_iter();
+                    ends.any(|ends| ends.get(way).is_some_and(|at| at > after))
+                }
                 // It takes orders, or did at some time since.
                 Outcome::Done(0) => self.books.frozen.get(way).is_none_or(|f| f.commit > *after),
                 _ => false,

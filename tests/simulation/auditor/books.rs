@@ -125,6 +125,8 @@ pub struct Books {
     pub frozen: BTreeMap<Way, Frozen>,
     /// The commit that last let a direction take orders again.
     pub released: BTreeMap<Way, u64>,
+    /// The commit that last froze it.
+    pub tripped: BTreeMap<Way, u64>,
     pub window: u128,
     pub suspended: BTreeSet<usize>,
     pub members: HashMap<Person, Member>,
@@ -165,6 +167,7 @@ impl Books {
             flows: BTreeMap::new(),
             frozen: BTreeMap::new(),
             released: BTreeMap::new(),
+            tripped: BTreeMap::new(),
             window: 0,
             suspended: BTreeSet::new(),
             members: HashMap::new(),

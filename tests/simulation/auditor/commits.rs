@@ -67,8 +67,14 @@ impl Auditor {
             if self.link_came_before(writes, &issue.ask, &predicted, &key.outcome) {
                 predicted = rules::predict(&self.books, who, &issue.ask, now);
             }
-            if self.release_is_seen(writes, &issue.ask, &predicted, &key.outcome, now, &mut touched)
-            {
+            if self.release_is_seen(
+                writes,
+                (who, &issue.ask),
+                &predicted,
+                &key.outcome,
+                now,
+                &mut touched,
+            ) {
                 predicted = rules::predict(&self.books, who, &issue.ask, now);
             }
             match (&predicted, &key.outcome) {
@@ -335,7 +341,7 @@ impl Auditor {
     fn release_is_seen(
         &mut self,
         writes: &Writes,
-        ask: &Ask,
+        (caller, ask): (usize, &Ask),
         predicted: &Result<Effect, ProblemCode>,
         decided: &Outcome,
         now: i64,
@@ -349,14 +355,13 @@ impl Auditor {
         if *decided != Outcome::Refused(ProblemCode::RateFrozen) {
             return self.release_came_before(writes, terms, touched);
         }
-        self.is_frozen_anew(writes, terms, now) && {
-            let before = self.books.frozen.remove(&rates::way_of(terms));
-            let trips = self.books.trips(terms, now);
-            if let Some(before) = before {
-                self.books.frozen.insert(rates::way_of(terms), before);
-            }
-            trips && self.released(rates::way_of(terms), touched)
-        }
+        // Its time says that it was frozen anew: by the first order that would do so.
+        let way = rates::way_of(terms);
+        let Some(before) = self.frozen_anew(writes, way, now) else { return false };
+        self.books.frozen.remove(&way);
+        let freezes = rules::predict(&self.books, caller, ask, now);
+        self.books.frozen.insert(way, before);
+        matches!(freezes, Ok(Effect::Freeze(_))) && self.released(way, touched)
     }
 
     fn link_comes(&mut self, id: u128, import: usize, row: usize) {

@@ -391,14 +391,13 @@ impl Auditor {
         self.released(way, touched)
     }
 
-    /// It was frozen, was released, and this order froze it anew: its time says so.
-    pub(super) fn is_frozen_anew(&self, writes: &Writes, terms: &Terms, now: i64) -> bool {
-        let way = way_of(terms);
-        let since = self.books.frozen.get(&way).map(|frozen| (frozen.since, frozen.commit));
-        let written = frozen_in(writes, way).flatten().map(|pair| pair.since.as_millis());
-        written == Some(now)
-            && since.is_some_and(|(since, commit)| since != now && commit < self.books.commits)
-            && self.operations.releases.contains(&way)
+    /// What a direction was frozen by before this batch, where the batch has released it and frozen
+    /// it anew.
+    pub(super) fn frozen_anew(&self, writes: &Writes, way: Way, now: i64) -> Option<Frozen> {
+        let before = *self.books.frozen.get(&way)?;
+        let written = frozen_in(writes, way).flatten()?.since.as_millis();
+        let anew = written == now && before.since != now && before.commit < self.books.commits;
+        anew.then_some(before)
     }
 
     pub(super) fn released(&mut self, way: Way, touched: &mut Touched) -> bool {
@@ -418,6 +417,7 @@ impl Auditor {
         let board = self.books.board_in_force(now).map_or(0, |board| board.number);
         let commit = self.books.commits;
         self.books.frozen.insert(way, Frozen { board, since: now, commit });
+        self.books.tripped.insert(way, commit);
         touched.frozen.insert(way);
         self.count("breaker");
     }
