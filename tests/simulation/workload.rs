@@ -737,9 +737,9 @@ impl World {
                 tiers: Vec::new(),
             });
         }
-        for source in 0..PROGRAMS.len() {
-            for target in 0..PROGRAMS.len() {
-                let pair = agreed.pair(PROGRAMS[source].1, PROGRAMS[target].1);
+        for (source, from) in PROGRAMS.iter().enumerate() {
+            for (target, to) in PROGRAMS.iter().enumerate() {
+                let pair = agreed.pair(from.1, to.1);
                 let Some(pair) = pair.filter(|_| self.dice.per_mille(600)) else { continue };
                 let flow = flows.get(&(source, target)).copied().unwrap_or_default();
                 let limits = [None, None, Some(0), Some(300), Some(3_000), Some(50_000)];
@@ -761,10 +761,10 @@ impl World {
                     late: Total::from_micros(flow.late),
                     limit: limit.map(|whole: i64| decimal(whole * 1_000_000)),
                     multiplier: decimal(multiplier),
-                    source: name(PROGRAMS[source].0),
+                    source: name(from.0),
                     surcharge: decimal(surcharge),
                     suspended: false,
-                    target: name(PROGRAMS[target].0),
+                    target: name(to.0),
                     volume: Volume {
                         before: Total::ZERO,
                         month: "2026-09".to_owned(),

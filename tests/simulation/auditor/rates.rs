@@ -252,8 +252,8 @@ impl Books {
         self.flows.get(&way).copied().unwrap_or_default()
     }
 
-    /// Whether a quote's rate may still be had: a frozen direction takes nothing; a board to come,
-    /// and free quotes of other values, are refused; so is more than was agreed on boards of before.
+    /// Whether a quote's rate may still be had: a frozen direction takes nothing; a board to come
+    /// and free quotes of other values are refused; so is more than was agreed of boards before.
     pub fn rate_is_there(&self, terms: &Terms, now: i64) -> Result<(), Gone> {
         let way = way_of(terms);
         if self.frozen.contains_key(&way) {
