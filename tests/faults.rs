@@ -212,6 +212,11 @@ fn the_audit_names_what_was_tampered_with() {
             "alliance:rounding",
         ),
         (
+            "UPDATE flows SET exchanged = '1' WHERE source = 'aurora' AND target = 'borealis'",
+            "",
+            "flow aurora to borealis",
+        ),
+        (
             "UPDATE receipts SET payload = overlay(payload placing '\\x39'::bytea from 40) WHERE seq = 3",
             "",
             "receipt aurora-air~borealis-coffee 3",

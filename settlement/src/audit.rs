@@ -5,7 +5,11 @@
 //! terms), every kept node of a chain's tree is that tree's, every balance is its opening and the
 //! postings, every account the sum of its postings,
 //! every asset sums to zero, a receipt exists exactly where its transaction completed, reversals
-//! add up to what the originals say was reversed.
+//! add up to what the originals say was reversed, every flow is the gross of its direction's orders
+//! less what was turned round.
+//!
+//! Deliberately absent: how much of a flow was late. That goes by the deciding gateway's clock and
+//! the boards that it had seen, and a receipt's time may be later: its chain never goes back.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,6 +27,7 @@ use alliance_contracts::time::Timestamp;
 
 use crate::alliance::Definition;
 use crate::command::MemberNo;
+use crate::ledger::FlowRow;
 use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
 
 /// A difference: where, and what is there instead of what should be.
@@ -44,6 +49,8 @@ pub struct Auditor<'a> {
     openings: BTreeMap<ProgramId, i128>,
     receipts: HashMap<TransactionId, (Corridor, u64)>,
     reversed: HashMap<TransactionId, Reversed>,
+    /// Gross by source and target program, in 10⁻⁶.
+    flows: BTreeMap<(ProgramId, ProgramId), i128>,
     findings: Vec<Finding>,
     counted: u64,
 }
@@ -74,6 +81,7 @@ impl<'a> Auditor<'a> {
             openings: BTreeMap::new(),
             receipts: HashMap::new(),
             reversed: HashMap::new(),
+            flows: BTreeMap::new(),
             findings: Vec::new(),
             counted: 0,
         }
@@ -177,6 +185,13 @@ impl<'a> Auditor<'a> {
                     None => self.find(place, "a line moves points of a member it does not name"),
                 }
             }
+        }
+        if let Some(settlement) = &receipt.settlement {
+            // A reversal names the sides as its original does.
+            let backward = receipt.kind == TransactionKind::Reversal;
+            let gross = i128::from(settlement.gross.micros());
+            let pair = (receipt.source.program.clone(), receipt.target.program.clone());
+            *self.flows.entry(pair).or_insert(0) += if backward { -gross } else { gross };
         }
         if receipt.kind == TransactionKind::Reversal
             && let Some(original) = receipt.reverses
@@ -282,6 +297,17 @@ impl<'a> Auditor<'a> {
         }
     }
 
+    /// A flow as the books have it; after all receipts.
+    pub fn flow(&mut self, row: &FlowRow) {
+        let pair = (row.source.clone(), row.target.clone());
+        let expected = self.flows.remove(&pair).unwrap_or(0);
+        let exchanged = row.flow.exchanged;
+        if exchanged != expected {
+            let place = format!("flow {} to {}", row.source, row.target);
+            self.find(place, format!("says {exchanged} micros, its orders come to {expected}"));
+        }
+    }
+
     /// Everything has been handed in: what is left over, and all findings.
     #[must_use]
     pub fn finish(mut self, money: &[i128]) -> (u64, Vec<Finding>) {
@@ -301,6 +327,15 @@ impl<'a> Auditor<'a> {
             .collect();
         for account in missing {
             self.find(format!("account {account}"), "has postings and is not in the books");
+        }
+        let uncounted: Vec<String> = self
+            .flows
+            .iter()
+            .filter(|(_, gross)| **gross != 0)
+            .map(|((source, target), gross)| format!("{source} to {target}: {gross}"))
+            .collect();
+        for flow in uncounted {
+            self.find(format!("flow {flow}"), "has orders and is not in the books");
         }
         let strangers: Vec<i64> = self.members.keys().map(|member| member.0).collect();
         for member in strangers {

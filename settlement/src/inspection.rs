@@ -68,6 +68,9 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
     for account in &accounts {
         auditor.account(&account.account, &account.asset, account.balance);
     }
+    for flow in &store.flows().await? {
+        auditor.flow(flow);
+    }
     let money: Vec<i128> = accounts
         .iter()
         .filter(|account| matches!(account.asset, Asset::Currency(_)))

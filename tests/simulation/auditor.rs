@@ -7,23 +7,26 @@
 //! | `arithmetic` | the protocol's sums, by exact rationals |
 //! | `books` | what should be true |
 //! | `rules` | what should become of a command |
+//! | `rates` | boards, frozen pairs, flows: whether a rate may still be had |
 //! | `commits` | a commit against the prediction: order, outcomes, balances, links, agreements |
 //! | `receipts` | a receipt against its transaction and its chain |
 //! | `answers` | what waiters are told against what is there |
 //! | `whole` | everything that a store shows, read back |
 //!
 //! Order is the order of commitment: of commits as they happen, and within one as its idempotency
-//! keys stand. What has no key (imports, definitions, suspensions) counts from the next commit on.
+//! keys stand. What has no key (imports, definitions, suspensions, boards) counts from the next
+//! commit on; a release, from where the outcomes of orders say so.
 
 mod answers;
 pub mod arithmetic;
 pub mod books;
 mod commits;
+pub mod rates;
 mod receipts;
 pub mod rules;
 mod whole;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::key_list::TrustedKeys;
@@ -32,6 +35,7 @@ use alliance_settlement::vault::Lookup;
 
 use crate::cast::{Agreed, Person};
 use books::Books;
+use rates::{Draft, Way};
 use rules::Ask;
 
 pub use answers::{Excuse, Told};
@@ -69,6 +73,10 @@ pub struct Operations {
     /// Each import of links.
     pub link_imports: Vec<Vec<HandedInLink>>,
     pub definitions: Vec<Agreed>,
+    /// Boards that were worked out.
+    pub drafts: Vec<Draft>,
+    /// Directions that somebody wants released.
+    pub releases: BTreeSet<Way>,
 }
 
 /// The auditor.
@@ -84,6 +92,8 @@ pub struct Auditor {
     /// Imports that were carried out.
     imported: HashSet<usize>,
     links_imported: HashSet<usize>,
+    /// Drafts by their payload.
+    drafted: HashMap<Hash, usize>,
     keys: TrustedKeys,
     /// Decisions seen, by outcome.
     pub tally: HashMap<&'static str, u64>,
@@ -101,6 +111,7 @@ impl Auditor {
             link_rows: HashMap::new(),
             imported: HashSet::new(),
             links_imported: HashSet::new(),
+            drafted: HashMap::new(),
             keys,
             tally: HashMap::new(),
         }

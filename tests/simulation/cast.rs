@@ -71,6 +71,8 @@ pub struct Agreed {
     pub values: [i64; 5],
     /// Each partner's net debit cap, in 10⁻⁶; none: no bound.
     pub caps: [Option<i64>; 4],
+    /// How long before it takes effect a board is published.
+    pub notice_seconds: i64,
     /// Of each pair: what it has agreed on; none: nothing.
     pub pairs: Vec<((usize, usize), Option<Pair>)>,
 }
@@ -84,6 +86,8 @@ pub struct Pair {
     pub exchange: bool,
     /// In 10⁻⁶ of the currency.
     pub minimum_gross: i64,
+    /// In 10⁻⁶ of the currency: what a board takes of orders on boards before it, in a direction.
+    pub open_quote_limit: Option<i64>,
     pub quote_seconds: i64,
     pub reversal_seconds: i64,
 }
@@ -96,6 +100,7 @@ impl Agreed {
                 fee,
                 exchange: true,
                 minimum_gross: 0,
+                open_quote_limit: None,
                 quote_seconds: 60,
                 reversal_seconds: 86_400,
             })
@@ -108,7 +113,7 @@ impl Agreed {
             ((1, 3), None),
             ((2, 3), pair(5_000)),
         ];
-        Self { values: VALUES, caps: [None; 4], pairs }
+        Self { values: VALUES, caps: [None; 4], notice_seconds: 4, pairs }
     }
 
     pub fn pair(&self, one: usize, other: usize) -> Option<Pair> {
@@ -140,18 +145,23 @@ impl Agreed {
         let agreement = |((a, b), pair): &((usize, usize), Option<Pair>)| {
             let pair = (*pair)?;
             let kinds: &[&str] = if pair.exchange { &["exchange"] } else { &[] };
-            Some(serde_json::json!({
+            let mut document = serde_json::json!({
                 "a": PARTNERS[*a], "b": PARTNERS[*b], "fee": decimal(pair.fee), "kinds": kinds,
                 "minimum_gross": decimal(pair.minimum_gross),
                 "quote_lifetime_seconds": pair.quote_seconds,
                 "reversal_period_seconds": pair.reversal_seconds,
-            }))
+            });
+            if let Some(limit) = pair.open_quote_limit {
+                document["open_quote_limit"] = decimal(limit).into();
+            }
+            Some(document)
         };
         let document = serde_json::json!({
             "alliance": "demo",
             "currency": "CNY",
             "partners": PARTNERS.iter().enumerate().map(partner).collect::<Vec<_>>(),
             "programs": PROGRAMS.iter().enumerate().map(program).collect::<Vec<_>>(),
+            "rates": { "notice_seconds": self.notice_seconds },
             "agreements": self.pairs.iter().filter_map(agreement).collect::<Vec<_>>(),
         });
         let definition: Definition = serde_json::from_value(document).unwrap();
@@ -166,6 +176,7 @@ impl Agreed {
             let at = program_index(program.program.as_str()).unwrap();
             agreed.values[at] = program.value.micros();
         }
+        agreed.notice_seconds = definition.rates.notice_seconds;
         for partner in &definition.partners {
             let at = partner_index(partner.partner.as_str()).unwrap();
             agreed.caps[at] = partner.net_debit_cap.map(|cap| cap.micros());
@@ -180,6 +191,7 @@ impl Agreed {
                 fee: agreement.fee.micros(),
                 exchange: agreement.kinds.contains(&TransactionKind::Exchange),
                 minimum_gross: agreement.minimum_gross.micros(),
+                open_quote_limit: agreement.open_quote_limit.map(|limit| limit.micros()),
                 quote_seconds: agreement.quote_lifetime_seconds,
                 reversal_seconds: agreement.reversal_period_seconds,
             });

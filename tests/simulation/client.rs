@@ -10,7 +10,7 @@ use alliance_settlement::command::{
 };
 
 use crate::auditor::{Issue, Told};
-use crate::cast::{Agreed, PARTNERS, Props, name};
+use crate::cast::{Agreed, PARTNERS, PROGRAMS, Props, name};
 use crate::stage::SharedStage;
 
 /// What somebody wants to have done. It is delivered as often as it takes.
@@ -24,6 +24,9 @@ pub enum Errand {
     ForbiddenDefine(Box<Define>),
     Suspend(usize, bool),
     BadCheckpoint(Box<SignedCheckpoint>),
+    /// The draft of this number.
+    Publish(usize),
+    Release(usize, usize),
 }
 
 /// An errand that is not done yet, as far as its sender knows.
@@ -60,8 +63,13 @@ pub fn keyed(issue: &Issue, props: &mut Props, now: i64) -> Keyed {
 }
 
 impl Errand {
-    /// Arrives at a door: what the gateway makes of it, and what the auditor is told of it.
-    pub fn arrives(&self, props: &mut Props, stage: &SharedStage, now: i64) -> (Command, Told) {
+    /// Arrives at a door: what the gateway makes of it then, and what the auditor is told of it.
+    pub fn arrives(
+        &self,
+        props: &mut Props,
+        stage: &SharedStage,
+        (gateway, now): (usize, i64),
+    ) -> (Command, Told) {
         match self {
             Self::Order(issue, command) => {
                 let mut stage = stage.lock();
@@ -93,6 +101,20 @@ impl Errand {
                 let mut checkpoint = (**checkpoint).clone();
                 checkpoint.signed_at = Timestamp::from_millis(now);
                 (Command::StoreCheckpoint(checkpoint), Told::BadCheckpoint)
+            }
+            Self::Publish(draft) => {
+                let stage = stage.lock();
+                let jumps = stage.seats[gateway].jumps;
+                let publish = stage.auditor.operations.drafts[*draft].publish.clone();
+                let version = stage.auditor.books.registry_version;
+                let told = Told::Publication { draft: *draft, version, jumps };
+                (Command::Publish(publish), told)
+            }
+            Self::Release(source, target) => {
+                let after = stage.lock().auditor.books.commits;
+                let [from, to] = [*source, *target].map(|program| name(PROGRAMS[program].0));
+                let told = Told::Release { way: (*source, *target), after };
+                (Command::Release(from, to), told)
             }
         }
     }

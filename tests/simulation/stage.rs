@@ -67,10 +67,14 @@ pub struct Limbo {
 pub struct Seat {
     /// Its clock, in milliseconds.
     pub clock: i64,
+    /// How far it is off.
+    pub skew: i64,
     /// What it has read from it since it took the row.
     pub readings: Vec<i64>,
     /// Its open transactions outlive it.
     pub holding: bool,
+    /// How often its clock has jumped.
+    pub jumps: u64,
     /// Faults in a row.
     faults: usize,
     contradicted: bool,
@@ -179,6 +183,8 @@ impl Stage {
             store: seat.faults >= ATTEMPTS,
             contradiction: seat.contradicted,
             after_fault: seat.faults > 0,
+            clock: seat.clock,
+            jumps: seat.jumps,
         }
     }
 }

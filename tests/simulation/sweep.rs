@@ -27,6 +27,8 @@ fn a_batch_of_everything(world: &mut World, exchanges: usize) -> Vec<Errand> {
     let mut errands = vec![world.newcomers(), world.proposal()];
     errands.extend(world.reversal());
     errands.extend(world.definition());
+    errands.extend(world.publication());
+    errands.push(world.release());
     errands.extend(world.confirmation());
     let mut missing = exchanges;
     while missing > 0 {
@@ -144,6 +146,32 @@ fn a_commit_that_the_database_still_works_on_is_waited_for_and_answered_as_the_f
         world.settle();
         assert_eq!(world.exchanges(), before + 1, "once, whichever way it ended");
         world.whole();
+    }
+}
+
+/// Whoever published is told so, though the answer to the commit was lost and the board is the last
+/// one by the time that it is decided again.
+#[test]
+fn a_board_whose_commit_nobody_answered_is_published_once_and_its_publisher_is_told_so() {
+    use Verdict::{Go, LostAfter, LostBefore, LostLate};
+    let lost = [LostAfter, LostBefore, LostLate { commits: true }, LostLate { commits: false }];
+    for (verdict, slot) in lost.into_iter().flat_map(|verdict| [(verdict, 0), (verdict, 60_000)]) {
+        let mut world = World::new(107, 2);
+        world.skew(0, 0);
+        world.skew(1, 0);
+        let boards = world.counted("board");
+        let board = world.sure_board(0, slot);
+        world.hand_over(0, vec![board]);
+        for (point, verdict) in [(Point::Begin, Go), (Point::Load, Go), (Point::Commit, verdict)] {
+            world.pass(0, point, verdict);
+        }
+        world.release_limbo();
+        world.settle();
+        world.whole();
+        assert_eq!(world.counted("board"), boards + 1, "{verdict:?}: once");
+        assert!(world.counted("board is there") > 0, "{verdict:?}: and told so");
+        assert_eq!(world.counted("board is stale"), 0, "{verdict:?}");
+        assert_eq!(world.counted("slot was taken"), 0, "{verdict:?}");
     }
 }
 

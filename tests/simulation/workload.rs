@@ -4,28 +4,36 @@
 
 use std::sync::Arc;
 
+use alliance_contracts::board::{Board, PairTerms, TermsRoot, Volume};
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{LinkId, QuoteId, TransactionId};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
+use alliance_contracts::quote::{
+    FeeBearer, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
+};
 use alliance_contracts::time::Timestamp;
+use alliance_contracts::total::Total;
 use alliance_settlement::command::{
-    Command, Define, Exchange, LinkEnd, MemberNo, NewLink, OrderSide, ProposeLink, Quoted,
+    Command, Define, Exchange, LinkEnd, MemberNo, NewLink, OrderSide, ProposeLink, Publish, Quoted,
     QuotedTerms, Reverse, SignedCheckpoint,
 };
 use alliance_settlement::pricing;
+use alliance_settlement::rates::terms::{AgreedTerms, BoardTerms};
 
 use crate::auditor::Issue;
-use crate::auditor::arithmetic::{self, Bears, NoOrder, Question};
+use crate::auditor::arithmetic::{self, NoOrder, Question};
 use crate::auditor::books::{Place, Stands};
-use crate::auditor::rules::{self, Ask, Asked, Quote, Terms};
+use crate::auditor::rates::{Rate, View};
+use crate::auditor::rules::{self, Ask, Asked, Effect, Quote, Terms};
 use crate::cast::{Agreed, PARTNERS, PROGRAMS, Person, VALUES, consent, name};
 use crate::client::Errand;
 use crate::world::World;
 
 /// People that most orders are about.
 const HOT: usize = 6;
+/// Quotes that are kept for later.
+const KEPT: usize = 120;
 
 /// What the workload remembers of what it has asked for.
 #[derive(Default)]
@@ -39,6 +47,10 @@ pub struct Memory {
     references: u64,
     /// Quotes that may have been used.
     quotes: Vec<(Arc<Terms>, QuotedTerms)>,
+    /// Quotes that somebody has not used yet.
+    kept: Vec<(Arc<Terms>, QuotedTerms)>,
+    /// The last time of the schedule.
+    slot: i64,
     used_references: Vec<(usize, u64)>,
     used_keys: Vec<(usize, u64)>,
 }
@@ -50,8 +62,14 @@ impl World {
         if suspended && self.dice.per_mille(30) {
             return self.suspension();
         }
+        let frozen = !self.stage.lock().auditor.books.frozen.is_empty();
+        if frozen && self.dice.per_mille(25) {
+            return Some(self.release());
+        }
         match self.dice.below(1_000) {
-            0..780 => self.exchange(),
+            0..55 => self.keep_a_quote(),
+            55..768 => self.exchange(),
+            768..780 => self.publication(),
             780..900 => self.reversal(),
             900..930 => Some(self.proposal()),
             930..958 => self.confirmation(),
@@ -120,6 +138,7 @@ impl World {
         let caller = source.partner();
         let reference = self.reference(caller);
         let used = self.dice.per_mille(15) && !self.memory.quotes.is_empty();
+        let kept = self.dice.per_mille(80) && !self.memory.kept.is_empty();
         let (quoted, quote) = match self.dice.below(200) {
             0 => (Quoted::Unknown, Quote::Unknown),
             1 => (Quoted::Expired, Quote::Expired),
@@ -129,6 +148,15 @@ impl World {
                 if terms.source.partner() != caller {
                     return None;
                 }
+                (Quoted::Open(Box::new(quoted)), Quote::Open(terms))
+            }
+            _ if kept => {
+                let at = self.dice.below(self.memory.kept.len());
+                let (terms, quoted) = self.memory.kept.swap_remove(at);
+                if terms.source.partner() != caller {
+                    return None;
+                }
+                self.memory.quotes.push((terms.clone(), quoted.clone()));
                 (Quoted::Open(Box::new(quoted)), Quote::Open(terms))
             }
             _ => {
@@ -152,6 +180,19 @@ impl World {
         Some(self.issue(caller, ask, bytes.as_bytes(), Command::Exchange(keyed, order)))
     }
 
+    /// Somebody takes a quote and waits: its board may be superseded meanwhile.
+    fn keep_a_quote(&mut self) -> Option<Errand> {
+        let (source, target) = self.programs();
+        let source = self.person(source);
+        let target = Person { program: target, number: source.number };
+        let (quoted, terms) = self.quote(source, target)?;
+        self.memory.kept.push((terms, quoted));
+        if self.memory.kept.len() > KEPT {
+            self.memory.kept.remove(0);
+        }
+        None
+    }
+
     /// An exchange of a few points that breaks no rule while nothing else happens.
     pub fn sure_exchange(&mut self) -> Errand {
         loop {
@@ -161,7 +202,8 @@ impl World {
             let issue = stage.auditor.issued(*number);
             let books = &stage.auditor.books;
             let free = !books.keys.contains_key(&(issue.partner, issue.key));
-            if free && rules::predict(books, issue.partner, &issue.ask, self.now).is_ok() {
+            let predicted = rules::predict(books, issue.partner, &issue.ask, self.now);
+            if free && matches!(predicted, Ok(Effect::Exchange(_))) {
                 drop(stage);
                 return errand;
             }
@@ -190,11 +232,14 @@ impl World {
             let caller = name(PARTNERS[source.partner()]);
             pricing::price(&registry, &caller, &request, Timestamp::from_millis(now))
         };
-        let agreed = Agreed::of(&registry.definition);
-        let suspended = [source, target]
-            .iter()
-            .any(|person| registry.is_suspended(&name(PARTNERS[person.partner()])));
-        let expected = price(&agreed, suspended, source, target, side, asked);
+        let view = self.stage.lock().auditor.view(&registry);
+        let expected = match view {
+            Ok(view) => price(&view, (source, target), (side, asked), now),
+            Err(finding) => {
+                self.find(format!("gateway {gateway}: {finding}"));
+                return None;
+            }
+        };
         let (priced, expected) = match (priced, expected) {
             (Ok(priced), Ok(expected)) => (priced, expected),
             (Err(refused), Err(code)) if refused.code == code => return None,
@@ -204,9 +249,8 @@ impl World {
                 return None;
             }
         };
-        let (sums, seconds) = expected;
+        let (sums, rate, expires_at) = expected;
         let id: QuoteId = self.props.id();
-        let expires_at = now + seconds * 1_000;
         let minor = |amount: Decimal, person: Person| {
             amount.to_minor(PROGRAMS[person.program].2).unwrap_or(i64::MAX)
         };
@@ -221,9 +265,11 @@ impl World {
         ]);
         let same = (i128::from(given), i128::from(taken)) == (sums.source, sums.target)
             && money == expected
-            && priced.expires_at.as_millis() == expires_at;
+            && priced.expires_at.as_millis() == expires_at
+            && Rate::of(&priced.rate) == rate;
         if !same {
-            self.find(format!("a quote of {priced:?}, should be {sums:?}"));
+            let expected = (sums, rate, expires_at);
+            self.find(format!("a quote of {priced:?}, should be {expected:?}"));
             return None;
         }
         let end = |person: Person, partner, amount| OrderSide {
@@ -242,7 +288,8 @@ impl World {
             source: end(source, priced.source.0, given),
             target: end(target, priced.target.0, taken),
         };
-        Some((quoted, Arc::new(Terms { id: id.as_u128(), expires_at, source, target, sums })))
+        let id = id.as_u128();
+        Some((quoted, Arc::new(Terms { id, expires_at, source, target, sums, rate })))
     }
 
     /// An amount at some edge: nothing much, all there is, one more, the cap, the most of all.
@@ -252,6 +299,7 @@ impl World {
         let balance = i64::try_from(books.balance(source)).unwrap_or(i64::MAX);
         let agreed = books.agreed.clone().unwrap_or_else(Agreed::first);
         let position = books.account(Place::Position(source.partner()));
+        let values = books.boards.last().map_or(VALUES, |board| board.values);
         drop(stage);
         let most = |person: Person| i64::try_from(arithmetic::most(PROGRAMS[person.program].2));
         let most_source = most(source).unwrap();
@@ -260,7 +308,7 @@ impl World {
         {
             // As much as the cap lets through, and a point more.
             let room = i64::try_from(i128::from(cap) + position).unwrap_or(0);
-            let value = VALUES[source.program];
+            let value = values[source.program];
             let points = i128::from(room) * 10_i128.pow(PROGRAMS[source.program].2);
             let points = i64::try_from(points / i128::from(value)).unwrap_or(0);
             return (Side::Source, (points + self.dice.between(0, 1)).clamp(0, most_source));
@@ -516,21 +564,22 @@ impl World {
         if self.somebody_defines() {
             return None;
         }
-        let (mut agreed, positions) = {
+        let (mut agreed, positions, values) = {
             let stage = self.stage.lock();
             let books = &stage.auditor.books;
             let positions = [0, 1, 2, 3].map(|at| books.account(Place::Position(at)));
-            (books.agreed.clone()?, positions)
+            let values = books.boards.last().map_or(VALUES, |board| board.values);
+            (books.agreed.clone()?, positions, values)
         };
         let partner = self.dice.below(PARTNERS.len());
         let pair = self.dice.below(agreed.pairs.len());
         let terms = &mut agreed.pairs[pair].1;
-        match (self.dice.below(10), terms) {
+        match (self.dice.below(13), terms) {
             (0..4, _) => {
                 // So that whole points of the partner's program come to it exactly.
                 let program = PROGRAMS.iter().position(|(_, p, _)| *p == partner).unwrap();
                 let owed = -i64::try_from(positions[partner]).unwrap();
-                let room = VALUES[program] * self.dice.between(0, 4_000);
+                let room = values[program] * self.dice.between(0, 4_000);
                 agreed.caps[partner] = Some((owed + room).max(0));
             }
             (4, _) => agreed.caps[partner] = None,
@@ -546,6 +595,12 @@ impl World {
                 terms.quote_seconds = self.dice.between(20, 120);
                 terms.reversal_seconds = *self.dice.pick(&[0, 5, 60, 86_400]);
             }
+            (10 | 11, Some(terms)) => {
+                let limits = [None, Some(0), Some(50), Some(500), Some(20_000)];
+                let limit = *self.dice.pick(&limits);
+                terms.open_quote_limit = limit.map(|whole: i64| whole * 1_000_000);
+            }
+            (12, _) => agreed.notice_seconds = self.dice.between(1, 8),
             _ => {}
         }
         let define =
@@ -576,6 +631,166 @@ impl World {
         })
     }
 
+    /// A gateway works a board out from what it knows, by its own clock; for a time of the schedule
+    /// several do. Some are bent, so that they must be refused.
+    pub fn publication(&mut self) -> Option<Errand> {
+        let by_hand = self.dice.per_mille(300);
+        let again = self.dice.per_mille(150);
+        if !by_hand && !again {
+            self.memory.slot += 60_000;
+        }
+        let slot = (!by_hand).then(|| Timestamp::from_millis(self.memory.slot));
+        let mut errand = None;
+        let first = self.dice.below(self.gateways.len());
+        for turn in 0..self.gateways.len() {
+            let gateway = (first + turn) % self.gateways.len();
+            if turn > 0 && (by_hand || self.dice.per_mille(400)) {
+                continue;
+            }
+            if let Some(another) = self.draft(gateway, slot)
+                && let Some(earlier) = errand.replace(another)
+            {
+                self.send(earlier);
+            }
+        }
+        errand
+    }
+
+    /// A board that nothing stands in the way of, of this gateway; slot 0: by hand.
+    pub fn sure_board(&mut self, gateway: usize, slot: i64) -> Errand {
+        let slot = (slot > 0).then(|| Timestamp::from_millis(slot));
+        for _ in 0..1_000 {
+            let Some(Errand::Publish(number)) = self.draft(gateway, slot) else { continue };
+            let stage = self.stage.lock();
+            let draft = &stage.auditor.operations.drafts[number];
+            let in_time = draft.board.effective_at > stage.seats[gateway].clock + 1_000;
+            if in_time && stage.auditor.books.board_fits(draft, draft.board.effective_at).is_ok() {
+                drop(stage);
+                return Errand::Publish(number);
+            }
+        }
+        panic!("gateway {gateway} makes no board that fits");
+    }
+
+    fn draft(&mut self, gateway: usize, slot: Option<Timestamp>) -> Option<Errand> {
+        let registry = self.gateways[gateway].registry()?;
+        let clock = self.stage.lock().seats[gateway].clock;
+        let last = registry.last_board()?.published.clone();
+        let waits = last.board.effective_at.as_millis() > clock;
+        // Whose clock is far ahead would keep all others waiting.
+        if clock > self.now + 61_000 || (waits && !self.dice.per_mille(200)) {
+            return None;
+        }
+        let agreed = Agreed::of(&registry.definition);
+        let moves = self.dice.per_mille(850);
+        let notice = if moves { agreed.notice_seconds * 1_000 } else { 0 };
+        let mut effective = (clock + notice).max(last.board.effective_at.as_millis());
+        let mut board = Board {
+            board: last.board.board + 1,
+            previous: last.hash(),
+            published_at: Timestamp::from_millis(clock),
+            ..last.board.clone()
+        };
+        for (value, begun) in board.values.iter_mut().zip(VALUES) {
+            value.previous = Some(value.value);
+            if moves && self.dice.per_mille(600) {
+                // Up to two in a hundred a step, never far from where it began.
+                let (was, most) = (value.value.micros(), value.value.micros() / 50);
+                let is = (was + self.dice.between(-most, most)).clamp(begun / 2, begun * 3 / 2);
+                value.value = Decimal::from_micros(is)?;
+                value.target = value.value;
+            }
+        }
+        let terms = self.board_terms(&agreed);
+        board.terms = TermsRoot::of(&terms.pairs);
+        let mut based_on = registry.seen_version;
+        match self.dice.below(60) {
+            0 => based_on -= 1,
+            1 => board.board += 1,
+            2 => board.previous = Hash::of(b"another"),
+            3 => effective = last.board.effective_at.as_millis() - 1,
+            4 => effective = clock - self.dice.between(1, 3_000),
+            _ => {}
+        }
+        board.effective_at = Timestamp::from_millis(effective);
+        let publish = Box::new(Publish { board, terms, proposals: Vec::new(), based_on, slot });
+        self.stage.lock().auditor.drafts(publish).map(Errand::Publish)
+    }
+
+    /// What a board says beside its values: all that was agreed on, and terms of some directions.
+    fn board_terms(&mut self, agreed: &Agreed) -> BoardTerms {
+        let flows = self.stage.lock().auditor.books.flows.clone();
+        let mut terms = BoardTerms::default();
+        for ((a, b), pair) in &agreed.pairs {
+            let Some(pair) = pair.filter(|pair| pair.exchange) else { continue };
+            if self.dice.per_mille(20) {
+                continue;
+            }
+            let partners = [FeeBearer::SourcePartner, FeeBearer::TargetPartner];
+            let borne = self.dice.per_mille(60).then(|| *self.dice.pick(&partners));
+            terms.agreed.push(AgreedTerms {
+                a: name(PARTNERS[*a]),
+                b: name(PARTNERS[*b]),
+                fee: Decimal::from_micros(pair.fee).unwrap(),
+                fee_bearer: borne.unwrap_or(FeeBearer::Member),
+                quote_lifetime_seconds: pair.quote_seconds,
+                tiers: Vec::new(),
+            });
+        }
+        for (source, from) in PROGRAMS.iter().enumerate() {
+            for (target, to) in PROGRAMS.iter().enumerate() {
+                let pair = agreed.pair(from.1, to.1);
+                let Some(pair) = pair.filter(|_| self.dice.per_mille(600)) else { continue };
+                let flow = flows.get(&(source, target)).copied().unwrap_or_default();
+                let limits = [None, None, Some(0), Some(300), Some(3_000), Some(50_000)];
+                let limit = *self.dice.pick(&limits);
+                let more = self.dice.per_mille(30);
+                let less = self.dice.per_mille(150);
+                let multiplier = match (more, less) {
+                    (true, _) => 1_030_000,
+                    (_, true) => self.dice.between(900_000, 999_999),
+                    _ => 1_000_000,
+                };
+                let decimal = |micros| Decimal::from_micros(micros).unwrap();
+                let surcharge =
+                    if self.dice.per_mille(300) { self.dice.between(1, 20_000) } else { 0 };
+                terms.pairs.push(PairTerms {
+                    exchanged: Total::from_micros(flow.exchanged),
+                    fee: decimal(pair.fee),
+                    flow: Total::from_micros(flow.exchanged.max(0)),
+                    late: Total::from_micros(flow.late),
+                    limit: limit.map(|whole: i64| decimal(whole * 1_000_000)),
+                    multiplier: decimal(multiplier),
+                    source: name(from.0),
+                    surcharge: decimal(surcharge),
+                    suspended: false,
+                    target: name(to.0),
+                    volume: Volume {
+                        before: Total::ZERO,
+                        month: "2026-09".to_owned(),
+                        so_far: Total::ZERO,
+                    },
+                    withheld: self.dice.per_mille(15),
+                });
+            }
+        }
+        terms
+    }
+
+    /// Mostly of a direction that is frozen.
+    pub fn release(&mut self) -> Errand {
+        let mut stage = self.stage.lock();
+        let frozen: Vec<_> = stage.auditor.books.frozen.keys().copied().collect();
+        let way = if frozen.is_empty() || self.dice.per_mille(50) {
+            let source = self.dice.below(PROGRAMS.len());
+            (source, (source + 1 + self.dice.below(PROGRAMS.len() - 1)) % PROGRAMS.len())
+        } else {
+            *self.dice.pick(&frozen)
+        };
+        stage.auditor.operations.releases.insert(way);
+        Errand::Release(way.0, way.1)
+    }
+
     /// Ahead of its chain by far, whenever it arrives.
     fn bad_checkpoint(&mut self) -> Errand {
         let stage = self.stage.lock();
@@ -591,17 +806,16 @@ impl World {
     }
 }
 
-/// What a quote should say, and for how many seconds it stands.
+/// What a quote should say, at which rate, and until when it stands.
 fn price(
-    agreed: &Agreed,
-    suspended: bool,
-    source: Person,
-    target: Person,
-    side: Side,
-    asked: i64,
-) -> Result<(arithmetic::Sums, i64), ProblemCode> {
+    view: &View,
+    (source, target): (Person, Person),
+    (side, asked): (Side, i64),
+    now: i64,
+) -> Result<(arithmetic::Sums, Rate, i64), ProblemCode> {
     let (giver, taker) = (source.partner(), target.partner());
-    let pair = agreed.pair(giver, taker).filter(|pair| pair.exchange);
+    let pair = view.agreed.pair(giver, taker).filter(|pair| pair.exchange);
+    let suspended = view.suspended.contains(&giver) || view.suspended.contains(&taker);
     if suspended || (giver != taker && pair.is_none()) {
         return Err(ProblemCode::KindNotAllowed);
     }
@@ -610,14 +824,19 @@ fn price(
     if i128::from(asked) > most(person) {
         return Err(ProblemCode::AmountOutOfRange);
     }
+    let way = (source.program, target.program);
+    if view.frozen.contains(&way) {
+        return Err(ProblemCode::RateFrozen);
+    }
+    let (rate, seconds) = view.in_force(now).rate(way).ok_or(ProblemCode::RateFrozen)?;
     let question = Question {
         source_scale: PROGRAMS[source.program].2,
         target_scale: PROGRAMS[target.program].2,
-        source_value: VALUES[source.program],
-        target_value: VALUES[target.program],
-        multiplier: 1_000_000,
-        fee: pair.map_or(0, |pair| pair.fee),
-        bears: Bears::Member,
+        source_value: rate.source_value,
+        target_value: rate.target_value,
+        multiplier: rate.multiplier,
+        fee: rate.fee,
+        bears: rate.bears,
     };
     let sums = match side {
         Side::Source => arithmetic::by_source(question, asked),
@@ -630,8 +849,11 @@ fn price(
     if sums.gross < pair.map_or(0, |pair| i128::from(pair.minimum_gross)) {
         return Err(ProblemCode::AmountTooSmall);
     }
-    // Where going there and back costs nothing, a quote ends before a board can: half its notice.
-    let free = pair.is_none_or(|pair| pair.fee == 0);
-    let seconds = pair.map_or(60, |pair| pair.quote_seconds);
-    Ok((sums, if free { seconds.min(60) } else { seconds }))
+    // Where there and back costs nothing, a quote ends with its board: when the next one takes
+    // effect, or before one that nobody knows of yet can.
+    let whole = now + seconds * 1_000;
+    let next = view.announced(now).map(|next| next.effective_at);
+    let half_the_notice = (view.agreed.notice_seconds / 2).max(1);
+    let bound = next.unwrap_or(now + half_the_notice * 1_000);
+    Ok((sums, rate, if rate.takes_nothing() { whole.min(bound) } else { whole }))
 }

@@ -233,6 +233,8 @@ impl World {
         let mut stage = self.stage.lock();
         for (seat, skew) in stage.seats.iter_mut().zip(&self.skews) {
             seat.clock = self.now + skew;
+            seat.jumps += u64::from(seat.skew != *skew);
+            seat.skew = *skew;
         }
     }
 
@@ -356,7 +358,8 @@ impl World {
                 continue;
             }
             let clock = self.stage.lock().seats[gateway].clock;
-            let (command, told) = errand.arrives(&mut self.props, &self.stage, clock);
+            let at = (gateway, clock);
+            let (command, told) = errand.arrives(&mut self.props, &self.stage, at);
             self.drawn += 1;
             let delivery = self.drawn;
             if self.gateways[gateway].deliver(delivery, command) {
@@ -633,14 +636,19 @@ impl World {
         self.report();
     }
 
+    /// How often something was seen.
+    pub fn counted(&self, what: &str) -> u64 {
+        self.stage.lock().auditor.tally.get(what).copied().unwrap_or(0)
+    }
+
     /// Exchanges that were committed.
     pub fn exchanges(&self) -> u64 {
-        self.stage.lock().auditor.tally.get("exchange").copied().unwrap_or(0)
+        self.counted("exchange")
     }
 
     /// Receipts that took the time of the one before because the clock had gone back.
     pub fn times_that_stood_still(&self) -> u64 {
-        self.stage.lock().auditor.tally.get("time stood still").copied().unwrap_or(0)
+        self.counted("time stood still")
     }
 
     // -------------------------------------------------------------------- for the workload

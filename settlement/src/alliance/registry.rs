@@ -99,7 +99,7 @@ pub struct PublishedBoard {
     pub jws: String,
     /// What it says beside the values.
     pub terms: BoardTerms,
-    /// Which time of the schedule it was made for; none of one made by hand.
+    /// Which time of the schedule it was made for; of one made by hand, that of the board before.
     pub slot: Option<Timestamp>,
 }
 

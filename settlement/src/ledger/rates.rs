@@ -5,10 +5,11 @@
 //! may be ordered at them is bounded: nothing where going there and back costs nothing, and no more
 //! than the pair's agreement says otherwise.
 
-use alliance_contracts::board::FrozenPair;
+use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::names::ProgramId;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
+use alliance_contracts::valuation::ProgramValuation;
 
 use super::proposals;
 use super::working_set::{BoardRow, Flow, WorkingSet};
@@ -118,13 +119,23 @@ pub fn publish(set: &mut WorkingSet, publish: &Publish, now: Timestamp) -> Outco
         return Outcome::Done(0);
     }
     let follows = board.board == last.board.board + 1 && board.previous == last.hash();
-    let in_time = last.board.effective_at <= board.effective_at && now <= board.effective_at;
+    // One that moves no value may hold from the moment it was made: nothing ends with it.
+    let in_time = last.board.effective_at <= board.effective_at
+        && (now <= board.effective_at || moves_nothing(board, &last.board));
     let alone = !set.writes.changes_registry() && publish.based_on == set.registry.seen_version;
     if !follows || !in_time || !alone {
         return Outcome::BoardStale;
     }
     let (board, terms) = (board.clone(), publish.terms.clone());
+    // A board made by hand must not let a slot be published again.
+    let slot = publish.slot.or(last.slot);
     proposals::applied(set, &publish.proposals, board.board, now);
-    set.writes.board = Some(BoardRow { board, terms, slot: publish.slot });
+    set.writes.board = Some(BoardRow { board, terms, slot });
     Outcome::Done(1)
+}
+
+/// Whether every program that had a value keeps it.
+fn moves_nothing(board: &Board, last: &Board) -> bool {
+    let kept = |value: &ProgramValuation| board.value(&value.program) == Some(value.value);
+    board.published_at == board.effective_at && last.values.iter().all(kept)
 }

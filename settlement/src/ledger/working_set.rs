@@ -409,7 +409,7 @@ pub struct BoardRow {
     pub board: Board,
     /// What it says beside the values.
     pub terms: BoardTerms,
-    /// Which time of the schedule it is for.
+    /// Which time of the schedule it is for; of one made by hand, that of the board before.
     pub slot: Option<Timestamp>,
 }
 

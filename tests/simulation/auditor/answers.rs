@@ -1,10 +1,13 @@
 //! What waiters are told against what is there: acknowledged is present, one effect per key.
 
+use std::sync::Arc;
+
 use alliance_contracts::problem::ProblemCode;
 use alliance_settlement::command::{Outcome, RowFault};
 use alliance_settlement::sequencer::{Answer, Unavailable};
 
 use super::books::Stands;
+use super::rates::{Board, Unfit, Way};
 use super::{Arrival, Auditor, Finding, ensure};
 use crate::cast::{Agreed, Person};
 
@@ -21,6 +24,17 @@ pub enum Told {
     Suspension(usize, bool),
     /// A checkpoint that must not be stored.
     BadCheckpoint,
+    /// A board, handed in at this version of the registry and before so many jumps of the clock.
+    Publication {
+        draft: usize,
+        version: i64,
+        jumps: u64,
+    },
+    /// After so many commits.
+    Release {
+        way: Way,
+        after: u64,
+    },
 }
 
 /// Which refusals a gateway may give for want of an answer, after what was done to it.
@@ -32,6 +46,9 @@ pub struct Excuse {
     pub contradiction: bool,
     /// Something has gone wrong since its last success.
     pub after_fault: bool,
+    /// Its clock, and how often it has jumped.
+    pub clock: i64,
+    pub jumps: u64,
 }
 
 impl Auditor {
@@ -69,6 +86,20 @@ impl Auditor {
                 stands && matches!(outcome, Outcome::Done(0 | 1))
             }
             Told::BadCheckpoint => *outcome == Outcome::CheckpointRefused,
+            Told::Publication { draft, version, jumps } => {
+                let still = *version == self.books.registry_version && *jumps == excuse.jumps;
+                self.publication_answered(*draft, outcome, still.then_some(excuse.clock))
+            }
+            Told::Release { way, after } => match outcome {
+                // Frozen and released again in one batch, it may not have been seen.
+                Outcome::Done(1) => {
+                    let mut ends = [&self.books.released, &self.books.tripped].into_iter();
+                    ends.any(|ends| ends.get(way).is_some_and(|at| at > after))
+                }
+                // It takes orders, or did at some time since.
+                Outcome::Done(0) => self.books.frozen.get(way).is_none_or(|f| f.commit > *after),
+                _ => false,
+            },
         };
         ensure!(good, "{told:?} was answered {outcome:?}");
         Ok(true)
@@ -147,6 +178,39 @@ impl Auditor {
             _ => return false,
         };
         !parties.contains(&issue.partner) || since > arrival.after
+    }
+
+    /// `still`: nothing of the registry has changed since it was handed in, and until when.
+    fn publication_answered(
+        &mut self,
+        draft: usize,
+        outcome: &Outcome,
+        still: Option<i64>,
+    ) -> bool {
+        let draft = &self.operations.drafts[draft];
+        let at = usize::try_from(draft.board.number).unwrap_or(0).wrapping_sub(1);
+        let there = self.books.boards.get(at);
+        let published = there.is_some_and(|there| there.payload == draft.board.payload);
+        let last = self.books.boards.last();
+        let is_last = last.is_some_and(|last| last.payload == draft.board.payload);
+        let fits = still.map(|until| self.books.board_fits(draft, until));
+        let (good, what) = match outcome {
+            Outcome::Done(1) => (published, "board is there"),
+            Outcome::Done(0) => {
+                let slot = |board: &Arc<Board>| board.slot >= draft.slot;
+                let taken = draft.slot.is_some() && self.books.boards.iter().any(slot);
+                (taken && (still.is_none() || !is_last), "slot was taken")
+            }
+            Outcome::BoardStale => {
+                let stale = matches!(fits, None | Some(Err(Unfit::Stale)));
+                (stale && (still.is_none() || !is_last), "board is stale")
+            }
+            _ => (false, ""),
+        };
+        if good {
+            self.count(what);
+        }
+        good
     }
 
     fn import_answered(&self, import: usize, outcome: &Outcome) -> Result<bool, Finding> {

@@ -1,12 +1,14 @@
 //! The auditor's books: plain maps of what should be true, moved on commit by commit.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::Pseudonym;
 
 use super::arithmetic::Sums;
+use super::rates::{Board, Flow, Frozen, Rate, View, Way};
 use crate::cast::{Agreed, PARTNERS, PROGRAMS, Person};
 
 /// What a key is known to have come to.
@@ -47,6 +49,7 @@ pub struct Transaction {
     pub source: Person,
     pub target: Person,
     pub sums: Sums,
+    pub rate: Rate,
     pub completed_at: i64,
     pub reversed: (i128, i128),
     /// Whether it turned another one round.
@@ -112,7 +115,18 @@ pub struct Books {
     pub commits: u64,
     pub agreed: Option<Agreed>,
     pub version: i64,
-    pub board: u32,
+    /// Every board, the first one first.
+    pub boards: Vec<Arc<Board>>,
+    /// Of the registry: grows with every change of any part of it.
+    pub registry_version: i64,
+    /// The registry at each of its versions.
+    pub views: BTreeMap<i64, Arc<View>>,
+    pub flows: BTreeMap<Way, Flow>,
+    pub frozen: BTreeMap<Way, Frozen>,
+    /// The commit that last let a direction take orders again.
+    pub released: BTreeMap<Way, u64>,
+    /// The commit that last froze it.
+    pub tripped: BTreeMap<Way, u64>,
     pub window: u128,
     pub suspended: BTreeSet<usize>,
     pub members: HashMap<Person, Member>,
@@ -147,7 +161,13 @@ impl Books {
             commits: 0,
             agreed: None,
             version: 0,
-            board: 0,
+            boards: Vec::new(),
+            registry_version: 0,
+            views: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            frozen: BTreeMap::new(),
+            released: BTreeMap::new(),
+            tripped: BTreeMap::new(),
             window: 0,
             suspended: BTreeSet::new(),
             members: HashMap::new(),

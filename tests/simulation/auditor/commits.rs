@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alliance_contracts::board::FrozenPair;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::receipt::{Account, Asset};
@@ -10,6 +11,7 @@ use alliance_settlement::ledger::{LinkRecord, TransactionRecord, Writes};
 use alliance_settlement::receipts::StoredReceipt;
 
 use super::books::{Kept, Link, Member, Place, Stands, Transaction, ends};
+use super::rates::{self, Way};
 use super::rules::{self, Ask, Effect, Quote};
 use super::{Arrival, Auditor, Finding, ensure};
 use crate::cast::{Agreed, PARTNERS, PROGRAMS, Person, partner_index, program_index};
@@ -22,6 +24,8 @@ pub(super) struct Touched {
     pub links: BTreeSet<u128>,
     pub chains: BTreeMap<usize, u64>,
     pub originals: BTreeSet<u128>,
+    pub flows: BTreeSet<Way>,
+    pub frozen: BTreeSet<Way>,
 }
 
 /// The number in `k-17` and `r-17`.
@@ -30,7 +34,7 @@ pub(super) fn numbered(text: &str) -> Result<u64, Finding> {
     number.ok_or_else(|| format!("nobody has used the name {text}"))
 }
 
-fn partner(name: &alliance_contracts::names::PartnerId) -> Result<usize, Finding> {
+pub(super) fn partner(name: &alliance_contracts::names::PartnerId) -> Result<usize, Finding> {
     partner_index(name.as_str()).ok_or_else(|| format!("there is no partner {name}"))
 }
 
@@ -63,7 +67,20 @@ impl Auditor {
             if self.link_came_before(writes, &issue.ask, &predicted, &key.outcome) {
                 predicted = rules::predict(&self.books, who, &issue.ask, now);
             }
+            if self.release_is_seen(
+                writes,
+                (who, &issue.ask),
+                &predicted,
+                &key.outcome,
+                now,
+                &mut touched,
+            ) {
+                predicted = rules::predict(&self.books, who, &issue.ask, now);
+            }
             match (&predicted, &key.outcome) {
+                (Ok(Effect::Freeze(terms)), Outcome::Refused(ProblemCode::RateFrozen)) => {
+                    self.tripped(terms, now, &mut touched);
+                }
                 (Err(code), Outcome::Refused(decided)) if code == decided => {
                     ensure!(code.is_decision(), "{code} has consumed a key");
                     self.count(code.as_str());
@@ -92,8 +109,12 @@ impl Auditor {
         self.imported_members(writes, &mut touched)?;
         self.changed_links(writes, &touched)?;
         self.moved(writes, &touched)?;
+        self.flowed(writes, &touched)?;
+        self.froze(writes, &mut touched)?;
         self.grown(writes, &touched)?;
         self.agreed(writes)?;
+        self.boarded(writes, readings)?;
+        self.versioned(writes);
         self.totals()
     }
 
@@ -105,6 +126,16 @@ impl Auditor {
             ensure!(readings.contains(&now), "decided at {now}, the clock said {readings:?}");
             let same = writes.transactions.iter().all(|t| t.created_at == first.created_at);
             ensure!(same, "`now` differs within a batch");
+            return Ok(now);
+        }
+        // Who freezes a direction says when.
+        let known = |pair: &FrozenPair| {
+            self.books.frozen.values().any(|f| f.since == pair.since.as_millis())
+        };
+        let anew = writes.frozen.values().flatten().find(|pair| !known(pair));
+        if let Some(pair) = anew {
+            let now = pair.since.as_millis();
+            ensure!(readings.contains(&now), "frozen at {now}, the clock said {readings:?}");
             return Ok(now);
         }
         let Some(last) = readings.last() else {
@@ -119,6 +150,9 @@ impl Auditor {
                     let predicted = rules::predict(&self.books, issue.partner, &issue.ask, **now);
                     match (predicted, &key.outcome) {
                         (Err(code), Outcome::Refused(decided)) => code == *decided,
+                        (Ok(Effect::Freeze(_)), Outcome::Refused(decided)) => {
+                            *decided == ProblemCode::RateFrozen
+                        }
                         (Ok(_), Outcome::Refused(_)) | (Err(_), _) => false,
                         _ => true,
                     }
@@ -187,12 +221,12 @@ impl Auditor {
         now: i64,
         touched: &mut Touched,
     ) -> Result<(), Finding> {
-        let (source, target, sums) = match effect {
+        let (source, target, sums, rate) = match effect {
             Effect::Reverse { original, back } => {
                 let found = &self.books.transactions[original];
-                (found.source, found.target, back.moves)
+                (found.source, found.target, back.moves, found.rate)
             }
-            Effect::Exchange(terms) => (terms.source, terms.target, terms.sums),
+            Effect::Exchange(terms) => (terms.source, terms.target, terms.sums, terms.rate),
             _ => return Err("a transaction of a link".to_owned()),
         };
         let is_reversal = matches!(effect, Effect::Reverse { .. });
@@ -202,6 +236,11 @@ impl Auditor {
         match effect {
             Effect::Exchange(terms) => {
                 self.books.quotes.insert(terms.id);
+                let in_force = self.books.board_in_force(now).map_or(0, |board| board.number);
+                if terms.rate.board < in_force {
+                    self.count("exchange on a board of before");
+                }
+                touched.flows.extend(self.books.flows_on(terms, now));
                 self.count("exchange");
             }
             Effect::Reverse { original, back } => {
@@ -209,6 +248,8 @@ impl Auditor {
                     found.reversed = back.after;
                 }
                 touched.originals.insert(*original);
+                let way = (source.program, target.program);
+                touched.flows.extend(self.books.flows_back(way, sums.gross));
                 self.count("reversal");
             }
             _ => {}
@@ -217,6 +258,7 @@ impl Auditor {
             source,
             target,
             sums,
+            rate,
             is_reversal,
             completed_at: placed.completed_at,
             reversed: (0, 0),
@@ -293,6 +335,33 @@ impl Auditor {
             }
         }
         false
+    }
+
+    /// Whether a direction that was frozen must have been released before this order.
+    fn release_is_seen(
+        &mut self,
+        writes: &Writes,
+        (caller, ask): (usize, &Ask),
+        predicted: &Result<Effect, ProblemCode>,
+        decided: &Outcome,
+        now: i64,
+        touched: &mut Touched,
+    ) -> bool {
+        let (Ask::Exchange { quote: Quote::Open(terms), .. }, Err(ProblemCode::RateFrozen)) =
+            (ask, predicted)
+        else {
+            return false;
+        };
+        if *decided != Outcome::Refused(ProblemCode::RateFrozen) {
+            return self.release_came_before(writes, terms, touched);
+        }
+        // Its time says that it was frozen anew: by the first order that would do so.
+        let way = rates::way_of(terms);
+        let Some(before) = self.frozen_anew(writes, way, now) else { return false };
+        self.books.frozen.remove(&way);
+        let freezes = rules::predict(&self.books, caller, ask, now);
+        self.books.frozen.insert(way, before);
+        matches!(freezes, Ok(Effect::Freeze(_))) && self.released(way, touched)
     }
 
     fn link_comes(&mut self, id: u128, import: usize, row: usize) {
@@ -457,13 +526,7 @@ impl Auditor {
         ensure!(asked, "a definition that nobody has handed in");
         ensure!(row.version == self.books.version + 1, "definition {} out of turn", row.version);
         let first = self.books.agreed.is_none();
-        ensure!(writes.board.is_some() == first, "a board for nothing, or none");
-        if let Some(row) = &writes.board {
-            let board = &row.board;
-            ensure!(board.board == self.books.board + 1, "board {} out of turn", board.board);
-            ensure!(writes.board_jws.is_some(), "a board that nobody signed");
-            self.books.board = board.board;
-        }
+        ensure!(writes.board.is_some() || !first, "no first board");
         if let Some(window) = row.window {
             ensure!(self.books.version == 0, "a second window");
             self.books.window = window.as_u128();

@@ -10,6 +10,7 @@ use alliance_settlement::receipts::StoredReceipt;
 use super::arithmetic::Sums;
 use super::books::Place;
 use super::commits::{Touched, place_of};
+use super::rates::Rate;
 use super::rules::Effect;
 use super::{Auditor, Finding, Issue, ensure};
 use crate::cast::{PARTNERS, PROGRAMS, Person};
@@ -41,16 +42,17 @@ impl Auditor {
         touched: &mut Touched,
     ) -> Result<Placed, Finding> {
         let payload = receipt::parse(&stored.payload).map_err(|error| error.to_string())?;
-        let (source, target, sums, reverses) = match effect {
-            Effect::Exchange(terms) => (terms.source, terms.target, terms.sums, None),
+        let (source, target, sums, reverses, rate) = match effect {
+            Effect::Exchange(terms) => (terms.source, terms.target, terms.sums, None, terms.rate),
             Effect::Reverse { original, back } => {
                 let found = &self.books.transactions[original];
-                (found.source, found.target, back.moves, Some(*original))
+                (found.source, found.target, back.moves, Some(*original), found.rate)
             }
             _ => return Err("a receipt of no transaction".to_owned()),
         };
         ensure!(payload.transaction == record.id, "the receipt is another transaction's");
         ensure!(payload.order == issue.digest, "the receipt names another order");
+        ensure!(Rate::of(&payload.rate) == rate, "the receipt tells another rate");
         ensure!(payload.window.as_u128() == self.books.window, "another window");
         ensure!(payload.reverses.map(|id| id.as_u128()) == reverses, "reverses another");
         let quote = match effect {

@@ -6,6 +6,7 @@ use alliance_contracts::problem::ProblemCode;
 
 use super::arithmetic::{self, Back, Part, Sums};
 use super::books::{Books, Place, Stands};
+use super::rates::{Gone, Rate};
 use crate::cast::{PROGRAMS, Person};
 
 /// What a partner asks for, as the auditor understands it.
@@ -33,6 +34,7 @@ pub struct Terms {
     pub source: Person,
     pub target: Person,
     pub sums: Sums,
+    pub rate: Rate,
 }
 
 /// The amount of a reversal as it is asked for: 10⁻⁶ points of a side.
@@ -47,8 +49,18 @@ pub enum Asked {
 #[derive(Clone, Debug)]
 pub enum Effect {
     Exchange(Arc<Terms>),
-    Reverse { original: u128, back: Back },
-    Propose { a: Person, b: Person, until: Option<i64>, active: bool },
+    /// An order that could be performed, and is more than its direction takes on this board.
+    Freeze(Arc<Terms>),
+    Reverse {
+        original: u128,
+        back: Back,
+    },
+    Propose {
+        a: Person,
+        b: Person,
+        until: Option<i64>,
+        active: bool,
+    },
     Confirm(u128),
     Revoke(u128),
 }
@@ -107,6 +119,10 @@ fn exchange(
     if books.balance(target) + terms.sums.target > most(target) {
         return Err(ProblemCode::AmountOutOfRange);
     }
+    books.rate_is_there(terms, now).map_err(|gone| match gone {
+        Gone::Frozen => ProblemCode::RateFrozen,
+        Gone::Moved => ProblemCode::RateMoved,
+    })?;
     if books.balance(source) < terms.sums.source {
         return Err(ProblemCode::InsufficientPoints);
     }
@@ -116,6 +132,9 @@ fn exchange(
         && books.account(Place::Position(giver)) - terms.sums.gross < -i128::from(cap)
     {
         return Err(ProblemCode::ExceedsNetDebitCap);
+    }
+    if books.trips(terms, now) {
+        return Ok(Effect::Freeze(terms.clone()));
     }
     Ok(Effect::Exchange(terms.clone()))
 }

@@ -167,6 +167,13 @@ impl Auditor {
         let registry = read(store.registry())?;
         let version = registry.as_ref().map_or(0, |(_, parts)| parts.version);
         ensure!(version == self.books.version, "definition {version} is in force");
+        let seen = registry.as_ref().map_or(0, |(seen, _)| *seen);
+        ensure!(seen == self.books.registry_version, "the registry's version is {seen}");
+        if let Some((_, parts)) = &registry {
+            let mut boards = read(store.boards(u32::MAX, PAGE))?;
+            boards.reverse();
+            self.rates_are_whole(&boards, &read(store.flows())?, parts)?;
+        }
         let agreed = registry.map(|(_, parts)| crate::cast::Agreed::of(&parts.definition));
         ensure!(agreed == self.books.agreed, "another definition is in force");
         Ok(())

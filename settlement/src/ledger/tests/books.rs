@@ -4,6 +4,7 @@ use alliance_contracts::key_list::{Jwk, KeyStatement, TrustedKeys};
 
 use super::*;
 use crate::audit::{Auditor, Finding};
+use crate::ledger::FlowRow;
 use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
 
 const CORRIDOR: &str = "aurora-air~borealis-coffee";
@@ -114,4 +115,46 @@ fn a_head_that_is_not_the_end_of_its_receipts_is_found() {
     assert_eq!(findings(&receipts, &other).len(), 1);
     let shorter = ChainHead { seq: 2, ..head };
     assert_eq!(findings(&receipts, &shorter).len(), 1);
+}
+
+#[test]
+fn a_flow_that_is_not_what_its_orders_and_reversals_come_to_is_named() {
+    let (mut world, mut receipts, _) = chain(3);
+    let original = receipts[0].transaction;
+    let outcome = world.reverse("borealis-coffee", original, None);
+    assert!(matches!(outcome, Outcome::Transaction(_)), "{outcome:?}");
+    let mut back = receipts::chain(&mut world.set, NOW, gateway().kid());
+    receipts::sign(&mut back, &gateway());
+    receipts.extend(back);
+    let flows = &world.set.writes.flows;
+    let rows = flows.iter().map(|((source, target), flow)| FlowRow {
+        source: source.clone(),
+        target: target.clone(),
+        flow: *flow,
+    });
+    let rows: Vec<FlowRow> = rows.collect();
+    assert_eq!(rows.len(), 1, "of one direction");
+    assert!(rows[0].flow.exchanged > 0);
+    let found = |rows: &[FlowRow]| -> Vec<Finding> {
+        let (definition, keys) = (definition(), keys());
+        let mut auditor = Auditor::new(&definition, &keys);
+        for receipt in &receipts {
+            auditor.receipt(receipt, [Some(MemberNo(1)), Some(MemberNo(2))]);
+        }
+        rows.iter().for_each(|row| auditor.flow(row));
+        auditor.finish(&[]).1.into_iter().filter(|f| f.place.starts_with("flow")).collect()
+    };
+    assert_eq!(found(&rows), []);
+    let place = format!("flow {} to {}", rows[0].source, rows[0].target);
+    for by in [-1, 1] {
+        let mut changed = rows.clone();
+        changed[0].flow.exchanged += by;
+        let findings = found(&changed);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].place, place);
+    }
+    let turned =
+        FlowRow { source: rows[0].target.clone(), target: rows[0].source.clone(), ..rows[0] };
+    assert_eq!(found(&[turned]).len(), 2, "one that has no orders, and one that is missing");
+    assert_eq!(found(&[]).len(), 1, "{place} is missing");
 }
