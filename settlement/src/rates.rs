@@ -8,10 +8,12 @@
 //! | [`arbitrage`] | the exact proof that no cycle of quotes gains, and what makes it hold |
 //! | [`terms`] | what an order of a pair gets on a board |
 //! | [`publication`] | the next board, out of all of these |
+//! | [`simulate`] | boards as they would be published, for expected flows |
 
 pub mod arbitrage;
 pub mod feeds;
 pub mod model;
 pub mod publication;
+pub mod simulate;
 pub mod surcharge;
 pub mod terms;

@@ -9,6 +9,7 @@
 
 mod file;
 
+pub(in crate::rates) use file::shown;
 pub use file::{FEED_FILE_HEADER, KnownProgram, RowFault, check_feed_file, observation_faults};
 
 use std::collections::BTreeMap;

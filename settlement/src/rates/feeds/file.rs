@@ -160,7 +160,7 @@ fn read_value(text: &str) -> Result<Decimal, String> {
     })
 }
 
-fn shown(field: &str) -> String {
+pub(in crate::rates) fn shown(field: &str) -> String {
     if field.is_empty() {
         return "(empty)".to_owned();
     }
