@@ -110,8 +110,10 @@ fn weights_can_be_tuned_in_an_instances_own_definition() {
     for (partner, program, value) in
         [("aurora-air", "aurora", "0.05"), ("cedar-hotels", "cedar", "1")]
     {
-        let names = ["--name", partner, "--program", program, "--value", value, "--fee", "0.01"];
-        alliance_ok(&[&["partner", "add", partner, "--dir", &dir][..], &names].concat());
+        let names = ["--name", partner, "--program", program, "--value", value, "--scale", "0"];
+        alliance_ok(
+            &[&["partner", "add", partner, "--dir", &dir, "--fee", "0.01"][..], &names].concat(),
+        );
     }
     let (flows, feeds, out) =
         (path(&folder, "flows.csv"), path(&folder, "feeds.csv"), path(&folder, "out"));
@@ -126,7 +128,8 @@ fn weights_can_be_tuned_in_an_instances_own_definition() {
         assert_eq!(told["days"], 2, "as many as the flows have");
         (told["programs"][0]["last"].clone(), told["boards"].clone())
     };
-    assert_eq!(last(&[]), ("0.05".into(), 1.into()), "the agreed value alone counts");
+    // Two more boards: for each direction one, when it is counted for the first time.
+    assert_eq!(last(&[]), ("0.05".into(), 3.into()), "the agreed value alone counts");
     let file = format!("{dir}/alliance.toml");
     let definition = fs::read_to_string(&file).unwrap();
     let model = "value = \"0.05\"\nmodel = { band = { min = \"0.04\", max = \"0.06\" }, \
@@ -172,7 +175,7 @@ fn what_is_typed_wrongly_ends_with_two() {
         (&["--scenario", "steady", "--every", "60s"], "takes effect 120 seconds after"),
         (&["--scenario", "steady", "--turning", "2"], "0 to 1"),
         (&["--scenario", "steady", "--flows", "x.csv"], "cannot be used with"),
-        (&["--flows", "x.csv", "--write-flows", "y.csv"], "--scenario"),
+        (&["--flows", "x.csv", "--write-flows", "y.csv"], "cannot be used with"),
     ] {
         let output = alliance(&[&["rates", "simulate", "--out", &out][..], typed].concat());
         let said = text(&output.stderr);

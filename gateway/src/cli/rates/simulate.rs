@@ -72,7 +72,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "DIR", default_value = "rates-simulation")]
     out: PathBuf,
     /// Write the scenario's flows there too, its readings and definition beside them
-    #[arg(long, value_name = "FILE.csv", requires = "scenario")]
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "flows")]
     write_flows: Option<PathBuf>,
 }
 
@@ -114,7 +114,7 @@ pub(super) fn run(args: &SimulateArgs, printer: Printer) -> Result<Exit, Failure
     };
     let every_seconds = match args.every {
         Some(every) => every,
-        None => every::of_schedule(&definition.rates.schedule).map_err(Failure::usage)?,
+        None => every::of_schedule(&definition.rates, inputs.start).map_err(Failure::usage)?,
     };
     let demand = Demand { elasticity: args.elasticity, turning: args.turning };
     let days = args.days.or(args.scenario.map(|Story(scenario)| scenario.days()));

@@ -428,7 +428,7 @@ mod tests {
         assert!(drawing.svg.contains("aria-labelledby=\"t3 d3\""));
         let bottom = drawing.height - FOOT;
         // Up by five sixths of the plot, and on to the right end.
-        let path = format!("M41 {bottom}H439.7V{}H902", px((bottom * 10) - 1_666));
+        let path = format!("M72 {bottom}H456.2V{}H902", px((bottom * 10) - 1_667));
         let paths: Vec<&str> =
             drawing.svg.lines().filter(|l| l.contains("class=\"one\"")).collect();
         assert!(paths[1].contains(&path), "{path}: {paths:?}");

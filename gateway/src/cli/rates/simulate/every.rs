@@ -1,5 +1,15 @@
 //! How often boards come.
 
+use alliance_contracts::time::Timestamp;
+use alliance_settlement::alliance::RatesDefinition;
+
+use crate::publisher::Schedule;
+
+/// Whether a schedule is even is seen in two weeks of it, a little more for one by the week,
+const LOOKED_AHEAD: i64 = 15 * 86_400;
+/// or in so many times.
+const MOST_TIMES: usize = 500;
+
 /// A duration as it is typed: `90s`, `30m`, `1h`, `1d`.
 pub fn read(text: &str) -> Result<i64, String> {
     let wrong = || "write a number with s, m, h or d, such as 30m or 1h".to_owned();
@@ -29,34 +39,27 @@ pub fn told(seconds: i64) -> String {
     format!("{seconds} seconds")
 }
 
-/// From one time of a schedule (cron, five fields) to the next, where it is the same all day long
-/// and every day; otherwise what to do.
-pub fn of_schedule(schedule: &str) -> Result<i64, String> {
-    if schedule.is_empty() {
-        return Err("the definition has no schedule: say how often with --every 1h".to_owned());
-    }
-    evenly(schedule).ok_or_else(|| {
-        format!("the schedule \"{schedule}\" is not even: say how often with --every, such as 1h")
-    })
-}
-
-fn evenly(schedule: &str) -> Option<i64> {
-    let fields: Vec<&str> = schedule.split_whitespace().collect();
-    let [minute, hour, "*", "*", "*"] = fields[..] else { return None };
-    let number = |text: &str, below: i64| text.parse().ok().filter(|n| (0..below).contains(n));
-    // Of `*/n`: every so many, where that comes out even at the end.
-    let each = |text: &str, whole: i64| -> Option<i64> {
-        if text == "*" {
-            return Some(1);
-        }
-        let each = text.strip_prefix("*/")?.parse().ok()?;
-        (each > 0 && whole % each == 0).then_some(each)
+/// From one time of the definition's schedule to the next, where that is always the same; otherwise
+/// what to do.
+pub fn of_schedule(rates: &RatesDefinition, start: Timestamp) -> Result<i64, String> {
+    let schedule = Schedule::of(rates).map_err(|faults| faults.join("; "))?;
+    let schedule = schedule.ok_or_else(|| {
+        "the definition has no schedule: say how often with --every, such as 1h".to_owned()
+    })?;
+    let times = std::iter::successors(schedule.after(start), |time| schedule.after(*time));
+    let end = start.plus_seconds(LOOKED_AHEAD);
+    let times: Vec<Timestamp> = times.take(MOST_TIMES).take_while(|time| *time <= end).collect();
+    let gap = |two: &[Timestamp]| {
+        two.last().zip(two.first()).map(|(b, a)| b.as_seconds() - a.as_seconds())
     };
-    match (each(minute, 60), each(hour, 24)) {
-        (Some(minutes), Some(1)) => Some(minutes * 60),
-        (None, Some(hours)) => number(minute, 60).map(|_: i64| hours * 3_600),
-        (None, None) => number(minute, 60).and(number(hour, 24)).map(|_: i64| 86_400),
-        _ => None,
+    let mut gaps: Vec<i64> = times.windows(2).filter_map(gap).collect();
+    gaps.dedup();
+    match gaps[..] {
+        [every] => Ok(every),
+        _ => Err(format!(
+            "the schedule \"{}\" is not even: say how often with --every, such as 1h",
+            rates.schedule
+        )),
     }
 }
 
@@ -77,20 +80,24 @@ mod tests {
 
     #[test]
     fn even_schedules_are_read_and_others_are_not_guessed() {
+        let start = "2026-01-05T00:00:00.000Z".parse().unwrap();
+        let of = |schedule: &str| {
+            let schedule = schedule.to_owned();
+            of_schedule(&RatesDefinition { schedule, ..RatesDefinition::default() }, start)
+        };
         for (schedule, seconds) in [
             ("0 * * * *", 3_600),
             ("*/15 * * * *", 900),
-            ("* * * * *", 60),
             ("5 */6 * * *", 21_600),
             ("30 2 * * *", 86_400),
+            ("0 9 * * 1", 604_800),
         ] {
-            assert_eq!(of_schedule(schedule), Ok(seconds), "{schedule}");
+            assert_eq!(of(schedule), Ok(seconds), "{schedule}");
         }
-        for uneven in
-            ["", "0 6,18 * * *", "*/7 * * * *", "0 * * * 1", "* 3 * * *", "@daily", "61 * * * *"]
-        {
-            assert!(of_schedule(uneven).unwrap_err().contains("--every"), "{uneven}");
+        for uneven in ["", "0 6,17 * * *", "*/7 * * * *", "0 9 * * 1-5", "* 3 * * *", "0 0 1 * *"] {
+            assert!(of(uneven).unwrap_err().contains("--every"), "{uneven}");
         }
+        assert!(of("hourly").unwrap_err().contains("five fields"));
     }
 
     #[test]
