@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::scenario::Scenario;
 use super::*;
+use crate::rates::model::ValueModel;
 
 fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()

@@ -127,10 +127,12 @@ fn pairs(simulation: &Simulation) -> Vec<Pair> {
 
 /// How long one point of a flow is, in seconds.
 fn grain(simulation: &Simulation) -> i64 {
-    let grain = match simulation.days {
-        ..=DAYS_BY_BOARD => 0,
-        ..=DAYS_BY_DAY => DAY_SECONDS,
-        _ => DAY_SECONDS * 7,
+    let grain = if simulation.days <= DAYS_BY_BOARD {
+        0
+    } else if simulation.days <= DAYS_BY_DAY {
+        DAY_SECONDS
+    } else {
+        DAY_SECONDS * 7
     };
     simulation.every_seconds.max(grain)
 }
