@@ -132,9 +132,9 @@ fn weights_can_be_tuned_in_an_instances_own_definition() {
     assert_eq!(last(&[]), ("0.05".into(), 3.into()), "the agreed value alone counts");
     let file = format!("{dir}/alliance.toml");
     let definition = fs::read_to_string(&file).unwrap();
-    let model = "value = \"0.05\"\nmodel = { band = { min = \"0.04\", max = \"0.06\" }, \
+    let model = "\nvalue = \"0.05\"\nmodel = { band = { min = \"0.04\", max = \"0.06\" }, \
                  weights = { base = \"0.5\", cost = \"0.5\" } }";
-    fs::write(&file, definition.replace("value = \"0.05\"", model)).unwrap();
+    fs::write(&file, definition.replace("\nvalue = \"0.05\"", model)).unwrap();
     assert_eq!(last(&[]).0, "0.0525", "half of the way to what it costs");
     // Eight boards are on their way still.
     let (value, boards) = last(&["--every", "6h"]);

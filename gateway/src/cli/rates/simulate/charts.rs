@@ -276,7 +276,8 @@ pub fn picture(drawings: &[Drawing]) -> String {
     let gap = 24;
     let height: i64 = drawings.iter().map(|drawing| drawing.height + gap).sum();
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-12 -12 {} {}\">\n<style>{STYLE}</style>\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-12 -12 {} {}\">\n\
+         <style>{STYLE}</style>\n\
          <rect class=\"paper\" x=\"-12\" y=\"-12\" width=\"100%\" height=\"100%\"/>\n",
         WIDTH + 24,
         height + 12

@@ -224,7 +224,8 @@ impl Chart {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"0 0 {WIDTH} \
              {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" \
              aria-labelledby=\"t{id} d{id}\">\n<title id=\"t{id}\">{}</title>\n\
-             <desc id=\"d{id}\">{}</desc>\n<text class=\"title\" x=\"4\" y=\"18\">{}</text>\n{legend}",
+             <desc id=\"d{id}\">{}</desc>\n\
+             <text class=\"title\" x=\"4\" y=\"18\">{}</text>\n{legend}",
             escaped(&self.title),
             escaped(&self.about),
             escaped(&self.title),

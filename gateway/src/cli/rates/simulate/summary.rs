@@ -250,8 +250,8 @@ impl Summary {
         let (days, boards) = (self.days.try_into().unwrap_or(usize::MAX), self.boards);
         let every = every::told(self.every_seconds);
         format!(
-            "{}, {} (one every {every} at most); for each 1 % of surcharge {elasticity} % of a flow \
-             stays away, and {turning} of that goes the other way",
+            "{}, {} (one every {every} at most); for each 1 % of surcharge {elasticity} % of a \
+             flow stays away, and {turning} of that goes the other way",
             counted(days, "day"),
             counted(boards, "board"),
         )
