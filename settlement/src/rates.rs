@@ -9,11 +9,13 @@
 //! | [`terms`] | what an order of a pair gets on a board |
 //! | [`proposal`] | what operators propose, and when a second person must approve it |
 //! | [`publication`] | the next board, out of all of these |
+//! | [`simulate`] | boards as they would be published, for expected flows |
 
 pub mod arbitrage;
 pub mod feeds;
 pub mod model;
 pub mod proposal;
 pub mod publication;
+pub mod simulate;
 pub mod surcharge;
 pub mod terms;
