@@ -24,6 +24,7 @@ mod load;
 mod lost_commits;
 mod policy;
 mod proxy;
+mod rates_cli;
 mod real_input;
 mod store;
 mod threats;

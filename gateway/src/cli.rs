@@ -19,6 +19,7 @@ mod openapi;
 mod partner;
 pub mod printer;
 pub mod progress;
+mod rates;
 mod receipts;
 mod serve;
 mod verify;
@@ -107,6 +108,9 @@ pub enum Command {
     /// List, generate and export keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// See what points are worth, and what a model would make of them
+    #[command(subcommand)]
+    Rates(rates::RatesCommand),
     /// Export receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsCommand),
@@ -205,6 +209,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Members(command) => import::members(command, printer),
         Command::Links(command) => import::links(command, printer),
         Command::Keys(command) => keys::run(command, printer),
+        Command::Rates(command) => rates::run(command, printer),
         Command::Receipts(command) => receipts::run(command, printer),
         Command::Verify(args) => verify::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),

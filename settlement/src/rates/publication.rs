@@ -18,6 +18,7 @@ mod tests;
 mod values;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use alliance_contracts::board::{Board, PairTerms, TermsRoot};
 use alliance_contracts::decimal::Decimal;
@@ -26,7 +27,7 @@ use alliance_contracts::names::ProgramId;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::valuation::ValuationError;
 
-use super::arbitrage::{self, Candidate, Lowered, Lowering, Settled, Unsettled};
+use super::arbitrage::{self, Candidate, Lowered, Lowering, MAX_HALVINGS, Settled, Unsettled};
 use super::feeds::Feeds;
 use super::terms::{AgreedTerms, BoardTerms};
 use crate::alliance::{Definition, ProgramDefinition, PublishedBoard, Registry};
@@ -78,6 +79,30 @@ pub enum Remark {
     Held(ProgramId, ProgramId),
     /// A direction takes no orders on this board.
     Withheld(ProgramId, ProgramId),
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gain(gain) => write!(f, "with everything as asked for, {gain}: so it was cut"),
+            Self::Halved(program, halvings) if *halvings >= u32::from(MAX_HALVINGS) => {
+                write!(f, "{program} does not move on this board")
+            }
+            Self::Halved(program, halvings) => {
+                let times = if *halvings == 1 { "time" } else { "times" };
+                write!(f, "the movement of {program} was halved {halvings} {times}")
+            }
+            Self::Suspended(source, target) => {
+                write!(f, "the multiplier above 1 of {source} → {target} is suspended")
+            }
+            Self::Held(source, target) => {
+                write!(f, "{source} → {target} keeps what the last board gives")
+            }
+            Self::Withheld(source, target) => {
+                write!(f, "{source} → {target} takes no orders on this board")
+            }
+        }
+    }
 }
 
 /// Why there is no next board.
