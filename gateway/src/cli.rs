@@ -4,6 +4,7 @@
 //! configuration); says what is wrong in one line with what to do about it; shows its result as one
 //! object with `--json`; and writes through [`printer`] and nothing else.
 
+mod agreements;
 mod audit;
 mod bench;
 mod check;
@@ -105,6 +106,9 @@ pub enum Command {
     /// Import links between members' accounts
     #[command(subcommand)]
     Links(import::LinksCommand),
+    /// Propose, countersign, list and compare agreements, as a partner
+    #[command(subcommand)]
+    Agreements(agreements::AgreementsCommand),
     /// List, generate and export keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -208,6 +212,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Partner(command) => partner::run(command, printer),
         Command::Members(command) => import::members(command, printer),
         Command::Links(command) => import::links(command, printer),
+        Command::Agreements(command) => agreements::run(command, printer),
         Command::Keys(command) => keys::run(command, printer),
         Command::Rates(command) => rates::run(command, printer),
         Command::Receipts(command) => receipts::run(command, printer),

@@ -12,6 +12,7 @@ mod folder;
 mod offline;
 mod plan;
 mod random;
+mod rates;
 mod render;
 mod service;
 mod summary;
@@ -21,7 +22,7 @@ use std::io::Cursor;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alliance_partner_sdk::Client;
 use alliance_partner_sdk::verify::file::Totals;
@@ -44,6 +45,9 @@ use folder::Folder;
 use offline::Findings;
 use service::Service;
 use summary::{Audit, Files, Orders, Partner, Positions, Summary, Verification};
+
+/// Rounds of orders, a board between each and the next.
+const ROUNDS: usize = 5;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -218,12 +222,20 @@ impl Play<'_> {
     ) -> Result<Summary, Failure> {
         let clients = self.clients()?;
         let before = self.receipts().await?;
+        let first_board = rates::last_board(self.house);
         let run = self.folder.begin_run()?;
         let tasks = plan::plan(self.cast, run, usize::try_from(orders).unwrap_or(usize::MAX));
         let bar = Progress::bar(printer, "orders", u64::from(orders));
-        let started = Instant::now();
-        let tally = drive::drive(Arc::clone(&clients), tasks, &bar).await;
-        let took = started.elapsed();
+        let (mut tally, mut took) = (drive::Tally::default(), Duration::ZERO);
+        // In rounds: between them the brands report what their points bought, and a board follows.
+        for round in tasks.chunks(tasks.len().div_ceil(ROUNDS).max(1)) {
+            if took > Duration::ZERO {
+                rates::publish(self.house, &clients, &tally).await?;
+            }
+            let started = Instant::now();
+            tally.add(drive::drive(Arc::clone(&clients), round, &bar).await);
+            took += started.elapsed();
+        }
         bar.done();
         let started = Instant::now();
         let totals = Arc::new(Mutex::new(Totals::default()));
@@ -231,6 +243,7 @@ impl Play<'_> {
             self.verify(&clients, &totals, 2 * (before + tally.accepted()), printer).await;
         let verified_in = started.elapsed();
         let totals = totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let moved = rates::look(self.house, &clients[0], self.cast, first_board).await;
         let money = books::money(self.house, &totals).await.map_err(Failure::wrong)?;
         let corridors = summary::corridors(&findings);
         let verification =
@@ -241,6 +254,7 @@ impl Play<'_> {
             && verification.ok
             && positions.sum_is_zero
             && positions.as_receipts_say
+            && moved.ok
             && audit.ok;
         Ok(Summary {
             ok,
@@ -252,6 +266,7 @@ impl Play<'_> {
             orders: Orders::of(&tally, took),
             corridors,
             verification,
+            rates: moved,
             positions,
             audit,
             files: Files::of(self.folder, &findings),

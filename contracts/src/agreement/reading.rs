@@ -4,18 +4,34 @@
 //! after a sample, and the text is read again, until it is read; then it is checked as a whole, and
 //! what follows from something that was put right is not told.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::check::KnownProgram;
 use super::{Agreement, MAX_AGREEMENT_BYTES};
-use crate::json;
+use crate::encoding::Hash;
 use crate::problem::{FieldError, ProblemCode};
 
 /// Faults of the form that are told at most: each costs a reading.
 const MAX_FORM_FAULTS: usize = 50;
 
 /// An agreement in which everything is there, each list with one item.
-const SAMPLE: &str = r#"{"a":"aa","alliance":"aa","b":"bb","caps":{"a":"0","b":"0"},"effective_at":"2000-01-01T00:00:00.000Z","expiry":"fresh","fee":{"bearer":"member","rate":"0","tiers":[{"from":"1","rate":"0"}]},"kinds":["exchange"],"member_limits":[{"points":"1","program":"aa"}],"open_quote_limit":"0","orders":[{"increment":"1","maximum":"1","minimum":"1","program":"aa"}],"overrides":[{"factor":"1","source":"aa","target":"bb"}],"previous":"0000000000000000000000000000000000000000000000000000000000000000","quote_lifetime_seconds":60,"reversal_period_seconds":0,"tiers":[{"multiplier":"1","source":"aa","source_tier":"aa","target":"bb","target_tier":"bb"}],"until":"9999-01-01T00:00:00.000Z","v":1,"version":1}"#;
+fn sample() -> Value {
+    json!({
+        "a": "aa", "alliance": "aa", "b": "bb", "caps": {"a": "0", "b": "0"},
+        "effective_at": "2000-01-01T00:00:00.000Z", "expiry": "fresh",
+        "fee": {"bearer": "member", "rate": "0", "tiers": [{"from": "1", "rate": "0"}]},
+        "kinds": ["exchange"], "member_limits": [{"points": "1", "program": "aa"}],
+        "open_quote_limit": "0",
+        "orders": [{"increment": "1", "maximum": "1", "minimum": "1", "program": "aa"}],
+        "overrides": [{"factor": "1", "source": "aa", "target": "bb"}],
+        "previous": Hash::ZERO, "quote_lifetime_seconds": 60, "reversal_period_seconds": 0,
+        "tiers": [{
+            "multiplier": "1", "source": "aa", "source_tier": "aa",
+            "target": "bb", "target_tier": "bb",
+        }],
+        "until": "9999-01-01T00:00:00.000Z", "v": 1, "version": 1,
+    })
+}
 
 impl Agreement {
     /// Reads a draft: JSON in any layout, which may leave out empty lists and what may be null.
@@ -38,7 +54,7 @@ impl Agreement {
         if text.len() > MAX_AGREEMENT_BYTES {
             return Err(vec![whole("an agreement has at most 65536 bytes")]);
         }
-        let first = match json::read::<Self>(text) {
+        let first = match crate::json::read::<Self>(text) {
             Ok(agreement) => {
                 let faults = agreement.faults(programs);
                 return if faults.is_empty() { Ok(agreement) } else { Err(faults) };
@@ -94,10 +110,10 @@ fn whole(detail: &str) -> FieldError {
 
 /// Reads until it is read. None where something cannot be put right.
 fn put_right(value: &mut Value, told: &mut Vec<FieldError>) -> Option<Agreement> {
-    let sample: Value = serde_json::from_str(SAMPLE).unwrap_or_default();
+    let sample = sample();
     for _ in 0..MAX_FORM_FAULTS {
-        let text = json::canonical(value);
-        let mut fault = match json::read::<Agreement>(&text) {
+        let text = crate::json::canonical(value);
+        let mut fault = match crate::json::read::<Agreement>(&text) {
             Ok(agreement) => return Some(agreement),
             Err(fault) => fault,
         };

@@ -29,6 +29,8 @@ pub struct Brand {
     pub scale: u32,
     /// What a point is worth, in CNY.
     pub value: &'static str,
+    /// The least and the most that a point is ever worth.
+    pub band: (&'static str, &'static str),
     /// How far it may owe the others, in CNY.
     pub net_debit_cap: &'static str,
     /// What it is like: a remark in the configuration.
@@ -48,6 +50,7 @@ pub const BRANDS: [Brand; 3] = [
         program_name: "Aurora Miles",
         scale: 0,
         value: "0.05",
+        band: ("0.045", "0.055"),
         net_debit_cap: "5000000",
         character: "An airline: many small points, whole ones.",
         opening: (2_000, 80_000),
@@ -60,6 +63,7 @@ pub const BRANDS: [Brand; 3] = [
         program_name: "Borealis Beans",
         scale: 0,
         value: "0.1",
+        band: ("0.09", "0.11"),
         net_debit_cap: "5000000",
         character: "Coffee shops: few points, collected by the cup.",
         opening: (1_000, 12_000),
@@ -72,6 +76,7 @@ pub const BRANDS: [Brand; 3] = [
         program_name: "Cedar Nights",
         scale: 2,
         value: "0.0723",
+        band: ("0.065", "0.08"),
         net_debit_cap: "30000",
         character: "Hotels: points with two decimals, and a cap that a company's order can break.",
         opening: (150_000, 3_000_000),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alliance_contracts::ids::TransactionId;
-use alliance_contracts::names::{IdempotencyKey, ReasonCode, SourceReference};
+use alliance_contracts::names::{IdempotencyKey, ProgramId, ReasonCode, SourceReference};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{Quote, QuoteRequest, Side, SideAmount, TransactionKind};
 use alliance_contracts::transaction::Transaction;
@@ -34,10 +34,21 @@ pub struct Tally {
     pub replays: u64,
     /// Orders that were refused, by the rule they broke.
     pub refused: BTreeMap<ProblemCode, u64>,
+    /// What points bought, by the program they were given of.
+    pub bought: BTreeMap<ProgramId, Bought>,
     /// Orders without the answer they must have: no plan has any.
     pub failed: u64,
     /// Some of those, in words.
     pub faults: Vec<String>,
+}
+
+/// What points of a program bought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bought {
+    /// Points given, in 10⁻⁶ of a point.
+    pub points: i128,
+    /// What arrived was worth, in 10⁻⁶ of the currency.
+    pub worth: i128,
 }
 
 impl Tally {
@@ -59,12 +70,18 @@ impl Tally {
         self.refused.values().sum()
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds what became of other orders.
+    pub fn add(&mut self, other: Self) {
         self.exchanges += other.exchanges;
         self.reversals += other.reversals;
         self.replays += other.replays;
         for (code, number) in other.refused {
             *self.refused.entry(code).or_default() += number;
+        }
+        for (program, more) in other.bought {
+            let bought = self.bought.entry(program).or_default();
+            bought.points += more.points;
+            bought.worth += more.worth;
         }
         self.failed += other.failed;
         self.faults.extend(other.faults);
@@ -74,15 +91,21 @@ impl Tally {
     fn count(&mut self, answer: &Result<Answered<Transaction>, Error>) {
         match answer {
             Ok(answered) if answered.replayed => self.replays += 1,
-            Ok(answered) => self.performed(answered.body.kind),
+            Ok(answered) => self.performed(&answered.body),
             Err(error) => self.count_error(error),
         }
     }
 
-    const fn performed(&mut self, kind: TransactionKind) {
-        match kind {
-            TransactionKind::Reversal => self.reversals += 1,
-            _ => self.exchanges += 1,
+    fn performed(&mut self, transaction: &Transaction) {
+        if transaction.kind == TransactionKind::Reversal {
+            self.reversals += 1;
+            return;
+        }
+        self.exchanges += 1;
+        if let Some(settlement) = &transaction.settlement {
+            let bought = self.bought.entry(transaction.source.program.clone()).or_default();
+            bought.points += i128::from(transaction.source.amount.micros());
+            bought.worth += i128::from(settlement.net.micros());
         }
     }
 
@@ -107,8 +130,9 @@ fn is_refusal(code: ProblemCode) -> bool {
 }
 
 /// Carries out the tasks, [`AT_ONCE`] at a time.
-pub async fn drive(clients: Arc<[Client; 3]>, tasks: Vec<Task>, progress: &Progress) -> Tally {
-    let (tasks, next) = (Arc::new(tasks), Arc::new(AtomicUsize::new(0)));
+pub async fn drive(clients: Arc<[Client; 3]>, tasks: &[Task], progress: &Progress) -> Tally {
+    let tasks: Arc<[Task]> = tasks.into();
+    let next = Arc::new(AtomicUsize::new(0));
     let mut workers = JoinSet::new();
     for _ in 0..AT_ONCE {
         let (clients, tasks, next) = (clients.clone(), tasks.clone(), next.clone());
@@ -276,7 +300,7 @@ impl Worker {
                 for answer in answers {
                     match answer.outcome {
                         Ok(_) if answer.replayed => self.tally.replays += 1,
-                        Ok(transaction) => self.tally.performed(transaction.kind),
+                        Ok(transaction) => self.tally.performed(&transaction),
                         Err(error) => self.tally.count_error(&error),
                     }
                 }

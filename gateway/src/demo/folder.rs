@@ -8,7 +8,7 @@ use alliance_contracts::names::{AllianceId, Currency};
 use alliance_settlement::clearing_house::system_clock;
 use serde::{Deserialize, Serialize};
 
-use super::cast::{AGREEMENTS, BRANDS, Cast, parsed};
+use super::cast::{AGREEMENTS, BRANDS, Brand, Cast, parsed};
 use crate::cli::failure::Failure;
 use crate::instance::create::{self, CreateError};
 use crate::instance::template::{self, AgreementEntry, PartnerEntry, ProgramEntry};
@@ -78,6 +78,7 @@ impl Folder {
         create::keys(path, &alliance, system_clock()()).map_err(unwritable)?;
         self.write_mark()?;
         let mut text = template::head(&alliance, &currency, Some(listen));
+        text.push_str(RATES);
         text.push_str("\n# ---- Partners ----\n");
         for (at, brand) in BRANDS.iter().enumerate() {
             let x = create::partner_key(&self.partner(at)).map_err(unwritable)?;
@@ -100,6 +101,7 @@ impl Folder {
                 value: parsed(brand.value),
             };
             text.push_str(&entry.text());
+            text.push_str(&model(brand));
         }
         text.push_str("\n# ---- Agreements ----\n");
         for (a, b, fee) in AGREEMENTS {
@@ -181,6 +183,33 @@ impl Folder {
         let text = serde_json::to_string_pretty(&self.mark).unwrap_or_default();
         create::write(&self.path.join(MARK_FILE), &format!("{text}\n")).map_err(unwritable)
     }
+}
+
+/// Boards every other second, for people who watch; an alliance publishes hourly or so.
+const RATES: &str = r#"
+# ---- Rates: when boards are published, and what they add -----------------------------------
+[rates]
+schedule = "*/2 * * * * *"  # every other second; most alliances: "0 * * * *", every hour
+notice_seconds = 1          # how long before it takes effect a board is published
+
+# More goes one way than comes back: that way costs more, until the other way makes up for it.
+[rates.surcharge]
+deadband = "20"             # an imbalance up to this costs nothing, in CNY
+depth = "1000"              # this much beyond it costs one slope
+slope = "0.002"
+max = "0.02"                # never more than this
+retention = "0.9"           # of a flow, so much is left at the next board
+"#;
+
+/// How a brand's value moves.
+fn model(brand: &Brand) -> String {
+    let (min, max) = brand.band;
+    format!(
+        "\n# Its value goes by what was agreed and by what points really buy, within a band.\n\
+         [programs.model]\nband = {{ min = \"{min}\", max = \"{max}\" }}\n\
+         max_step = \"0.01\"\nsmoothing = \"0.5\"\n\
+         weights = {{ base = \"0.4\", redemption = \"0.6\" }}\n"
+    )
 }
 
 fn read_mark(path: &Path) -> Option<Mark> {

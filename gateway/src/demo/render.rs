@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alliance_contracts::problem::ProblemCode;
 
+use super::rates::{RatesMoved, Surcharged};
 use super::summary::{Audit, Corridor, Orders, Positions, Summary, Verification};
 use crate::cli::layout::{Column, count, counted, grouped, on_the_point, seconds, table};
 use crate::cli::printer::{BAD, FAINT, GOOD, HEADING, LIVE, Shown, paint};
@@ -15,6 +16,7 @@ impl Shown for Summary {
         let sections = [
             self.opening(),
             orders(&self.orders),
+            rates(&self.rates),
             corridors(&self.corridors),
             verification(&self.verification),
             positions(&self.positions, &self.currency),
@@ -135,6 +137,52 @@ impl Summary {
         );
         lines.join("\n")
     }
+}
+
+fn rates(moved: &RatesMoved) -> String {
+    let boards = usize::try_from(moved.published).unwrap_or(usize::MAX);
+    let head = format!(
+        "{} {}",
+        heading("Rates"),
+        paint(FAINT, &format!("{} published meanwhile", counted(boards, "board")))
+    );
+    let rows: Vec<Vec<String>> = moved
+        .programs
+        .iter()
+        .map(|program| {
+            let between = format!("{} to {}", program.least, program.greatest);
+            let cut = match program.cut {
+                0 => String::new(),
+                times => format!("cut {times} times, so that nobody gains"),
+            };
+            let change = format!("{} %", program.change_percent);
+            vec![
+                program.program.clone(),
+                program.first.clone(),
+                program.last.clone(),
+                change,
+                between,
+                cut,
+            ]
+        })
+        .collect();
+    let columns =
+        [Column::Left, Column::Right, Column::Right, Column::Right, Column::Left, Column::Left];
+    let header = ["", "first", "last", "change", "between", ""];
+    let mut lines = vec![head, table(INDENT, &columns, &header, &rows)];
+    for dearer in &moved.surcharges {
+        let Surcharged { source, target, surcharge } = dearer;
+        lines.push(format!(
+            "{INDENT}{source} for {target}: {surcharge} on top of the fee, as more goes that way \
+             than comes back"
+        ));
+    }
+    let so = format!(
+        "a brand verified {} and computed every value and a quote again: the same digits",
+        counted(usize::try_from(moved.recomputed).unwrap_or(usize::MAX), "board")
+    );
+    lines.push(verdict(moved.ok, &so, moved.fault.as_deref().unwrap_or("no board was seen")));
+    lines.join("\n")
 }
 
 fn orders(orders: &Orders) -> String {

@@ -11,6 +11,7 @@ use super::books::Money;
 use super::drive::{AT_ONCE, Tally};
 use super::folder::{Folder, LINKS_FILE, MEMBERS_FILE};
 use super::offline::Findings;
+use super::rates::RatesMoved;
 use crate::cli::layout::per_second;
 use crate::instance::{CONFIG_FILE, KEY_LIST_FILE};
 
@@ -31,6 +32,8 @@ pub struct Summary {
     pub partners: Vec<Partner>,
     /// What became of the orders.
     pub orders: Orders,
+    /// How rates moved meanwhile.
+    pub rates: RatesMoved,
     /// The chains.
     pub corridors: Vec<Corridor>,
     /// What each brand found.

@@ -8,6 +8,7 @@ mod lifecycle;
 mod links;
 mod observations;
 mod orders;
+mod rates;
 mod receipts;
 mod signatures;
 mod world;

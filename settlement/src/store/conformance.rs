@@ -80,6 +80,7 @@ macro_rules! store_behaviours {
             a_board_without_its_signature_is_refused,
             boards_follow_each_other_and_stay,
             flows_and_frozen_pairs_are_kept,
+            what_a_member_gave_in_a_day_is_kept_by_corridor,
             a_proposal_is_kept_and_its_values_come_with_one_board,
             who_proposes_rates_never_approves_them,
             readings_are_kept_for_ever_and_what_follows_from_them_is_in_the_registry,

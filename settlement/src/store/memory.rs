@@ -26,7 +26,7 @@ use super::{
 };
 use crate::alliance::{AgreementRecord, Definition, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
-use crate::ledger::working_set::{BoardRow, Loaded, ObservationRow, SealedMember};
+use crate::ledger::working_set::{BoardRow, Loaded, MemberDay, ObservationRow, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
     Writes,
@@ -59,6 +59,7 @@ struct Maps {
     suspensions: BTreeMap<PartnerId, Timestamp>,
     frozen: BTreeMap<(ProgramId, ProgramId), FrozenPair>,
     flows: BTreeMap<(ProgramId, ProgramId), Flow>,
+    member_days: BTreeMap<(MemberNo, Corridor), MemberDay>,
     feeds: BTreeMap<ProgramId, Feeds>,
     proposals: BTreeMap<u32, RateProposal>,
     observations: BTreeMap<(ProgramId, FeedKind, Timestamp), ObservationRow>,
@@ -290,6 +291,8 @@ impl Maps {
                 None => self.frozen.remove(pair),
             };
         }
+        let days = writes.member_days.iter();
+        self.member_days.extend(days.map(|(place, day)| (place.clone(), day.clone())));
         self.feeds.extend(writes.feeds.clone());
         self.proposals.extend(writes.proposals.clone());
         self.observations.extend(writes.observations.iter().map(|r| (place_of(r), r.clone())));
@@ -491,6 +494,14 @@ impl Maps {
             heads: heads.collect(),
             members: members.iter().filter_map(|member| self.sealed(Some(*member))).collect(),
             flows: wanted.flows.iter().filter_map(|pair| self.flow(pair)).collect(),
+            member_days: wanted
+                .member_days
+                .iter()
+                .filter_map(|(lookup, corridor)| {
+                    let member = *self.lookups.get(lookup)?;
+                    self.member_days.get(&(member, corridor.clone())).cloned()
+                })
+                .collect(),
         }
     }
 }
