@@ -24,6 +24,7 @@ mod load;
 mod lost_commits;
 mod policy;
 mod proxy;
+mod rates_cli;
 mod rates_simulate;
 mod real_input;
 mod store;

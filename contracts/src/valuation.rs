@@ -16,7 +16,7 @@
 
 mod formula;
 
-pub use formula::{Basis, ValuationError, Valued, approach, valuate};
+pub use formula::{Basis, Moved, Steps, ValuationError, Valued, approach, steps, valuate};
 
 use serde::{Deserialize, Serialize};
 

@@ -35,6 +35,34 @@ pub struct Valued {
     pub limited_by: Vec<Limit>,
 }
 
+/// A value with every step that led to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// The weighted mean of the inputs, rounded down.
+    pub mean: Decimal,
+    /// What the weights come to.
+    pub weights: Decimal,
+    /// The mean, held in the band.
+    pub target: Decimal,
+    /// How it moved; none on a program's first board.
+    pub moved: Option<Moved>,
+    /// The value: settlement currency per point.
+    pub value: Decimal,
+}
+
+/// How far a value moved from the one before towards its target, step by step; magnitudes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The smoothed part of the way, rounded up.
+    pub wanted: Decimal,
+    /// The longest movement there may be, rounded down.
+    pub longest: Decimal,
+    /// The smaller of the two.
+    pub step: Decimal,
+    /// The step, halved so often, rounded down.
+    pub movement: Decimal,
+}
+
 /// Why nothing can be computed. The first reason, in the order in which a basis is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValuationError {
@@ -119,20 +147,33 @@ pub enum ValuationError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn valuate(basis: &Basis<'_>) -> Result<Valued, ValuationError> {
+    let Steps { mean, target, moved, value, .. } = steps(basis)?;
+    let limits = [
+        (Limit::Band, target != mean),
+        (Limit::Step, moved.is_some_and(|moved| moved.step < moved.wanted)),
+        (Limit::Overlap, moved.is_some_and(|moved| moved.movement < moved.step)),
+    ];
+    let limited_by = limits.into_iter().filter(|(_, cut)| *cut).map(|(limit, _)| limit).collect();
+    Ok(Valued { target, value, limited_by })
+}
+
+/// The same, with every step: for whoever wants to see how a value came about.
+///
+/// # Errors
+/// [`ValuationError`].
+pub fn steps(basis: &Basis<'_>) -> Result<Steps, ValuationError> {
     check_rules(basis)?;
     check_inputs(basis.inputs)?;
-    let mean = weighted_mean(basis.inputs)?;
-    let (min, max) = (micros(basis.band.min), micros(basis.band.max));
-    let target = mean.clamp(min, max);
-    let mut limited_by = Vec::new();
-    if target != mean {
-        limited_by.push(Limit::Band);
-    }
-    let value = match basis.previous {
+    let (mean, weights) = weighted_mean(basis.inputs)?;
+    let target = mean.clamp(micros(basis.band.min), micros(basis.band.max));
+    let previous = basis.previous.map(micros);
+    let moved = previous.map(|previous| moved(basis, previous, target));
+    let value = match previous.zip(moved) {
         None => target,
-        Some(previous) => moved(basis, micros(previous), target, &mut limited_by),
+        Some((previous, moved)) => previous + (target - previous).signum() * micros(moved.movement),
     };
-    Ok(Valued { target: narrow(target), value: narrow(value), limited_by })
+    let [mean, weights, target, value] = [mean, weights, target, value].map(narrow);
+    Ok(Steps { mean, weights, target, moved, value })
 }
 
 fn check_rules(basis: &Basis<'_>) -> Result<(), ValuationError> {
@@ -179,29 +220,24 @@ fn check_inputs(inputs: &[Input]) -> Result<(), ValuationError> {
     }
 }
 
-/// Rounded down; at least one, because every value is.
-fn weighted_mean(inputs: &[Input]) -> Result<i128, ValuationError> {
+/// Rounded down; at least one, because every value is. And the weights' sum.
+fn weighted_mean(inputs: &[Input]) -> Result<(i128, i128), ValuationError> {
     let weights: i128 = inputs.iter().map(|input| micros(input.weight)).sum();
     if weights == 0 {
         return Err(ValuationError::NoWeight);
     }
     let total: i128 = inputs.iter().map(|input| micros(input.value) * micros(input.weight)).sum();
-    Ok(total / weights)
+    Ok((total / weights, weights))
 }
 
 /// From the previous value towards the target.
-fn moved(basis: &Basis<'_>, previous: i128, target: i128, limited_by: &mut Vec<Limit>) -> i128 {
+fn moved(basis: &Basis<'_>, previous: i128, target: i128) -> Moved {
     let wanted = share_of((target - previous).abs(), basis.smoothing);
     let longest = previous * micros(basis.max_step) / MICRO;
     let step = wanted.min(longest);
-    if step < wanted {
-        limited_by.push(Limit::Step);
-    }
     let movement = if basis.halvings > limits::MAX_HALVINGS { 0 } else { step >> basis.halvings };
-    if movement < step {
-        limited_by.push(Limit::Overlap);
-    }
-    previous + (target - previous).signum() * movement
+    let [wanted, longest, step, movement] = [wanted, longest, step, movement].map(narrow);
+    Moved { wanted, longest, step, movement }
 }
 
 /// Rounded up, so that the smallest distance is still gone; at most the distance itself.

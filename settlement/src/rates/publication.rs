@@ -18,6 +18,7 @@ mod tests;
 mod values;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use alliance_contracts::board::{Board, PairTerms, TermsRoot};
 use alliance_contracts::decimal::Decimal;
@@ -26,7 +27,7 @@ use alliance_contracts::names::ProgramId;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::valuation::ValuationError;
 
-use super::arbitrage::{self, Candidate, Lowered, Lowering, Settled, Unsettled};
+use super::arbitrage::{self, Candidate, Lowered, Lowering, MAX_HALVINGS, Settled, Unsettled};
 use super::feeds::Feeds;
 use super::terms::BoardTerms;
 use crate::alliance::{Definition, ProgramDefinition, PublishedBoard, Registry};
@@ -78,6 +79,30 @@ pub enum Remark {
     Held(ProgramId, ProgramId),
     /// A direction takes no orders on this board.
     Withheld(ProgramId, ProgramId),
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gain(gain) => write!(f, "with everything as asked for, {gain}: so it was cut"),
+            Self::Halved(program, halvings) if *halvings >= u32::from(MAX_HALVINGS) => {
+                write!(f, "{program} does not move on this board")
+            }
+            Self::Halved(program, halvings) => {
+                let times = if *halvings == 1 { "time" } else { "times" };
+                write!(f, "the movement of {program} was halved {halvings} {times}")
+            }
+            Self::Suspended(source, target) => {
+                write!(f, "the multiplier above 1 of {source} → {target} is suspended")
+            }
+            Self::Held(source, target) => {
+                write!(f, "{source} → {target} keeps what the last board gives")
+            }
+            Self::Withheld(source, target) => {
+                write!(f, "{source} → {target} takes no orders on this board")
+            }
+        }
+    }
 }
 
 /// Why there is no next board.
@@ -152,7 +177,7 @@ pub fn next(situation: &Situation<'_>) -> Result<Publication, NoBoard> {
     let moves = values.iter().any(|v| v.previous.is_some_and(|previous| previous != v.value));
     let changes = values.iter().any(|v| v.previous != Some(v.value))
         || !says_the_same(&terms, &last.terms)
-        || situation.registry.definition.rates.breaker.is_some();
+        || !counts_the_same(situation, &terms, &last.terms);
     let notice = if moves { situation.registry.definition.rates.notice_seconds } else { 0 };
     let board = Board {
         board: board + 1,
@@ -236,6 +261,17 @@ fn says_the_same(one: &BoardTerms, other: &BoardTerms) -> bool {
         terms.pairs.iter().map(said).collect()
     };
     one.agreed == other.agreed && said(one) == said(other)
+}
+
+/// Whether what surcharges and limits are made of has stood still. A board that only lets flows
+/// fade says something, too: without it they would be charged for ever.
+fn counts_the_same(situation: &Situation<'_>, one: &BoardTerms, other: &BoardTerms) -> bool {
+    let rates = &situation.registry.definition.rates;
+    let counted = |terms: &BoardTerms| -> Vec<_> {
+        terms.pairs.iter().map(|pair| (pair.exchanged, pair.flow)).collect()
+    };
+    let used = rates.surcharge.is_some() || rates.breaker.is_some();
+    !used || counted(one) == counted(other)
 }
 
 fn remarks(settled: &Settled, programs: &[&ProgramDefinition]) -> Vec<Remark> {

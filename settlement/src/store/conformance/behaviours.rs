@@ -1155,7 +1155,7 @@ pub async fn a_proposal_is_kept_and_its_values_come_with_one_board(place: &Place
     assert!(matches!(refused[..], [Outcome::ProposalRefused(_)]), "{refused:?}");
     // Withdrawn ones are kept, too; of old ones the registry knows the newest only.
     for number in 3..=15 {
-        let value = format!("0.05{number:04}");
+        let value = format!("0.051{:03}", 10 * number + 1);
         let small = serde_json::json!({"values": [{"program": target, "value": value}]});
         let made = world.decide(vec![proposed("ann", small)]).await;
         assert_eq!(made, [Outcome::Proposal(number)]);
