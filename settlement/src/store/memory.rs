@@ -431,7 +431,7 @@ impl Maps {
     }
 
     fn open_and_newest_proposals(&self) -> Vec<RateProposal> {
-        let newest = self.proposals.keys().rev().take(page(NEWEST_PROPOSALS)).last();
+        let newest = self.proposals.keys().rev().take(page(NEWEST_PROPOSALS)).min();
         let from = newest.copied().unwrap_or(u32::MAX);
         let wanted = self.proposals.values().filter(|one| one.number >= from || one.is_open());
         wanted.cloned().collect()

@@ -82,7 +82,7 @@ pub(super) fn wished<'a>(
             smoothing,
         };
         let valuation = valued(&program.program, &basis)?;
-        Ok(Wish { program: *program, valuation })
+        Ok(Wish { program, valuation })
     };
     programs.iter().map(wish).collect()
 }
