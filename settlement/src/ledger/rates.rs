@@ -5,7 +5,7 @@
 //! may be ordered at them is bounded: nothing where going there and back costs nothing, and no more
 //! than the pair's agreement says otherwise.
 
-use alliance_contracts::board::FrozenPair;
+use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::names::ProgramId;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
@@ -109,7 +109,7 @@ pub fn release(set: &mut WorkingSet, source: &ProgramId, target: &ProgramId) -> 
 pub fn publish(set: &mut WorkingSet, publish: &Publish, now: Timestamp) -> Outcome {
     let Some(last) = set.registry.last_board() else { return Outcome::BoardStale };
     let (board, last) = (&publish.board, last.published);
-    if *board == last.board {
+    if same_but_for_its_time(board, &last.board) {
         // The commit that brought it was answered by nobody.
         return Outcome::Done(1);
     }
@@ -118,13 +118,20 @@ pub fn publish(set: &mut WorkingSet, publish: &Publish, now: Timestamp) -> Outco
         return Outcome::Done(0);
     }
     let follows = board.board == last.board.board + 1 && board.previous == last.hash();
-    let in_time = last.board.effective_at <= board.effective_at && now <= board.effective_at;
+    // What moves no value takes effect at once: when it is written, not when it was worked out.
+    let at_once = board.effective_at == board.published_at;
+    let effective_at = if at_once { board.effective_at.max(now) } else { board.effective_at };
+    let in_time = last.board.effective_at <= effective_at && now <= effective_at;
     let alone = !set.writes.changes_registry() && publish.based_on == set.registry.seen_version;
     if !follows || !in_time || !alone {
         return Outcome::BoardStale;
     }
-    let (board, terms) = (board.clone(), publish.terms.clone());
+    let (board, terms) = (Board { effective_at, ..board.clone() }, publish.terms.clone());
     proposals::applied(set, &publish.proposals, board.board, now);
     set.writes.board = Some(BoardRow { board, terms, slot: publish.slot });
     Outcome::Done(1)
+}
+
+fn same_but_for_its_time(one: &Board, other: &Board) -> bool {
+    *one == Board { effective_at: one.effective_at, ..other.clone() }
 }

@@ -74,7 +74,11 @@ impl Shown for Checked {
                 )
             }
             Some(gain) => {
-                let heading = paint(HEADING, "Somebody could gain by going round");
+                let heading = match self.product {
+                    Some(_) => "Somebody could gain by going round",
+                    None => "That nobody gains by going round is not proved",
+                };
+                let heading = paint(HEADING, heading);
                 format!("{} {heading}\n  {gain}\n  {looked_at}", paint(BAD, "✗"))
             }
         }
@@ -97,9 +101,10 @@ pub(super) fn run(args: &CheckArgs, printer: Printer) -> Result<Exit, Failure> {
     let (programs, pairs) = (sheet.values.len(), sheet.pairs.len());
     let mut checked = Checked { ok: true, programs, pairs, gain: None, product: None };
     if let Err(unproven) = prove(&graph) {
-        let (Unproven::Gain(gain) | Unproven::TooClose(gain)) = &unproven;
         checked.ok = false;
-        checked.product = Some(gain.product.clone());
+        if let Unproven::Gain(gain) = &unproven {
+            checked.product = Some(gain.product.clone());
+        }
         checked.gain = Some(unproven.to_string());
     }
     printer.show(&checked);
