@@ -43,7 +43,10 @@ impl Office {
         let file = Path::new(&dir).join("alliance.toml");
         let text = fs::read_to_string(&file).unwrap();
         fs::write(&file, format!("{text}\n[rates]\nnotice_seconds = 1\n")).unwrap();
-        Self { folder, dir }
+        let office = Self { folder, dir };
+        // With the second partner came a board that has what the two agreed on.
+        assert_eq!(office.ok_json(&["show"])["board"], 2);
+        office
     }
 
     fn file(&self, name: &str, text: &str) -> String {
@@ -107,26 +110,26 @@ fn an_operator_sees_what_holds_and_why() {
     let nothing = office.ok_json(&["publish"]);
     assert_eq!(nothing["published"], false);
     let text = office.ok(&["show"]);
-    for word in ["Board 1", "aurora", "0.025 to 0.1", "No board after it"] {
+    for word in ["Board 2", "aurora", "0.025 to 0.1", "No board after it"] {
         assert!(text.contains(word), "{word}: {text}");
     }
     // A feed with a weight.
     let file = Path::new(&office.dir).join("alliance.toml");
     let text = fs::read_to_string(&file).unwrap();
-    let model = "value = \"0.05\"\nmodel.band = { min = \"0.04\", max = \"0.06\" }\n\
+    let model = "\nvalue = \"0.05\"\nmodel.band = { min = \"0.04\", max = \"0.06\" }\n\
                  model.weights = { base = \"0.5\", cost = \"0.5\" }";
-    fs::write(&file, text.replacen("value = \"0.05\"", model, 1)).unwrap();
+    fs::write(&file, text.replacen("\nvalue = \"0.05\"", model, 1)).unwrap();
     let feeds = "program,feed,value,observed_at\naurora,cost,0.058,2026-11-01T00:00:00.000Z\n";
     office.ok(&["observe", &office.file("feeds.csv", feeds)]);
     let published = office.publish();
-    assert_eq!((&published["published"], &published["board"]), (&Value::Bool(true), &2.into()));
+    assert_eq!((&published["published"], &published["board"]), (&Value::Bool(true), &3.into()));
     let moved = &published["values"][0];
     assert_eq!((moved["program"].as_str(), moved["from"].as_str()), (Some("aurora"), Some("0.05")));
     let value = office.value("aurora");
     assert_eq!(moved["to"], value.as_str());
     let explained = office.ok(&["explain", "aurora"]);
     for word in [
-        "aurora on board 2",
+        "aurora on board 3",
         "(0.5 × 0.05 + 0.5 × 0.058) / 1 = 0.054",
         "0.054 held in 0.04 to 0.06 = 0.054",
         "|0.054 − 0.05| ×",
@@ -145,7 +148,7 @@ fn an_operator_sees_what_holds_and_why() {
         .iter()
         .map(|l| l["board"].as_u64().unwrap())
         .collect();
-    assert_eq!(boards, [2, 1]);
+    assert_eq!(boards, [3, 2, 1]);
     assert_eq!(history["values"][0]["value"], value.as_str());
     for wrong in [&["explain", "zeppelin"][..], &["explain", "aurora", "--board", "9"]] {
         assert_eq!(office.refused(wrong).1, Some(2), "{wrong:?}");
@@ -200,12 +203,12 @@ fn a_long_step_needs_a_second_person_and_comes_once() {
     let approved = office.ok(&["approve", "2", "--as", "bob"]);
     assert!(approved.contains("is approved by bob"), "{approved}");
     let published = office.publish();
-    assert_eq!(published["board"], 2, "{published}");
+    assert_eq!(published["board"], 3, "{published}");
     assert_eq!(office.value("aurora"), "0.0501");
     let cedar = office.value("cedar");
     assert!(!["1", "1.2"].contains(&cedar.as_str()), "it goes as far as nobody gains: {cedar}");
     let listed = office.ok(&["proposals"]);
-    for word in ["applied on board 2", "withdrawn", "bob", "revalued", "cedar goes to 1.2"] {
+    for word in ["applied on board 3", "withdrawn", "bob", "revalued", "cedar goes to 1.2"] {
         assert!(listed.contains(word), "{word}: {listed}");
     }
     let (faults, code) = office.refused(&["withdraw", "2", "--as", "ann"]);
@@ -275,7 +278,6 @@ fn rates_of_a_file_are_proved_without_an_instance() {
 #[test]
 fn rates_of_a_file_are_laid_over_the_board_in_force() {
     let office = Office::new("rates-over");
-    office.ok(&["publish"]);
     let pair = |fee: &str| {
         let ends = "[[pairs]]\nsource = \"cedar\"\ntarget = \"aurora\"\n";
         format!("{ends}fee = \"{fee}\"\nmultiplier = \"1.02\"\n")

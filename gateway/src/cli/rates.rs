@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `show`, `history`, `explain` | what boards say, and how it came about |
 //! | `check` | whether anybody could gain by a set of rates |
-//! | `propose`, `approve`, `withdraw`, `proposals` | changes that a second person may have to approve |
+//! | `propose`, `approve`, `withdraw`, `proposals` | changes, approved by a second person |
 //! | `observe`, `publish` | readings into the books, a board out of them |
 //! | `simulate` | what a model would do, before it goes live |
 //! | `shown` | numbers, remarks and proposals as they are laid out |

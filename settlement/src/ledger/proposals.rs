@@ -1,5 +1,5 @@
-//! Proposals about rates: made by one person, approved by another, carried out. Each can be repeated
-//! without harm: after a lost answer the same is found done.
+//! Proposals about rates: made by one person, approved by another, carried out. Each can be
+//! repeated without harm: after a lost answer the same is found done.
 
 use alliance_contracts::time::Timestamp;
 

@@ -28,8 +28,8 @@ pub const MAX_WHY: usize = 500;
 /// The longest name of an operator, in characters.
 const MAX_NAME: usize = 64;
 
-/// Who proposes or approves, in one spelling: small letters, digits and `. _ + @ -`. `Ann` and `ann`
-/// are one person.
+/// Who proposes or approves, in one spelling: small letters, digits and `. _ + @ -`. `Ann` and
+/// `ann` are one person.
 ///
 /// ```
 /// use alliance_settlement::rates::proposal::OperatorName;

@@ -74,7 +74,11 @@ impl Shown for Checked {
                 )
             }
             Some(gain) => {
-                let heading = paint(HEADING, "Somebody could gain by going round");
+                let heading = match self.product {
+                    Some(_) => "Somebody could gain by going round",
+                    None => "That nobody gains by going round is not proved",
+                };
+                let heading = paint(HEADING, heading);
                 format!("{} {heading}\n  {gain}\n  {looked_at}", paint(BAD, "✗"))
             }
         }

@@ -70,7 +70,7 @@ pub(super) fn run(args: &PublishArgs, printer: Printer) -> Result<Exit, Failure>
     if let Some(published) = published {
         let board = shown::board(&books, published.board)?.board;
         told.board = Some(published.board);
-        told.effective_at = Some(published.effective_at);
+        told.effective_at = Some(board.effective_at);
         told.remarks = shown::told(&published.remarks);
         let moved = board.values.iter().filter(|one| one.previous != Some(one.value));
         told.values = moved

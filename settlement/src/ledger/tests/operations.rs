@@ -4,7 +4,7 @@ use alliance_contracts::ids::WindowId;
 use alliance_contracts::merkle::{Frontier, leaf_hash};
 
 use super::*;
-use crate::command::{Define, NewLink, NewMember, RowFault, SignedCheckpoint};
+use crate::command::{Define, NewLink, NewMember, Publish, RowFault, SignedCheckpoint};
 
 fn new_member(world: &World, program: &str, member: &str, opening: i64) -> NewMember {
     let (program, name): (ProgramId, MemberRef) =
@@ -274,4 +274,47 @@ fn a_quote_key_is_kept_with_the_period_before_which_others_are_destroyed() {
     let command = Command::StoreQuoteKey { period: 7, wrapped: vec![1, 2], destroy_before: 5 };
     assert_eq!(ask(&mut world, &command), Outcome::Done(1));
     assert_eq!(world.set.writes.quote_key, Some((7, vec![1, 2], 5)));
+}
+
+/// Working a board out takes time: one that moves nothing may be written after its moment.
+#[test]
+fn a_board_that_moves_no_value_holds_from_when_it_was_made_and_others_when_they_say() {
+    for (value, at_once) in [("0.05", true), ("0.06", false)] {
+        let mut world = World::new();
+        let mut parts = RegistryParts::clone(&world.set.registry);
+        parts.definition.programs[0].value = value.parse().unwrap();
+        parts.definition.agreements[0].fee = "0.02".parse().unwrap();
+        let registry = Arc::new(Registry::new(1, parts));
+        world.set.registry = registry.clone();
+        let next = publication::next(&publication::Situation {
+            registry: &registry,
+            boards: &registry.boards,
+            flows: &[],
+            feeds: &registry.feeds,
+            approved: &registry.approved_values(),
+            now: NOW,
+        })
+        .unwrap();
+        assert_eq!(next.board.effective_at == NOW, at_once);
+        let publish = Publish {
+            board: next.board.clone(),
+            terms: next.terms,
+            proposals: Vec::new(),
+            based_on: 1,
+            slot: None,
+        };
+        let command = Command::Publish(Box::new(publish));
+        let written = NOW.plus_seconds(3);
+        assert_eq!(decide(&mut world.set, &command, written).outcome, Outcome::Done(1));
+        let row = world.set.writes.board.take().unwrap();
+        assert_eq!(row.board, next.board);
+        // Its answer was lost: found by what it says.
+        let mut parts = RegistryParts::clone(&registry);
+        let (board, terms) = (row.board, row.terms);
+        parts.boards.push(PublishedBoard { board, jws: String::new(), terms, slot: None });
+        world.set.registry = Arc::new(Registry::new(2, parts));
+        let again = decide(&mut world.set, &command, written.plus_seconds(1));
+        assert_eq!(again.outcome, Outcome::Done(1));
+        assert!(world.set.writes.board.is_none());
+    }
 }
