@@ -137,6 +137,19 @@ name!(
     TierName, "a tier", "[a-z0-9][a-z0-9-]{0,30}", is_short_slug
 );
 name!(
+    /// A group of members, as their program's partner calls it (`new-members`).
+    SegmentName, "a segment", "[a-z0-9][a-z0-9-]{0,30}", is_short_slug
+);
+name!(
+    /// A person who operates the alliance (`lin.wei`): who proposed, who approved.
+    OperatorName, "an operator", "[a-z0-9][a-z0-9._-]{0,62}",
+    |text| (1..=63).contains(&text.len())
+        && text.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-')
+        })
+        && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+);
+name!(
     /// Why a transaction is reversed: a code of the agreement.
     ReasonCode, "a reason code", "[a-z0-9_]{1,40}",
     |text| (1..=40).contains(&text.len())
@@ -285,6 +298,13 @@ mod tests {
         }
         for good in ["1", "a", "gold", "gold-2", "a-", &"a".repeat(31)] {
             assert!(good.parse::<TierName>().is_ok(), "{good:?}");
+            assert!(good.parse::<SegmentName>().is_ok(), "{good:?}");
+        }
+        for bad in ["", "-a", ".a", "Lin", "lin wei", "lïn", &"a".repeat(64)] {
+            assert!(bad.parse::<OperatorName>().is_err(), "{bad:?}");
+        }
+        for good in ["a", "lin.wei", "ops_2", "a-b", &"a".repeat(63)] {
+            assert!(good.parse::<OperatorName>().is_ok(), "{good:?}");
         }
         for bad in ["", "a/b", "a b", "ü", &"m".repeat(65)] {
             assert!(bad.parse::<MemberRef>().is_err(), "{bad:?}");
