@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use alliance_contracts::agreement::Agreement;
 use alliance_contracts::board::Board;
+use alliance_contracts::campaign::Campaign;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::ids::{AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
 use alliance_contracts::jws::Parsed;
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::Consent;
 use alliance_contracts::names::{
-    Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, ReasonCode, SourceReference,
+    Corridor, IdempotencyKey, MemberRef, OperatorName, PartnerId, ProgramId, ReasonCode, SourceReference,
 };
 use alliance_contracts::problem::{FieldError, ProblemCode};
-use alliance_contracts::quote::{Rate, Settlement, SideAmount};
+use alliance_contracts::quote::{Bonus, Rate, Settlement, SideAmount};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{Definition, DefinitionFault};
@@ -95,6 +96,8 @@ pub struct QuotedTerms {
     pub source: OrderSide,
     /// What arrives.
     pub target: OrderSide,
+    /// What a campaign adds.
+    pub bonus: Option<Bonus>,
 }
 
 /// What the door made of the token.
@@ -252,6 +255,37 @@ pub struct Publish {
     pub slot: Option<Timestamp>,
 }
 
+/// Proposes a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposeCampaign {
+    /// The new campaign's id.
+    pub id: CampaignId,
+    /// What it says.
+    pub campaign: Campaign,
+    /// Who proposes it.
+    pub by: OperatorName,
+}
+
+/// Approves a campaign. That nobody gains by it was looked at beside the writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApproveCampaign {
+    /// Which.
+    pub id: CampaignId,
+    /// Who approves it.
+    pub by: OperatorName,
+    /// The version of the registry that it was looked at in.
+    pub based_on: i64,
+}
+
+/// Stops a campaign, or declines it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopCampaign {
+    /// Which.
+    pub id: CampaignId,
+    /// Who stops it.
+    pub by: OperatorName,
+}
+
 /// Everything that can be asked of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -283,6 +317,12 @@ pub enum Command {
     Publish(Box<Publish>),
     /// An operator lets a pair that was frozen take orders again, in one direction.
     Release(ProgramId, ProgramId),
+    /// An operator proposes a campaign.
+    ProposeCampaign(Box<ProposeCampaign>),
+    /// An operator approves it.
+    ApproveCampaign(Box<ApproveCampaign>),
+    /// An operator stops it.
+    StopCampaign(Box<StopCampaign>),
     /// A gateway stores a checkpoint that it has signed.
     StoreCheckpoint(SignedCheckpoint),
     /// A gateway brings the quote key of a period, wrapped; older ones are destroyed.
@@ -344,6 +384,10 @@ pub enum Outcome {
     BoardStale,
     /// A partner's agreement is faulty; nothing was changed. No decision: the key stays unused.
     AgreementRefused(Vec<FieldError>),
+    /// A campaign is faulty, or may not be approved by this operator; nothing was changed.
+    CampaignRefused(Vec<FieldError>),
+    /// A campaign was looked at in what has changed since: look again.
+    CampaignStale,
     /// A checkpoint contradicts one that was signed before: it must not be served.
     CheckpointRefused,
 }

@@ -14,12 +14,16 @@
 //! | `reversal` | turning a transaction round |
 //! | `links` | proposing, confirming, revoking |
 //! | `agreements` | proposing, countersigning, withdrawing |
+//! | `campaigns` | proposing, approving, stopping; what is left of a budget |
+//! | `lots` | points that cannot be exchanged onward yet |
 //! | `operations` | what operators and gateways ask |
 
 mod agreements;
+mod campaigns;
 mod exchange;
 pub mod kept;
 mod links;
+pub mod lots;
 mod operations;
 mod posting;
 mod rates;
@@ -51,6 +55,9 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::Suspend(partner, suspended) => operations::suspend(set, partner, *suspended, now),
         Command::Publish(publish) => rates::publish(set, publish, now),
         Command::Release(source, target) => rates::release(set, source, target),
+        Command::ProposeCampaign(proposal) => campaigns::propose(set, proposal, now),
+        Command::ApproveCampaign(approval) => campaigns::approve(set, approval, now),
+        Command::StopCampaign(order) => campaigns::stop(set, order, now),
         Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
         Command::StoreQuoteKey { period, wrapped, destroy_before } => {
             operations::store_quote_key(set, *period, wrapped, *destroy_before)

@@ -1,13 +1,15 @@
 //! Pricing: what a quote says. Stateless — no member, link or balance is looked at; those are the
 //! order's to check (protocol § 4).
 
+mod bonus;
+
 use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError};
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
 use alliance_contracts::names::{PartnerId, TierName};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::{QuoteRequest, Rate, Settlement, Side, TransactionKind};
+use alliance_contracts::quote::{Bonus, QuoteRequest, Rate, Settlement, Side, TransactionKind};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{BoardView, ProgramDefinition, Registry};
@@ -26,6 +28,8 @@ pub struct Priced {
     pub target: (PartnerId, Decimal),
     /// Until when the terms stand.
     pub expires_at: Timestamp,
+    /// What a campaign adds.
+    pub bonus: Option<Bonus>,
 }
 
 /// Why there are no terms: the rule, and the field at fault where one is.
@@ -86,7 +90,14 @@ pub fn price(
         return Err(Unpriced::at(ProblemCode::AmountTooSmall, "/amount/value", detail));
     }
     let expires_at = expiry(registry, &rate, directed.lifetime_seconds, now);
-    finish(registry, source, target, rate, &amounts, expires_at)
+    let programs = (source, target);
+    let bonus = bonus::best(registry, &board, request, programs, (&rate, &amounts), now);
+    let mut priced = finish(registry, source, target, rate, &amounts, expires_at)?;
+    if let Some((bonus, until)) = bonus {
+        priced.bonus = Some(bonus);
+        priced.expires_at = priced.expires_at.min(until);
+    }
+    Ok(priced)
 }
 
 /// The board in force, for a pair that takes orders in this direction.
@@ -241,12 +252,15 @@ fn allowed(
 
 /// What a member's tier multiplies the source's worth with; without a tier, nothing.
 fn tier_multiplier(
-    _registry: &Registry,
+    registry: &Registry,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
     tier: Option<&TierName>,
 ) -> Result<Decimal, Unpriced> {
     let Some(tier) = tier else { return Ok(Decimal::ONE) };
+    if bonus::names_tier(registry, source, target, tier) {
+        return Ok(Decimal::ONE);
+    }
     // No agreement maps tiers yet: a tier that says nothing must not pass for one that does.
     let detail = format!(
         "no agreement maps the tier {tier} from {} to {}: leave it out",
@@ -293,5 +307,6 @@ fn finish(
         source: (source.partner.clone(), points(amounts.source, source.scale)?),
         target: (target.partner.clone(), points(amounts.target, target.scale)?),
         expires_at,
+        bonus: None,
     })
 }

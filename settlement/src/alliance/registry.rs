@@ -15,6 +15,7 @@ use alliance_contracts::time::Timestamp;
 use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
 
 use super::agreements::AgreementRecord;
+use super::campaigns::CampaignRecord;
 use super::definition::{
     AgreementDefinition, Definition, KeyDefinition, PartnerDefinition, ProgramDefinition, Scope,
     pair,
@@ -203,6 +204,8 @@ pub struct RegistryParts {
     /// Every version of an agreement that both partners have signed: of before, in force, and
     /// still to come.
     pub agreements: Vec<Arc<AgreementRecord>>,
+    /// Every campaign, whatever its state, by id.
+    pub campaigns: Vec<Arc<CampaignRecord>>,
 }
 
 impl std::ops::Deref for Registry {
@@ -286,6 +289,7 @@ impl Registry {
                 suspended: Vec::new(),
                 frozen: Vec::new(),
                 agreements: Vec::new(),
+                campaigns: Vec::new(),
             },
         )
     }

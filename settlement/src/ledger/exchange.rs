@@ -9,7 +9,7 @@ use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
 use super::posting::{self, Direction};
-use super::rates;
+use super::{campaigns, lots, rates};
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
 use crate::command::{Exchange, Keyed, OrderSide, Outcome, Quoted, QuotedTerms};
 use crate::receipts::ReceiptDraft;
@@ -39,17 +39,24 @@ pub fn decide(
     if !kind_allowed(set, terms) {
         return Err(ProblemCode::KindNotAllowed);
     }
-    if !posting::has_room(target, terms.target.amount, terms.target.scale) {
+    let added = bonus_minor(terms)?;
+    if !posting::has_room(target, terms.target.amount.saturating_add(added), terms.target.scale) {
         return Err(ProblemCode::AmountOutOfRange);
     }
     rates::may_be_had(set, terms, now)?;
-    if source.balance < terms.source.amount {
+    if lots::free(source, now) < terms.source.amount {
         return Err(ProblemCode::InsufficientPoints);
     }
     if let Some(settlement) = &terms.settlement
         && !posting::within_net_debit_cap(set, settlement)
     {
         return Err(ProblemCode::ExceedsNetDebitCap);
+    }
+    if let Some(bonus) = &terms.bonus
+        && let Err(code) = campaigns::has_room(set, bonus, now)
+    {
+        campaigns::stop_at_red_line(set, &bonus.campaign, now);
+        return Err(code);
     }
     if rates::is_abnormal(set, terms, now) {
         rates::freeze(set, terms, now);
@@ -63,8 +70,16 @@ pub fn decide(
         (&record.source.program, &record.source.pseudonym, source.member, terms.source.scale),
         (&record.target.program, &record.target.pseudonym, target.member, terms.target.scale),
     ];
+    let (giver, receiver) = (source.member, target.member);
     // Write.
     posting::post(set, &lines, &members)?;
+    for member in [giver, receiver] {
+        lots::forget_free(set, member, now);
+    }
+    if let Some(bonus) = &terms.bonus {
+        lots::hold(set, receiver, &bonus.campaign, added, now);
+        campaigns::note_spent(set, &bonus.campaign, now);
+    }
     if let Some(flow) = flow {
         set.put_flow(&terms.source.program, &terms.target.program, flow);
     }
@@ -92,6 +107,12 @@ fn open_quote<'a>(
         return Err(ProblemCode::QuoteUsed);
     }
     Ok(terms)
+}
+
+/// The points that a campaign adds, in minor units.
+fn bonus_minor(terms: &QuotedTerms) -> Result<i64, ProblemCode> {
+    let Some(bonus) = &terms.bonus else { return Ok(0) };
+    bonus.points.to_minor(terms.target.scale).ok_or(ProblemCode::InternalError)
 }
 
 /// Both members, if a link joins them. Whether one does not exist, is not linked or is linked for
@@ -155,6 +176,7 @@ fn record(
         target: side(&terms.target, target)?,
         rate: terms.rate.clone(),
         settlement: terms.settlement.clone(),
+        bonus: terms.bonus.clone(),
         created_at: now,
         completed_at: Some(now),
         reversed: Reversed::default(),

@@ -90,6 +90,7 @@ impl World {
                 suspended: Vec::new(),
                 frozen: Vec::new(),
                 agreements: Vec::new(),
+                campaigns: Vec::new(),
             },
         );
         let members = [
@@ -167,6 +168,7 @@ impl World {
         let request = QuoteRequest {
             amount: SideAmount { side: Side::Source, value: amount.parse().unwrap() },
             kind: TransactionKind::Exchange,
+            segment: None,
             source: account(source),
             target: account(target),
             tier: None,
@@ -193,6 +195,7 @@ impl World {
             expires_at: NOW.plus_seconds(60),
             rate: priced.rate,
             settlement: priced.settlement,
+            bonus: priced.bonus,
         }
     }
 
@@ -272,6 +275,7 @@ fn sealed(vault: &Vault, (number, program, name, balance): (i64, &str, &str, i64
         program,
         balance,
         frozen: false,
+        lots: Vec::new(),
     }
 }
 

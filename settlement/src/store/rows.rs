@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 use alliance_contracts::agreement::{Agreement, AgreementState};
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
+use alliance_contracts::campaign::{Campaign, CampaignState};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{Id, Kind as IdKind};
 use alliance_contracts::json;
@@ -33,8 +34,11 @@ use alliance_contracts::transaction::TransactionState;
 use sqlx::{ColumnIndex, Decode, Type};
 
 use super::StoreError;
-use crate::alliance::{AgreementRecord, AgreementSignature, PublishedBoard, RegistryParts};
+use crate::alliance::{
+    AgreementRecord, AgreementSignature, CampaignRecord, PublishedBoard, RegistryParts,
+};
 use crate::command::{MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
+use crate::ledger::lots::Lot;
 use crate::ledger::working_set::SealedMember;
 use crate::ledger::{
     AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord,
@@ -607,6 +611,8 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         | Outcome::BadRows(_)
         | Outcome::DefinitionRefused(_)
         | Outcome::BoardStale
+        | Outcome::CampaignRefused(_)
+        | Outcome::CampaignStale
         | Outcome::CheckpointRefused => Err(StoreError::Contradiction(
             "an operator's command has no idempotency key".to_owned(),
         )),
@@ -642,6 +648,7 @@ pub(super) fn member(row: &mut Row) -> Result<SealedMember> {
         member: MemberNo(row.int("a member's number")?),
         balance: row.int("a member's balance")?,
         frozen: row.maybe_int().is_some(),
+        lots: Vec::new(),
         program: row.name("a member's program")?,
         lookup: row.maybe_lookup("a member's lookup")?,
         wrapped_key: row.maybe_bytes(),
@@ -752,6 +759,58 @@ pub(super) fn agreement(row: &mut Row) -> Result<AgreementRecord> {
     })
 }
 
+/// Of `campaigns y`.
+pub(super) const CAMPAIGN: Columns = Columns {
+    ints: &["y.warned", "y.needs_two", "y.proposed_at", "y.approved_at", "y.stopped_at"],
+    texts: &["y.state", "y.proposed_by", "y.approved_by", "y.stopped_by"],
+    bytes: &["y.campaign_id", "y.payload"],
+};
+
+/// A campaign. What it says stands in the payload, and nowhere else.
+pub(super) fn campaign(row: &mut Row) -> Result<CampaignRecord> {
+    let warned = u32::try_from(row.int("a campaign's warnings")?).map_err(corrupt)?;
+    let needs_two = row.int("who approves a campaign")? != 0;
+    let proposed_at = row.time("a campaign's time")?;
+    let (approved_at, stopped_at) = (row.maybe_int(), row.maybe_int());
+    let state = row.text("a campaign's state")?;
+    let state = CampaignState::from_stored(&state)
+        .ok_or_else(|| corrupt(format_args!("a campaign's state is {state:?}")))?;
+    let proposed_by = row.name("a campaign's proposer")?;
+    let approved_by = row.maybe_name("a campaign's approver")?;
+    let stopped_by = row.maybe_name("who stopped a campaign")?;
+    let id = row.id("a campaign's id")?;
+    let payload = row.bytes("a campaign")?;
+    let campaign: Campaign = json::read_canonical(&payload)
+        .ok_or_else(|| corrupt(format_args!("{id} is no campaign in its one form")))?;
+    Ok(CampaignRecord {
+        id,
+        campaign,
+        state,
+        warned,
+        needs_two,
+        proposed_by,
+        proposed_at,
+        approved_by,
+        approved_at: approved_at.map(Timestamp::from_millis),
+        stopped_by,
+        stopped_at: stopped_at.map(Timestamp::from_millis),
+    })
+}
+
+/// Of `lots o`.
+pub(super) const LOT: Columns = Columns {
+    ints: &["o.member", "o.day", "o.points", "o.held_until"],
+    texts: &[],
+    bytes: &["o.campaign_id"],
+};
+
+pub(super) fn lot(row: &mut Row) -> Result<(MemberNo, Lot)> {
+    let member = MemberNo(row.int("a lot's member")?);
+    let (day, points) = (row.int("a lot's day")?, row.int("a lot's points")?);
+    let held_until = row.time("a lot's end")?;
+    Ok((member, Lot { campaign: row.id("a lot's campaign")?, day, points, held_until }))
+}
+
 /// Of `receipts r`.
 pub(super) const RECEIPT: Columns = Columns {
     ints: &["r.seq"],
@@ -834,7 +893,7 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, StoredRec
     if terms.transaction != id || terms.kind != kind || !same_place {
         return Err(corrupt(format_args!("{id} and its receipt do not fit together")));
     }
-    let Receipt { order, source, target, rate, settlement, completed_at, .. } = terms;
+    let Receipt { bonus, order, source, target, rate, settlement, completed_at, .. } = terms;
     let side = |side: ReceiptSide, member| TransactionSideRecord {
         partner: side.partner,
         program: side.program,
@@ -854,6 +913,7 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, StoredRec
         target: side(target, target_member),
         rate,
         settlement,
+        bonus,
         created_at,
         completed_at: Some(completed_at),
         reversed,
@@ -955,6 +1015,7 @@ pub(super) struct StoredRegistry {
     pub(super) suspended: Vec<alliance_contracts::names::PartnerId>,
     pub(super) frozen: Vec<FrozenPair>,
     pub(super) agreements: Vec<Arc<AgreementRecord>>,
+    pub(super) campaigns: Vec<Arc<CampaignRecord>>,
 }
 
 /// The parts out of what is kept.
@@ -979,6 +1040,7 @@ pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
         suspended: stored.suspended,
         frozen: stored.frozen,
         agreements: stored.agreements,
+        campaigns: stored.campaigns,
         definition,
     })
 }
@@ -1087,6 +1149,8 @@ mod tests {
         assert!(matches!(key(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(member(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(link(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(campaign(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(lot(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(agreement(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(transaction(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(stored_receipt(&mut empty()), Err(StoreError::Corrupt(_))));

@@ -31,6 +31,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         2 "0002_finance_views" "finance views",
         3 "0003_rates" "rates",
         4 "0004_agreements" "agreements",
+        6 "0006_campaigns" "campaigns",
     )
 });
 
@@ -40,6 +41,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         2 "0002_finance_views" "finance views",
         3 "0003_rates" "rates",
         4 "0004_agreements" "agreements",
+        6 "0006_campaigns" "campaigns",
     )
 });
 

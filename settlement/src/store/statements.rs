@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::link::LinkState;
+use alliance_contracts::names::OperatorName;
 use alliance_contracts::time::Timestamp;
 
 use super::StoreError;
@@ -140,6 +141,34 @@ statement!(
      countersigned_at = excluded.countersigned_at, a_kid = excluded.a_kid, \
      a_signature = excluded.a_signature, b_kid = excluded.b_kid, \
      b_signature = excluded.b_signature"
+);
+statement!(
+    CAMPAIGNS, CAMPAIGNS_ROWS, true,
+    [warned Int, needs_two Int, proposed_at Int, approved_at Int, stopped_at Int,
+     campaign_id Bytes, state Text, proposed_by Text, approved_by Text, stopped_by Text,
+     payload Bytes],
+    "INSERT INTO campaigns (alliance, warned, needs_two, proposed_at, approved_at, stopped_at, \
+     campaign_id, state, proposed_by, approved_by, stopped_by, payload) \
+     SELECT $1, warned, needs_two, proposed_at, approved_at, stopped_at, campaign_id, state, \
+     proposed_by, approved_by, stopped_by, payload FROM {w} WHERE true \
+     ON CONFLICT (alliance, campaign_id) DO UPDATE SET warned = excluded.warned, \
+     approved_at = excluded.approved_at, stopped_at = excluded.stopped_at, \
+     state = excluded.state, approved_by = excluded.approved_by, \
+     stopped_by = excluded.stopped_by"
+);
+statement!(
+    LOTS, LOTS_ROWS, true,
+    [member Int, campaign_id Bytes, day Int, points Int, held_until Int],
+    "INSERT INTO lots (alliance, member, campaign_id, day, points, held_until) \
+     SELECT $1, member, campaign_id, day, points, held_until FROM {w} WHERE true \
+     ON CONFLICT (alliance, member, campaign_id, day) DO UPDATE SET points = excluded.points"
+);
+statement!(
+    /// By its whole key; a lot that another batch has let go is gone already.
+    LOTS_GONE, LOTS_GONE_ROWS, false,
+    [member Int, campaign_id Bytes, day Int],
+    "DELETE FROM lots WHERE (alliance, member, campaign_id, day) IN \
+     (SELECT $1, w.member, w.campaign_id, w.day FROM {w})"
 );
 statement!(
     KEYS, KEYS_ROWS, true,
@@ -292,6 +321,9 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &OPENINGS,
         &LINKS,
         &AGREEMENTS,
+        &CAMPAIGNS,
+        &LOTS,
+        &LOTS_GONE,
         &CHECKPOINTS,
         &QUOTE_KEY,
         &DESTROY_QUOTE_KEYS,
@@ -330,6 +362,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     first.extend(members(writes));
     first.extend([links(writes, false), links(writes, true)]);
     first.extend([agreements(writes, false), agreements(writes, true)]);
+    first.push(campaigns(writes));
     let (new_heads, moved_heads) = heads(writes);
     let hot = [
         keys(writes)?,
@@ -346,6 +379,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     ];
     let mut last = vec![checkpoints(writes)];
     last.extend(quote_key(writes));
+    last.extend(lots(writes));
     for steps in [&mut first, &mut last] {
         steps.retain(|(_, rows)| !rows.is_empty());
     }
@@ -521,6 +555,44 @@ fn agreements(writes: &Writes, proposed: bool) -> Step<'_> {
         ]);
     }
     (&AGREEMENTS, rows)
+}
+
+fn campaigns(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&CAMPAIGNS_ROWS);
+    for record in writes.campaigns.values() {
+        let name = |name: &'_ Option<OperatorName>| {
+            Value::Text(name.as_ref().map(|name| Cow::Owned(name.as_str().to_owned())))
+        };
+        rows.push([
+            i64::from(record.warned).into(),
+            i64::from(record.needs_two).into(),
+            record.proposed_at.into(),
+            record.approved_at.map(Timestamp::as_millis).into(),
+            record.stopped_at.map(Timestamp::as_millis).into(),
+            Value::id(record.id),
+            record.state.as_str().into(),
+            record.proposed_by.as_str().into(),
+            name(&record.approved_by),
+            name(&record.stopped_by),
+            record.campaign.payload().into(),
+        ]);
+    }
+    (&CAMPAIGNS, rows)
+}
+
+fn lots(writes: &Writes) -> [Step<'_>; 2] {
+    let mut kept = Rows::new(&LOTS_ROWS);
+    let mut gone = Rows::new(&LOTS_GONE_ROWS);
+    for ((member, campaign, day), lot) in &writes.lots {
+        let (member, campaign, day) = ((*member).into(), Value::id(*campaign), (*day).into());
+        match lot {
+            Some(lot) => {
+                kept.push([member, campaign, day, lot.points.into(), lot.held_until.into()]);
+            }
+            None => gone.push([member, campaign, day]),
+        }
+    }
+    [(&LOTS, kept), (&LOTS_GONE, gone)]
 }
 
 fn keys(writes: &Writes) -> Result<Rows<'_>, StoreError> {

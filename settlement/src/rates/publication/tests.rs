@@ -78,6 +78,7 @@ impl Story {
             suspended: Vec::new(),
             frozen: Vec::new(),
             agreements: Vec::new(),
+            campaigns: Vec::new(),
         };
         next(&Situation {
             registry: &Registry::new(1, parts),
