@@ -7,12 +7,15 @@ use alliance_contracts::agreement::Agreement;
 use alliance_contracts::board::Board;
 use alliance_contracts::campaign::Campaign;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::ids::{
+    AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+};
 use alliance_contracts::jws::Parsed;
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::Consent;
 use alliance_contracts::names::{
-    Corridor, IdempotencyKey, MemberRef, OperatorName, PartnerId, ProgramId, ReasonCode, SourceReference,
+    Corridor, IdempotencyKey, MemberRef, OperatorName, PartnerId, ProgramId, ReasonCode,
+    SourceReference,
 };
 use alliance_contracts::problem::{FieldError, ProblemCode};
 use alliance_contracts::quote::{Bonus, Rate, Settlement, SideAmount};

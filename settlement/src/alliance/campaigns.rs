@@ -64,15 +64,14 @@ impl Registry {
         at: Timestamp,
     ) -> impl Iterator<Item = &'a CampaignRecord> {
         let records = self.campaigns.iter().map(|record| &**record);
-        records.filter(move |record| {
-            record.runs_at(at) && record.campaign.covers(source, target)
-        })
+        records.filter(move |record| record.runs_at(at) && record.campaign.covers(source, target))
     }
 
     /// Whether one of this partner's programs is among those that a campaign covers.
     #[must_use]
     pub fn concerns(&self, record: &CampaignRecord, partner: &PartnerId) -> bool {
-        let own = |program: &ProgramId| self.program(program).is_some_and(|p| p.partner == *partner);
+        let own =
+            |program: &ProgramId| self.program(program).is_some_and(|p| p.partner == *partner);
         let campaign = &record.campaign;
         own(&campaign.target) || campaign.source.as_ref().is_none_or(own)
     }

@@ -5,8 +5,8 @@ use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId, Pseudonym};
 
 use super::ClearingHouse;
-use crate::ledger::{LinkRecord, lots};
 use crate::ledger::working_set::SealedMember;
+use crate::ledger::{LinkRecord, lots};
 use crate::store::{LinkDetail, StoreError};
 use crate::vault::KEY_LEN;
 

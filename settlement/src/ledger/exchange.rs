@@ -9,8 +9,8 @@ use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
 use super::posting::{self, Direction};
-use super::{campaigns, lots, rates};
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
+use super::{campaigns, lots, rates};
 use crate::command::{Exchange, Keyed, OrderSide, Outcome, Quoted, QuotedTerms};
 use crate::receipts::ReceiptDraft;
 

@@ -9,7 +9,9 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::ids::{
+    AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+};
 use alliance_contracts::link::{Consent, LinkState};
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{

@@ -11,7 +11,9 @@ use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::campaign::CampaignState;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::ids::{
+    AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+};
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{
     AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId, SourceReference,

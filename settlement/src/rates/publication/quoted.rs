@@ -7,6 +7,7 @@ use alliance_contracts::limits;
 use alliance_contracts::names::PartnerId;
 use alliance_contracts::time::Timestamp;
 
+use super::onward::Onward;
 use crate::alliance::{ProgramDefinition, PublishedBoard};
 use crate::rates::arbitrage::{AliveBoard, Factor, Pair};
 use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
@@ -35,14 +36,18 @@ pub(super) struct Quoted {
 }
 
 impl Quoted {
-    pub(super) fn of(programs: &[&ProgramDefinition], published: &PublishedBoard) -> Self {
+    pub(super) fn of(
+        programs: &[&ProgramDefinition],
+        published: &PublishedBoard,
+        onward: &Onward<'_>,
+    ) -> Self {
         let value = |program: &&ProgramDefinition| {
             published.board.value(&program.program).map_or(0, |value| value.micros())
         };
         Self {
             number: published.board.board.into(),
             values: programs.iter().map(value).collect(),
-            pairs: pairs(programs, &published.terms),
+            pairs: pairs(programs, &published.terms, onward),
         }
     }
 
@@ -52,7 +57,11 @@ impl Quoted {
 }
 
 /// Every direction that orders are taken in.
-pub(super) fn pairs(programs: &[&ProgramDefinition], terms: &BoardTerms) -> Vec<Pair> {
+pub(super) fn pairs(
+    programs: &[&ProgramDefinition],
+    terms: &BoardTerms,
+    onward: &Onward<'_>,
+) -> Vec<Pair> {
     let mut partners: Vec<&PartnerId> = programs.iter().map(|program| &program.partner).collect();
     partners.sort_unstable();
     partners.dedup();
@@ -81,16 +90,23 @@ pub(super) fn pairs(programs: &[&ProgramDefinition], terms: &BoardTerms) -> Vec<
                 (false, Some(agreed)) => agreed.directed(own.get(&(from, to)).copied()),
                 (false, None) => None,
             };
-            quoted.extend(directed.and_then(|directed| pair(from, to, &directed)));
+            let suspended = own.get(&(from, to)).is_some_and(|terms| terms.suspended);
+            let raised = |directed: &DirectedRate| match suspended {
+                true => directed.multiplier.micros(),
+                false => onward.on(programs[from], programs[to], directed.multiplier.micros()),
+            };
+            quoted.extend(directed.and_then(|directed| {
+                let raised = raised(&directed);
+                pair(from, to, &directed, raised)
+            }));
         }
     }
     quoted
 }
 
 /// None where nothing is left to anybody.
-fn pair(from: usize, to: usize, directed: &DirectedRate) -> Option<Pair> {
-    let (fee, multiplier) = (directed.members_fee(), directed.multiplier);
-    let factor = Factor::new(fee.micros(), multiplier.micros()).ok()?;
+fn pair(from: usize, to: usize, directed: &DirectedRate, multiplier: i64) -> Option<Pair> {
+    let factor = Factor::new(directed.members_fee().micros(), multiplier).ok()?;
     let (from, to) = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
     Some(Pair { from, to, factor, ends_with_board: directed.takes_nothing() })
 }
