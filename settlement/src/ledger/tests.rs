@@ -3,6 +3,7 @@
 
 mod agreements;
 mod books;
+mod campaigns;
 mod limits;
 mod links;
 mod loading;
