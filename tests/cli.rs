@@ -446,3 +446,125 @@ fn documents_and_scripts_are_printed_alone() {
     assert_eq!(alliance(&[]).status.code(), Some(2));
     assert_eq!(alliance(&["--version"]).status.code(), Some(0));
 }
+
+/// A draft of an agreement that begins so many hours from now.
+fn draft(hours: i64, fee: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let seconds = i64::try_from(now.as_secs()).unwrap() + hours * 3_600;
+    let from = alliance_contracts::time::Timestamp::from_millis(seconds * 1_000);
+    format!(
+        "a = \"aurora-air\"\nb = \"cedar-hotels\"\neffective_at = \"{from}\"\n\
+         expiry = \"carry_over\"\nkinds = [\"exchange\"]\nquote_lifetime_seconds = 60\n\
+         reversal_period_seconds = 0\n\n[fee]\nbearer = \"member\"\nrate = \"{fee}\"\n\n\
+         [[orders]]\nprogram = \"aurora\"\nminimum = \"500\"\nincrement = \"100\"\n"
+    )
+}
+
+/// Runs a command of `alliance agreements` as one of the two.
+fn agreements(dir: &str, partner: &str, args: &[&str]) -> Output {
+    let client = format!("{dir}/partners/{partner}/client.toml");
+    let mut all = vec!["agreements"];
+    all.extend(args);
+    all.extend(["--client", &client]);
+    alliance(&all)
+}
+
+#[test]
+fn two_partners_agree_on_the_command_line() {
+    let folder = Folder::new("cli-agreements");
+    let dir = northern(&folder);
+    let gateway = Gateway::start(&["--dir".to_owned(), dir.clone()]);
+    for partner in ["aurora-air", "cedar-hotels"] {
+        let file = format!("{dir}/partners/{partner}/client.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let text: Vec<String> = text
+            .lines()
+            .map(|line| match line.strip_prefix("gateway = ") {
+                Some(_) => format!("gateway = \"{}\"", gateway.url()),
+                None => line.to_owned(),
+            })
+            .collect();
+        fs::write(&file, text.join("\n")).unwrap();
+    }
+    let file = folder.path().join("next.toml");
+    let file = file.to_str().unwrap();
+    let ok = |output: Output| {
+        assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+        output
+    };
+    let none = ok(agreements(&dir, "aurora-air", &["list"]));
+    assert!(stdout(&none).contains("no such agreements"), "{}", stdout(&none));
+    fs::write(file, draft(1, "0.02")).unwrap();
+    let proposed = json(&ok(agreements(&dir, "aurora-air", &["propose", file, "--json"])));
+    assert_eq!(
+        (&proposed["state"], &proposed["agreement"]["version"]),
+        (&"proposed".into(), &1.into())
+    );
+    let id = proposed["id"].as_str().unwrap();
+    // Nothing is signed unseen.
+    let looked = agreements(&dir, "cedar-hotels", &["countersign", id]);
+    assert_eq!(looked.status.code(), Some(2), "{}", stderr(&looked));
+    let said = stdout(&looked);
+    for words in ["Nothing is signed yet", "fee.rate: none → 0.02", "orders[aurora].minimum"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let command = said.lines().last().unwrap().trim().to_owned();
+    let other = format!("{}0", "f".repeat(63));
+    let wrong = agreements(&dir, "cedar-hotels", &["countersign", id, "--hash", &other]);
+    assert_eq!(wrong.status.code(), Some(1), "{}", stdout(&wrong));
+    let own = agreements(&dir, "aurora-air", &["countersign", id]);
+    assert_eq!(own.status.code(), Some(78), "{}", stderr(&own));
+    let typed: Vec<&str> = command.split(' ').skip(2).collect();
+    ok(agreements(&dir, "cedar-hotels", &typed));
+    // The next version follows on it by itself.
+    fs::write(file, draft(2, "0.015")).unwrap();
+    let next = json(&ok(agreements(&dir, "cedar-hotels", &["propose", file, "--json"])));
+    assert_eq!(next["agreement"]["version"], 2);
+    assert_eq!(next["agreement"]["previous"], proposed["hash"]);
+    let next = next["id"].as_str().unwrap();
+    let diff = stdout(&ok(agreements(&dir, "aurora-air", &["diff", id, next])));
+    assert!(diff.contains("fee.rate: 0.02 → 0.015"), "{diff}");
+    let diff = json(&ok(agreements(&dir, "aurora-air", &["diff", next, "--json"])));
+    assert_eq!(diff["from"], Value::Null, "the first has not begun");
+    let shown = stdout(&ok(agreements(&dir, "aurora-air", &["show", id])));
+    for words in ["signed by both", "orders[aurora].increment", "countersigned 20", "sha-256 "] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    ok(agreements(&dir, "aurora-air", &["withdraw", next]));
+    let listed = stdout(&ok(agreements(&dir, "cedar-hotels", &["list", "--state", "withdrawn"])));
+    assert!(listed.contains(next) && !listed.contains(id), "{listed}");
+    // What only the gateway knows.
+    fs::write(file, draft(0, "0.015").replace("aurora\"\nminimum", "nowhere\"\nminimum")).unwrap();
+    let refused = agreements(&dir, "aurora-air", &["propose", file]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = stderr(&refused);
+    assert!(said.contains("/orders/0/program: there is no program nowhere"), "{said}");
+    assert!(said.contains("/effective_at: must be "), "{said}");
+    assert_eq!(gateway.terminate(), Some(0));
+}
+
+#[test]
+fn a_draft_is_checked_offline_with_all_its_faults() {
+    let folder = Folder::new("cli-draft");
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("good.toml"), draft(1, "0.01")).unwrap();
+    let good = alliance(&["agreements", "check", &at("good.toml")]);
+    assert_eq!(good.status.code(), Some(0), "{}", stderr(&good));
+    let bad = draft(1, "1").replace("member\"", "nobody\"").replace("carry_over", "never");
+    fs::write(at("bad.toml"), bad.replace("kinds", "kind")).unwrap();
+    let output = alliance(&["agreements", "check", &at("bad.toml")]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    for words in
+        ["has 5 faults", "/fee/rate: ", "/fee/bearer: ", "/expiry: ", "/kind: ", "/kinds: "]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let output = alliance(&["agreements", "check", &at("bad.toml"), "--json"]);
+    assert_eq!(json(&output)["error"]["faults"].as_array().unwrap().len(), 5);
+    fs::write(at("bad.json"), "{\"a\":1,").unwrap();
+    let output = alliance(&["agreements", "check", &at("bad.json")]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let output = alliance(&["agreements", "check", &at("nowhere.toml")]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}

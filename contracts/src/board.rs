@@ -18,6 +18,7 @@ use crate::encoding::{Hash, base64_decode_array, base64_encode};
 use crate::json;
 use crate::merkle;
 use crate::names::{AllianceId, Currency, PartnerId, ProgramId};
+use crate::quote::FeeBearer;
 use crate::time::Timestamp;
 use crate::total::Total;
 use crate::valuation::ProgramValuation;
@@ -122,8 +123,16 @@ pub struct PairFee {
     pub a: PartnerId,
     /// The other.
     pub b: PartnerId,
-    /// The part of the gross that the alliance takes, below one.
+    /// The part of the gross that the alliance takes, below one, where a pair's terms do not say
+    /// another.
     pub fee: Decimal,
+    /// Who bears it; left out: the member.
+    #[serde(default, skip_serializing_if = "is_member")]
+    pub fee_bearer: FeeBearer,
+}
+
+fn is_member(bearer: &FeeBearer) -> bool {
+    *bearer == FeeBearer::Member
 }
 
 /// A pair that takes no orders in one direction until it is released.

@@ -19,7 +19,7 @@ const MAX_FORM_FAULTS: usize = 50;
 /// A document that people write.
 pub(crate) trait Draft: DeserializeOwned + Serialize {
     /// One in which everything is there, each list with one item.
-    const SAMPLE: &str;
+    fn sample() -> Value;
 
     /// Every fault of what it says, against the alliance's programs where those are known.
     fn all_faults(&self, programs: Option<&[KnownProgram]>) -> Vec<Fault>;
@@ -112,7 +112,7 @@ pub(crate) fn whole(detail: &str) -> FieldError {
 
 /// Reads until it is read. None where something cannot be put right.
 fn put_right<T: Draft>(value: &mut Value, told: &mut Vec<FieldError>) -> Option<T> {
-    let sample: Value = serde_json::from_str(T::SAMPLE).unwrap_or_default();
+    let sample = T::sample();
     for _ in 0..MAX_FORM_FAULTS {
         let text = json::canonical(value);
         let mut fault = match json::read::<T>(&text) {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use alliance_contracts::agreement::{Agreement, KnownProgram, SignedAt, diff, verify_agreement};
 use alliance_contracts::arithmetic::{
     self, Amounts, Reversal, ReversalAsk, Reversed, Terms, exchange_by_source, exchange_by_target,
 };
@@ -53,6 +54,12 @@ use serde_json::Value;
 
 /// Every kind of block, each once, and the page it stands on.
 const KINDS: &[(&str, &str)] = &[
+    ("agreement", "agreements.md"),
+    ("agreement-a-jws", "agreements.md"),
+    ("agreement-b-jws", "agreements.md"),
+    ("agreement-diff", "agreements.md"),
+    ("agreement-hash", "agreements.md"),
+    ("agreement-next", "agreements.md"),
     ("alliance-orders", "http-signatures.md"),
     ("alliance-seen", "http-signatures.md"),
     ("arithmetic", "quotes.md"),
@@ -448,6 +455,49 @@ fn an_order_without_an_amount_has_null_in_its_place() {
     let bytes = reversal_bytes(receipts()[0].transaction, &request);
     assert!(text_of(&bytes).starts_with(r#"{"amount":null,"source_reference":"#));
     assert!(page("http-signatures.md").contains(r#"`"amount":null`"#));
+}
+
+// --- agreements.md -----------------------------------------------------------------------------
+
+#[test]
+fn the_agreement_is_signed_by_both_over_its_canonical_form() {
+    let agreement: Agreement = read_whole("agreement");
+    let known = |partner: &str, program: &str| KnownProgram {
+        partner: partner.parse().unwrap(),
+        program: program.parse().unwrap(),
+        scale: 0,
+    };
+    let programs = [known("aurora-air", "aurora"), known("borealis-coffee", "borealis")];
+    assert_eq!(agreement.faults(Some(&programs)), []);
+    let (a, b) = (line("agreement-a-jws"), line("agreement-b-jws"));
+    assert_eq!(a, agreement.sign(&key("aurora-air")));
+    assert_eq!(b, agreement.sign(&key("borealis-coffee")));
+    let now: Timestamp = "2026-11-23T04:05:06.789Z".parse().unwrap();
+    let at = SignedAt { a: now, b: now };
+    let verified = verify_agreement(&a, &b, &partner_keys(), at).unwrap();
+    assert_eq!(verified.hash.to_string(), line("agreement-hash"));
+    assert_eq!(text_of(&agreement.payload()), text_of(&jcs("agreement")));
+}
+
+#[test]
+fn the_next_agreement_follows_on_it_and_changes_what_is_said() {
+    let first: Agreement = read_whole("agreement");
+    let next: Agreement = read_whole("agreement-next");
+    assert_eq!(next.faults(None), []);
+    assert_eq!((next.previous, next.version), (first.hash(), first.version + 1));
+    let changes: Vec<String> = diff(Some(&first), &next).iter().map(ToString::to_string).collect();
+    assert_eq!(changes.join("\n") + "\n", block("agreement-diff"));
+}
+
+#[test]
+fn the_page_of_agreements_names_every_member() {
+    let Value::Object(members) = read::<Value>("agreement") else { panic!("an object") };
+    let text = page("agreements.md");
+    let table = text.split("## Format").nth(1).unwrap().split("## Versions").next().unwrap();
+    for member in members.keys() {
+        let told = [format!("`{member}`"), format!("`{member}.")];
+        assert!(told.iter().any(|told| table.contains(told)), "{member}");
+    }
 }
 
 // --- quotes.md ---------------------------------------------------------------------------------

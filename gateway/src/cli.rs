@@ -4,6 +4,7 @@
 //! configuration); says what is wrong in one line with what to do about it; shows its result as one
 //! object with `--json`; and writes through [`printer`] and nothing else.
 
+mod agreements;
 mod audit;
 mod bench;
 mod campaigns;
@@ -108,6 +109,9 @@ pub enum Command {
     /// Import links between members' accounts
     #[command(subcommand)]
     Links(import::LinksCommand),
+    /// Propose, countersign, list and compare agreements, as a partner
+    #[command(subcommand)]
+    Agreements(agreements::AgreementsCommand),
     /// List, generate and export keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -209,6 +213,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Campaigns(command) => campaigns::run(command, printer),
         Command::Members(command) => import::members(command, printer),
         Command::Links(command) => import::links(command, printer),
+        Command::Agreements(command) => agreements::run(command, printer),
         Command::Keys(command) => keys::run(command, printer),
         Command::Receipts(command) => receipts::run(command, printer),
         Command::Verify(args) => verify::run(&args, printer),

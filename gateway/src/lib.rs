@@ -9,5 +9,6 @@ pub mod cli;
 pub mod demo;
 pub mod draw;
 pub mod instance;
+pub mod publisher;
 pub mod server;
 pub mod telemetry;

@@ -37,7 +37,7 @@ use alliance_contracts::key_list::KeyList;
 use alliance_settlement::clearing_house::ClearingHouse;
 
 pub use crate::api::openapi_json;
-use crate::{api, telemetry};
+use crate::{api, publisher, telemetry};
 use gateway::Gateway;
 
 /// How long a shutdown waits for handlers.
@@ -78,6 +78,7 @@ pub struct RunningServer {
     task: rt::task::JoinHandle<io::Result<()>>,
     metrics: Option<ServerHandle>,
     counting: rt::task::JoinHandle<()>,
+    publishing: rt::task::JoinHandle<()>,
 }
 
 /// Starts to serve. Call it inside actix's `System`.
@@ -102,6 +103,7 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
     let server = server.run();
     let handle = server.handle();
     let counted = house.clone();
+    let publishing = rt::spawn(publisher::run(house.clone()));
     Ok(RunningServer {
         address,
         metrics_address: metrics.as_ref().map(|(address, _)| *address),
@@ -116,6 +118,7 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
                 rt::time::sleep(COUNT_EVERY).await;
             }
         }),
+        publishing,
     })
 }
 
@@ -162,6 +165,7 @@ impl RunningServer {
         self.gateway.close_streams();
         self.handle.stop(true).await;
         self.counting.abort();
+        self.publishing.abort();
         if !self.task.is_finished() {
             // The server's own error was told where it happened.
             let _ = self.task.await;

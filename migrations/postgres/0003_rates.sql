@@ -20,3 +20,14 @@ CREATE TABLE frozen_pairs (
     target   TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (alliance, source, target)
 );
+
+-- What a member gave to another partner on the last UTC day that it gave anything, in minor units
+-- of its program; kept where an agreement limits it.
+CREATE TABLE member_days (
+    member   BIGINT           NOT NULL,
+    day      BIGINT           NOT NULL,
+    given    BIGINT           NOT NULL CHECK (given >= 0),
+    alliance TEXT COLLATE "C" NOT NULL,
+    corridor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (alliance, member, corridor)
+) WITH (fillfactor = 50);

@@ -9,6 +9,7 @@
 //! | Is this what the alliance tells everybody, and is it recent? | [`VerifiedCheckpoint`] |
 //! | Did the newer history grow out of the older? | [`compare_checkpoints`] |
 //! | Is this receipt in that history? | [`verify_proof_file`] |
+//! | Does every value of this board follow, and is this quote what it comes to? | [`board::VerifiedBoard`], [`board::recompute_quote`] |
 //! | Have both partners signed this agreement? | [`agreement::verify_agreement`] |
 //! | Who ordered exactly this? | [`evidence::verify_evidence`] |
 //!
@@ -20,6 +21,7 @@
 pub mod agreement;
 mod block;
 mod blocks;
+pub mod board;
 mod chain;
 mod checkpoint;
 pub mod evidence;

@@ -13,7 +13,7 @@ use c::agreement::{
 use c::encoding::Hash;
 use c::json;
 use c::key_list::{Jwk, KeyList, KeyStatement, TrustedKeys};
-use c::keys::{SigningKey, pkcs8_pem_from_seed};
+use c::keys::{Kid, SigningKey, pkcs8_pem_from_seed};
 use support::{ALLIANCE, gateway, gateway_list, jwk, key, root, start};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -95,19 +95,12 @@ fn an_agreement_is_verified_from_what_was_kept_and_nothing_else() {
         view.b_jws = Some(other.sign(&key(BOREALIS)));
     });
     assert_eq!(other, AgreementFault::Signed(AgreementError::Differs));
-    for stranger in
-        [fault(|v| v.b_jws = Some(draft().sign(&key(13)))), fault(|v| v.b_jws.clone_from(&v.a_jws))]
-    {
-        let unknown = AgreementError::UnknownKey {
-            partner: draft().b,
-            kid: match &stranger {
-                AgreementFault::Signed(AgreementError::UnknownKey { kid, .. }) => kid.clone(),
-                other => panic!("{other:?}"),
-            },
-        };
-        assert_eq!(stranger, AgreementFault::Signed(unknown));
-    }
-    // Countersigned by the one, as the other proposed it: times go with who signed when.
+    let unknown = |fault: &AgreementFault| {
+        matches!(fault, AgreementFault::Signed(AgreementError::UnknownKey { .. }))
+    };
+    assert!(unknown(&fault(|view| view.b_jws = Some(draft().sign(&key(13))))), "it only reads");
+    assert!(unknown(&fault(|view| view.b_jws.clone_from(&view.a_jws))), "twice the same");
+    // Times go with who signed when.
     let before_its_key =
         fault(|view| view.proposed_at = "2025-01-01T00:00:00.000Z".parse().unwrap());
     assert!(matches!(
@@ -144,7 +137,7 @@ fn client(server: &MockServer, partner: &str, seed: u8) -> Client {
         .unwrap()
 }
 
-async fn sent(server: &MockServer) -> Vec<(String, Agreement, SigningKeyOf)> {
+async fn sent(server: &MockServer) -> Vec<(String, Agreement, Kid)> {
     let requests = server.received_requests().await.unwrap();
     let posts = requests.into_iter().filter(|request| request.method.as_str() == "POST");
     posts
@@ -156,9 +149,7 @@ async fn sent(server: &MockServer) -> Vec<(String, Agreement, SigningKeyOf)> {
         .collect()
 }
 
-type SigningKeyOf = c::keys::Kid;
-
-fn kid(key: &SigningKey) -> SigningKeyOf {
+fn kid(key: &SigningKey) -> Kid {
     key.kid().clone()
 }
 

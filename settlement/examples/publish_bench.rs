@@ -9,7 +9,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use alliance_settlement::rates::arbitrage::{
-    AliveBoard, Candidate, Factor, Graph, Movement, Pair, prove, settle_steps,
+    AliveBoard, Candidate, Edge, Factor, Graph, Movement, Pair, Weight, prove, settle_steps,
 };
 
 const PROGRAMS: u32 = 500;
@@ -32,14 +32,25 @@ impl Random {
     }
 }
 
-fn pairs(random: &mut Random) -> Result<Vec<Pair>, Box<dyn Error>> {
+/// Every pair, with fees of 0.5 % to 2 %, or of 0.1 % one way and 5 % the other; some with a bonus.
+fn pairs(random: &mut Random, directed: bool) -> Result<Vec<Pair>, Box<dyn Error>> {
     let mut pairs = Vec::new();
     let all = u64::from(PROGRAMS) * u64::from(PROGRAMS - 1);
     for from in 0..PROGRAMS {
         for to in (0..PROGRAMS).filter(|to| *to != from) {
             let overridden = random.below(all) < OVERRIDES;
-            let multiplier = if overridden { random.between(900_000, 999_999) } else { 1_000_000 };
-            let factor = Factor::new(random.between(5_000, 20_000), multiplier)?;
+            let multiplier = match overridden {
+                true if directed => random.between(900_000, 1_100_000),
+                true => random.between(900_000, 999_999),
+                false => 1_000_000,
+            };
+            let cheap = (from + to) % 2 == u32::from(from < to);
+            let fee = match directed {
+                true if cheap => 1_000,
+                true => 50_000,
+                false => random.between(5_000, 20_000),
+            };
+            let factor = Factor::new(fee, multiplier)?;
             pairs.push(Pair { from, to, factor, ends_with_board: false });
         }
     }
@@ -75,9 +86,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut random = Random(12);
     let names: Vec<String> = (0..PROGRAMS).map(|n| format!("program-{n}")).collect();
     let values: Vec<i64> = names.iter().map(|_| random.between(1_000, 900_000)).collect();
-    let (old, new) = (pairs(&mut random)?, pairs(&mut random)?);
+    let (old, new) = (pairs(&mut random, false)?, pairs(&mut random, false)?);
     let alive = [AliveBoard { number: 12, values: &values, pairs: &old }];
     let mut proved: Option<Graph> = None;
+    let wild = pairs(&mut random, true)?;
+    let movements = moved(&mut random, &values, 500_000);
+    let board = Candidate { number: 13, movements: &movements, pairs: &wild };
+    let (time, settled) = measured(|| settle_steps(&names, &alive, &board));
+    let (rounds, lowered) = settled.map(|settled| (settled.rounds, settled.lowered.len()))?;
+    println!("settle, the worst {time:9.1?}  {rounds} rounds, {lowered} factors lowered");
     for (name, most) in [("calm", 1_000), ("brisk", 20_000), ("violent", 100_000)] {
         let movements = moved(&mut random, &values, most);
         let board = Candidate { number: 13, movements: &movements, pairs: &new };
@@ -97,6 +114,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let proof = proof?;
     println!("graph of {} edges    {build:9.1?}", graph.edges().len());
     println!("exact proof            {time:9.1?}");
+    let tied = tied(&names)?;
+    let (tie, proved) = measured(|| prove(&tied).map(|proof| proof.verify(&tied)));
+    println!("a tie told from a gain {tie:9.1?}  valid: {:?}", proved?);
     let (verify, valid) = measured(|| proof.verify(&graph));
     println!("the proof checked      {verify:9.1?}  valid: {valid}");
     let (bellman, _) = measured(|| float_bellman_ford(&graph));
@@ -105,6 +125,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("float Bellman–Ford     {bellman:9.1?}  {:.1} × the proof", ratio(bellman));
     println!("float Floyd–Warshall   {floyd:9.1?}  {:.1} × the proof", ratio(floyd));
     Ok(())
+}
+
+/// Two boards on which one round trip comes to 1 exactly, which no fixed point shows: the proof
+/// and its check go through integers of any length.
+fn tied(names: &[String]) -> Result<Graph, Box<dyn Error>> {
+    let mut graph = Graph::new(names, &vec![1_000_000; names.len()])?;
+    let fee = Factor::new(10_000, 1_000_000)?;
+    for board in [12, 13] {
+        // 0.99 × 0.99 = 0.9801.
+        let value = |program: u32| if (board, program) == (12, 1) { 980_100 } else { 1_000_000 };
+        for from in 0..PROGRAMS {
+            for to in (0..PROGRAMS).filter(|to| *to != from) {
+                let weight = Weight::new(value(from), value(to), fee)?;
+                graph.add(Edge { board, from, to, weight })?;
+            }
+        }
+    }
+    Ok(graph)
 }
 
 fn rebuilt(graph: &Graph, names: &[String], values: &[i64]) -> Option<Graph> {

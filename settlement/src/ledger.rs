@@ -12,6 +12,7 @@
 //! | `exchange` | orders under a quote |
 //! | `rates` | whether an order's rate may still be had; boards, frozen pairs |
 //! | `reversal` | turning a transaction round |
+//! | `limits` | what a member may give in a day, and one partner owe the other |
 //! | `links` | proposing, confirming, revoking |
 //! | `agreements` | proposing, countersigning, withdrawing |
 //! | `campaigns` | proposing, approving, stopping; what is left of a budget |
@@ -22,6 +23,7 @@ mod agreements;
 mod campaigns;
 mod exchange;
 pub mod kept;
+mod limits;
 mod links;
 pub mod lots;
 mod operations;

@@ -12,7 +12,7 @@ use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{Bonus, QuoteRequest, Rate, Settlement, Side, TransactionKind};
 use alliance_contracts::time::Timestamp;
 
-use crate::alliance::{BoardView, ProgramDefinition, Registry};
+use crate::alliance::{AgreementTerms, BoardView, ProgramDefinition, Registry};
 use crate::rates::terms::{self, DirectedRate};
 
 /// Terms worked out for a request.
@@ -62,10 +62,10 @@ pub fn price(
 ) -> Result<Priced, Unpriced> {
     let (source, target) = programs(registry, request)?;
     check_decimals(request, source, target)?;
-    let minimum_gross = allowed(registry, caller, request, source, target)?;
-    let tier = tier_multiplier(registry, source, target, request.tier.as_ref())?;
+    let agreed = allowed(registry, caller, request, source, target, now)?;
     let asked = asked_minor(request, source, target)?;
     let board = board_in_force(registry, source, target, now)?;
+    let tier = tier_multiplier(registry, &board, source, target, request.tier.as_ref())?;
     let directed = directed(&board, source, target)?;
     let (source_value, target_value) = values(&board, source, target)?;
     let multiplier = terms::product(directed.multiplier, tier)
@@ -85,9 +85,8 @@ pub fn price(
         Side::Target => arithmetic::exchange_by_target(&terms, asked),
     }
     .map_err(refused_amount)?;
-    if amounts.gross < minimum_gross.micros() {
-        let detail = format!("the gross is below the agreement's minimum of {minimum_gross}");
-        return Err(Unpriced::at(ProblemCode::AmountTooSmall, "/amount/value", detail));
+    if let Some(agreed) = &agreed {
+        within_bounds(agreed, source, &amounts)?;
     }
     let expires_at = expiry(registry, &rate, directed.lifetime_seconds, now);
     let programs = (source, target);
@@ -214,14 +213,48 @@ fn asked_minor(
     })
 }
 
-/// Whether the caller may order this of this pair now; the least gross that an order must have.
-fn allowed(
-    registry: &Registry,
+/// Whether an order is as large as was agreed, no larger, and whole increments.
+fn within_bounds(
+    agreed: &AgreementTerms<'_>,
+    source: &ProgramDefinition,
+    amounts: &Amounts,
+) -> Result<(), Unpriced> {
+    let refuse = |code, detail| Err(Unpriced::at(code, "/amount/value", detail));
+    let minimum = agreed.minimum_gross;
+    if amounts.gross < minimum.micros() {
+        let detail = format!("the gross is below the agreement's minimum of {minimum}");
+        return refuse(ProblemCode::AmountTooSmall, detail);
+    }
+    let Some(bounds) = agreed.order_bounds(&source.program) else { return Ok(()) };
+    let (given, name) = (amounts.source, &source.program);
+    let minor = |bound: Option<Decimal>| bound.and_then(|bound| bound.to_minor(source.scale));
+    let told = |bound: Option<Decimal>| bound.unwrap_or(Decimal::ZERO);
+    if minor(bounds.minimum).is_some_and(|least| given < least) {
+        let detail = format!("an order gives at least {} {name}", told(bounds.minimum));
+        return refuse(ProblemCode::AmountTooSmall, detail);
+    }
+    if minor(bounds.increment).is_some_and(|increment| increment > 0 && given % increment != 0) {
+        let increment = told(bounds.increment);
+        let detail = format!("an order gives a multiple of {increment} {name}");
+        return refuse(ProblemCode::AmountTooSmall, detail);
+    }
+    if minor(bounds.maximum).is_some_and(|most| given > most) {
+        let detail = format!("an order gives at most {} {name}", told(bounds.maximum));
+        return refuse(ProblemCode::AmountOutOfRange, detail);
+    }
+    Ok(())
+}
+
+/// Whether the caller may order this of this pair now, and what was agreed on it; none within one
+/// partner.
+fn allowed<'a>(
+    registry: &'a Registry,
     caller: &PartnerId,
     request: &QuoteRequest,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
-) -> Result<Decimal, Unpriced> {
+    now: Timestamp,
+) -> Result<Option<AgreementTerms<'a>>, Unpriced> {
     let refuse =
         |pointer, detail: String| Err(Unpriced::at(ProblemCode::KindNotAllowed, pointer, detail));
     if request.kind != TransactionKind::Exchange {
@@ -239,10 +272,10 @@ fn allowed(
         }
     }
     if source.partner == target.partner {
-        return Ok(Decimal::ZERO);
+        return Ok(None);
     }
-    match registry.agreement(&source.partner, &target.partner) {
-        Some(agreed) if agreed.kinds.contains(&request.kind) => Ok(agreed.minimum_gross),
+    match registry.agreement_at(&source.partner, &target.partner, now) {
+        Some(agreed) if agreed.kinds.contains(&request.kind) => Ok(Some(agreed)),
         _ => refuse(
             "/kind",
             format!("{} and {} have no agreement for it", source.partner, target.partner),
@@ -253,20 +286,23 @@ fn allowed(
 /// What a member's tier multiplies the source's worth with; without a tier, nothing.
 fn tier_multiplier(
     registry: &Registry,
+    board: &BoardView<'_>,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
     tier: Option<&TierName>,
 ) -> Result<Decimal, Unpriced> {
     let Some(tier) = tier else { return Ok(Decimal::ONE) };
-    if bonus::names_tier(registry, source, target, tier) {
-        return Ok(Decimal::ONE);
-    }
-    // No agreement maps tiers yet: a tier that says nothing must not pass for one that does.
-    let detail = format!(
-        "no agreement maps the tier {tier} from {} to {}: leave it out",
-        source.program, target.program
-    );
-    Err(Unpriced::at(ProblemCode::Malformed, "/tier", detail))
+    let agreed = board.agreed(&source.partner, &target.partner);
+    let terms = board.terms(&source.program, &target.program);
+    // A tier that says nothing must not pass for one that does.
+    let mapped = agreed.and_then(|a| a.tier(&source.program, tier, &target.program, terms));
+    // What a campaign alone is for, brings what the campaign adds.
+    let named = bonus::names_tier(registry, source, target, tier).then_some(Decimal::ONE);
+    mapped.or(named).ok_or_else(|| {
+        let (from, to) = (&source.program, &target.program);
+        let detail = format!("no agreement maps the tier {tier} from {from} to {to}: leave it out");
+        Unpriced::at(ProblemCode::Malformed, "/tier", detail)
+    })
 }
 
 fn refused_amount(error: ArithmeticError) -> Unpriced {

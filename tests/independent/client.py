@@ -1744,6 +1744,89 @@ def linking(world):
     )
 
 
+def sign_jws(partner, kind, payload):
+    """A compact JWS of a partner's, in the one form."""
+    header = f'{{"alg":"EdDSA","kid":"{partner.kid}","typ":"{kind}"}}'.encode()
+    signed = f"{base64url(header)}.{base64url(payload)}"
+    return f"{signed}.{base64url(partner.key.sign(signed.encode()))}"
+
+
+def agreeing(world):
+    """Two partners propose and countersign the next version, which begins in a year."""
+    low, high = sorted(list(world.partners.values())[:2], key=lambda partner: partner.name)
+    third = next(p for p in world.partners.values() if p not in (low, high))
+    kind = "alliance-agreement+jws"
+    listed = strict_json(low.get("/v1/agreements?state=active&with=" + high.name).content)
+    last = max(listed["items"], key=lambda item: item["agreement"]["version"], default=None)
+    before = jcs(last["agreement"]) if last else None
+    begins = datetime.now(timezone.utc) + timedelta(days=365)
+    document = {
+        "a": low.name,
+        "alliance": low.alliance,
+        "b": high.name,
+        "caps": None,
+        "effective_at": begins.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "expiry": "fresh",
+        "fee": {"bearer": "member", "rate": "0.02", "tiers": []},
+        "kinds": ["exchange"],
+        "member_limits": [],
+        "open_quote_limit": None,
+        "orders": [
+            {"increment": "10", "maximum": None, "minimum": "100", "program": low.program}
+        ],
+        "overrides": [{"factor": "0.9", "source": low.program, "target": high.program}],
+        "previous": sha256(before).hex() if before else "0" * 64,
+        "quote_lifetime_seconds": 60,
+        "reversal_period_seconds": 86400,
+        "tiers": [],
+        "until": None,
+        "v": 1,
+        "version": last["agreement"]["version"] + 1 if last else 1,
+    }
+    payload = jcs(document)
+    faulty = {**document, "v": 2, "kinds": [], "fee": {"bearer": "nobody", "rate": "1"}}
+    body = {"jws": sign_jws(low, kind, jcs(faulty))}
+    problem = refused("a faulty agreement", low.post("/v1/agreements", body), 400, "malformed")
+    told = {error["pointer"] for error in problem.get("errors", [])}
+    equal("all its faults", told, {"/v", "/kinds", "/fee/bearer", "/fee/rate"})
+    forged = {"jws": sign_jws(high, kind, payload)}
+    refused("signed by the other", low.post("/v1/agreements", forged), 400, "malformed")
+    spaced = {"jws": sign_jws(low, kind, payload.replace(b":", b": ", 1))}
+    refused("not canonical", low.post("/v1/agreements", spaced), 400, "malformed")
+    receipt = {"jws": sign_jws(low, "alliance-receipt+jws", payload)}
+    refused("of another typ", low.post("/v1/agreements", receipt), 400, "malformed")
+    stale = {**document, "version": document["version"] + 1, "previous": "1" * 64}
+    stale = {"jws": sign_jws(low, kind, jcs(stale))}
+    refused("not the next version", low.post("/v1/agreements", stale), 409, "agreement_stale")
+
+    answer = low.post("/v1/agreements", {"jws": sign_jws(low, kind, payload)})
+    if not check("an agreement is proposed", answer.status_code == 201, answer.text[:300]):
+        return
+    proposed = strict_json(answer.content)
+    check("its id", type_id(proposed["id"], "agr"), short(proposed))
+    equal("its state", proposed["state"], "proposed")
+    path = f"/v1/agreements/{proposed['id']}"
+    refused("a third partner does not see it", third.get(path), 404, "not_found")
+    own = {"jws": sign_jws(low, kind, payload)}
+    refused("nor alone", low.post(f"{path}/countersign", own), 403, "kind_not_allowed")
+    seen = strict_json(high.get(path).content)
+    named = {low.kid: low.public}
+    offered, _ = open_jws(seen["a_jws"], kind, named)
+    equal("what the other sees is what was signed", offered, payload)
+    answer = high.post(f"{path}/countersign", {"jws": sign_jws(high, kind, offered)})
+    if not check("it is countersigned", answer.status_code == 200, answer.text[:300]):
+        return
+    active = strict_json(low.get(path).content)
+    equal("it is signed by both", active["state"], "active")
+    equal("it has not begun", active["in_force"], False)
+    for name, partner in (("a_jws", low), ("b_jws", high)):
+        keys = {partner.kid: world.partner_keys[partner.kid]}
+        equal(f"{name} of {partner.name}", open_jws(active[name], kind, keys)[0], payload)
+    equal("the decoded copy is the signed document", jcs(active["agreement"]), payload)
+    late = high.post(f"{path}/withdraw", {})
+    refused("what both have signed stays", late, 409, "agreement_not_proposed")
+
+
 def seen(world):
     """Alliance-Seen: what a partner saw, held against the chain."""
     source, target = list(world.partners.values())[:2]
@@ -2240,6 +2323,7 @@ def against(folder, url, slow):
     section("transactions", transactions, world)
     section("refusals", refusals, world)
     section("links", linking, world)
+    section("agreements", agreeing, world)
     section("reversals", reversals, world)
     section("batches", batches, world)
     section("at once", at_once, world)

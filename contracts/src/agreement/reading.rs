@@ -1,12 +1,31 @@
 //! Reading an agreement with every fault of it ([`crate::drafts`]).
 
+use serde_json::{Value, json};
+
 use super::check::KnownProgram;
 use super::{Agreement, MAX_AGREEMENT_BYTES};
 use crate::drafts::{self, Draft, Fault, whole};
+use crate::encoding::Hash;
 use crate::problem::FieldError;
 
 impl Draft for Agreement {
-    const SAMPLE: &str = r#"{"a":"aa","alliance":"aa","b":"bb","caps":{"a":"0","b":"0"},"effective_at":"2000-01-01T00:00:00.000Z","expiry":"fresh","fee":{"bearer":"member","rate":"0","tiers":[{"from":"1","rate":"0"}]},"kinds":["exchange"],"member_limits":[{"points":"1","program":"aa"}],"open_quote_limit":"0","orders":[{"increment":"1","maximum":"1","minimum":"1","program":"aa"}],"overrides":[{"factor":"1","source":"aa","target":"bb"}],"previous":"0000000000000000000000000000000000000000000000000000000000000000","quote_lifetime_seconds":60,"reversal_period_seconds":0,"tiers":[{"multiplier":"1","source":"aa","source_tier":"aa","target":"bb","target_tier":"bb"}],"until":"9999-01-01T00:00:00.000Z","v":1,"version":1}"#;
+    fn sample() -> Value {
+        json!({
+            "a": "aa", "alliance": "aa", "b": "bb", "caps": {"a": "0", "b": "0"},
+            "effective_at": "2000-01-01T00:00:00.000Z", "expiry": "fresh",
+            "fee": {"bearer": "member", "rate": "0", "tiers": [{"from": "1", "rate": "0"}]},
+            "kinds": ["exchange"], "member_limits": [{"points": "1", "program": "aa"}],
+            "open_quote_limit": "0",
+            "orders": [{"increment": "1", "maximum": "1", "minimum": "1", "program": "aa"}],
+            "overrides": [{"factor": "1", "source": "aa", "target": "bb"}],
+            "previous": Hash::ZERO, "quote_lifetime_seconds": 60, "reversal_period_seconds": 0,
+            "tiers": [{
+                "multiplier": "1", "source": "aa", "source_tier": "aa",
+                "target": "bb", "target_tier": "bb",
+            }],
+            "until": "9999-01-01T00:00:00.000Z", "v": 1, "version": 1,
+        })
+    }
 
     fn all_faults(&self, programs: Option<&[KnownProgram]>) -> Vec<Fault> {
         self.list_faults(programs)

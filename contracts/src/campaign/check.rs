@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
+use serde_json::{Value, json};
+
 use super::Campaign;
 use crate::agreement::{KnownProgram, MAX_LIST_ITEMS};
 use crate::decimal::{Decimal, MICROS};
 use crate::drafts::{self, Draft, Fault, Faults, whole};
-use crate::json;
 use crate::names::ProgramId;
 use crate::problem::FieldError;
 
@@ -21,7 +22,14 @@ pub const MAX_HOLDBACK_DAYS: u32 = 3_650;
 const MAX_NAME: usize = 80;
 
 impl Draft for Campaign {
-    const SAMPLE: &str = r#"{"alliance":"aa","budget":"1","from":"2000-01-01T00:00:00.000Z","holdback_days":1,"multiplier":"2","name":"a","red_line":"1","segments":["aa"],"source":"aa","sponsor":"bb","target":"bb","tiers":["aa"],"until":"9999-01-01T00:00:00.000Z","v":1,"warn_at":["0.1"]}"#;
+    fn sample() -> Value {
+        json!({
+            "alliance": "aa", "budget": "1", "from": "2000-01-01T00:00:00.000Z",
+            "holdback_days": 1, "multiplier": "2", "name": "a", "red_line": "1",
+            "segments": ["aa"], "source": "aa", "sponsor": "bb", "target": "bb", "tiers": ["aa"],
+            "until": "9999-01-01T00:00:00.000Z", "v": 1, "warn_at": ["0.1"],
+        })
+    }
 
     fn all_faults(&self, programs: Option<&[KnownProgram]>) -> Vec<Fault> {
         let mut faults = Faults::default();
@@ -68,7 +76,7 @@ impl Campaign {
     /// The bytes that are kept (RFC 8785).
     #[must_use]
     pub fn payload(&self) -> Vec<u8> {
-        json::canonical(self)
+        crate::json::canonical(self)
     }
 
     fn check_whole(&self, faults: &mut Faults) {

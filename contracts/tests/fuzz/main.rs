@@ -7,6 +7,7 @@
 //! | `texts` | decimals, times, names, ids, encodings: printed as they were read; decimals have the value that `rust_decimal` reads |
 //! | `signatures` | request heads: what is accepted has the base that RFC 9421 says, and verifies only as it was signed |
 //! | `bodies` | request bodies: nothing is lost, added or said twice |
+//! | `agreements` | drafts and payloads: one form, or every fault |
 //! | `receipts` | payloads and JWS: canonical or refused |
 //! | `logs` | checkpoints, proofs, trees, key lists: nothing changed verifies |
 #![allow(
@@ -17,6 +18,7 @@
     reason = "a target fails by panicking and says what it ran"
 )]
 
+mod agreements;
 mod bodies;
 mod engine;
 mod logs;

@@ -32,8 +32,8 @@ use crate::server::edge::REQUEST_ID;
 const SIGNATURE: &str = "http-message-signature";
 
 const DESCRIPTION: &str = "\
-The clearing house of a loyalty alliance: quotes, orders, links, agreements, and receipts that both brands can \
-verify offline.\n\n\
+The clearing house of a loyalty alliance: quotes, orders, links, agreements, and receipts that \
+both brands can verify offline.\n\n\
 Every request under `/v1` carries one HTTP message signature (RFC 9421) of Ed25519 with \
 `tag=\"alliance-v1\"`, `created` and `keyid`, that covers `@method`, `@authority`, `@path` and \
 `@query`, and on a POST `content-type`, `content-digest` (RFC 9530) and `idempotency-key`. \

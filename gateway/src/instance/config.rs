@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::de::DeTable;
 
 use super::{CONFIG_FILE, Fault, Overrides, authority, folder_of, keyfile};
+use crate::publisher::Schedule;
 use crate::telemetry::LogFormat;
 
 /// Where a gateway listens unless told otherwise.
@@ -82,6 +83,9 @@ impl Config {
             Ok(()) => Vec::new(),
             Err(faults) => faults.iter().map(|f| Fault::new(CONFIG_FILE, f)).collect(),
         };
+        if let Err(wrong) = Schedule::of(&definition.rates) {
+            faults.extend(wrong.into_iter().map(|fault| Fault::new("rates", fault)));
+        }
         let gateway = table.resolve(folder, overrides, &mut faults);
         if faults.is_empty() { Ok(Self { definition, gateway }) } else { Err(faults) }
     }

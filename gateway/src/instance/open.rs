@@ -3,7 +3,9 @@
 use std::io;
 
 use alliance_settlement::alliance::{DefinitionFault, changes};
-use alliance_settlement::clearing_house::{ClearingHouse, DefineError, Settings, StartError};
+use alliance_settlement::clearing_house::{
+    ClearingHouse, DefineError, PublishError, Settings, StartError,
+};
 use alliance_settlement::inspection::{AuditReport, audit};
 use alliance_settlement::store::{self, Store, StoreError};
 use tokio::runtime::Runtime;
@@ -130,10 +132,27 @@ impl Instance {
     /// Every change that may not be made; where the books do not answer.
     pub async fn apply(&self, house: &ClearingHouse) -> Result<usize, Vec<Fault>> {
         let applied = house.define(self.definition.clone(), draw::id()).await;
-        applied.map_err(|error| match error {
+        let applied = applied.map_err(|error| match error {
             DefineError::Refused(faults) => definition_faults(&faults),
             DefineError::Unavailable(error) => vec![self.database_fault(error)],
-        })
+        })?;
+        if applied > 0 {
+            self.take_up(house).await?;
+        }
+        Ok(applied)
+    }
+
+    /// What is new takes part with the next board: that is made now, where it can be; else it comes
+    /// by the schedule.
+    async fn take_up(&self, house: &ClearingHouse) -> Result<(), Vec<Fault>> {
+        match house.publish(None).await {
+            Ok(_) => Ok(()),
+            Err(PublishError::Unavailable(error)) => Err(vec![self.database_fault(error)]),
+            Err(error @ (PublishError::NoBoard(_) | PublishError::NeverStill)) => {
+                tracing::warn!(%error, "what has changed takes effect with the next board");
+                Ok(())
+            }
+        }
     }
 
     /// The books as they are, for a command that reads.

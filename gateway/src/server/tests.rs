@@ -7,6 +7,7 @@ mod documents;
 mod lifecycle;
 mod links;
 mod orders;
+mod rates;
 mod receipts;
 mod signatures;
 mod world;

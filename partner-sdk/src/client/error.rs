@@ -4,12 +4,12 @@ use std::error::Error as StdError;
 
 use alliance_contracts::content_digest::DigestError;
 use alliance_contracts::http_signature::HttpSignatureError;
-use alliance_contracts::jws::JwsError;
 use alliance_contracts::keys::{KeyFileError, Kid};
 use alliance_contracts::names::{IdempotencyKey, NameError};
 use alliance_contracts::problem::{Problem, ProblemCode};
 
 use crate::verify::agreement::AgreementFault;
+use crate::verify::board::BoardFault;
 use crate::verify::{ChainError, CheckpointError, ForkEvidence, KeysError, ReceiptFault};
 
 /// Why a call did not give what it was asked for.
@@ -116,9 +116,9 @@ pub enum VerificationError {
     /// A key list.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// The signed rate board.
-    #[error("the rate board is refused: {0}")]
-    Board(#[from] JwsError),
+    /// The signed rate board, or a value on it that does not follow.
+    #[error(transparent)]
+    Board(#[from] BoardFault),
     /// Another board was signed than is answered.
     #[error("the rates are not those of the signed board")]
     BoardDiffers,

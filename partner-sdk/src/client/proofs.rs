@@ -7,8 +7,6 @@ use alliance_contracts::board::Rates;
 use alliance_contracts::corridor::Proof;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::ReceiptId;
-use alliance_contracts::json;
-use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::names::Corridor;
 use alliance_contracts::time::Timestamp;
@@ -18,6 +16,7 @@ use super::error::{Error, VerificationError};
 use super::memory::SeenReceipt;
 use super::send::Request;
 use super::{Call, Client, lock};
+use crate::verify::board::{BoardFault, VerifiedBoard};
 use crate::verify::{
     Consistency, ForkEvidence, KeysError, VerifiedCheckpoint, VerifiedReceipt, compare_checkpoints,
     keys, read_hashes,
@@ -172,35 +171,50 @@ impl Client {
         self.remembered(|memory| memory.remember(&receipt.corridor, seen));
     }
 
-    /// The rate board in force and the caller's fees. Where a root key is pinned, the board's
-    /// signature is verified; the fees are not signed.
+    /// The rate board in force, with the caller's fees and the terms of its own pairs. Where a root
+    /// key is pinned, the board's signature is verified, every value on it computed again, and each
+    /// pair's terms held against what the board commits to; the fees are the agreements'.
     ///
     /// # Errors
     /// Any [`Error`].
     pub async fn rates(&self) -> Result<Rates, Error> {
-        let rates: Rates = Call::get(self, "/v1/rates", "/v1/rates").await?;
+        self.verified_rates("/v1/rates".to_owned()).await
+    }
+
+    /// The board of this number, as [`Client::rates`]; `not_found` where there is none.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn board(&self, number: u32) -> Result<Rates, Error> {
+        self.verified_rates(format!("/v1/rates?board={number}")).await
+    }
+
+    /// The board that was in force then, as [`Client::rates`].
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn rates_at(&self, at: Timestamp) -> Result<Rates, Error> {
+        self.verified_rates(format!("/v1/rates?at={at}")).await
+    }
+
+    async fn verified_rates(&self, target: String) -> Result<Rates, Error> {
+        let rates: Rates = Call::get(self, "/v1/rates", target).await?;
         if self.0.root.is_some() {
-            let now = self.now();
-            self.under_keys(|keys| verify_board(&rates, keys, now)).await?;
+            self.under_keys(|keys| verify_rates(&rates, keys)).await?;
         }
         Ok(rates)
     }
 }
 
-fn verify_board(
-    rates: &Rates,
-    keys: &TrustedKeys,
-    now: Timestamp,
-) -> Result<(), VerificationError> {
-    let signed = jws::parse(&rates.jws)?;
-    let key = keys
-        .find(&signed.kid)
-        .filter(|key| key.revoked_at.is_none() && key.nbf.is_none_or(|nbf| nbf <= now))
-        .ok_or_else(|| VerificationError::UnknownKey { kid: signed.kid.clone() })?;
-    signed.verify(JwsType::Board, &key.public)?;
-    let same = json::canonical(&rates.board) == signed.payload
-        && rates.board.alliance.as_str() == keys.alliance();
-    if same { Ok(()) } else { Err(VerificationError::BoardDiffers) }
+fn verify_rates(rates: &Rates, keys: &TrustedKeys) -> Result<(), VerificationError> {
+    let verified = VerifiedBoard::verify(&rates.jws, keys).map_err(|fault| match fault {
+        BoardFault::UnknownKey { kid } => VerificationError::UnknownKey { kid },
+        fault => VerificationError::Board(fault),
+    })?;
+    if *verified.board() != rates.board {
+        return Err(VerificationError::BoardDiffers);
+    }
+    Ok(verified.commits_to(&rates.pairs)?)
 }
 
 /// Checkpoints and proofs.

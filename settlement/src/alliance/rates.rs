@@ -55,7 +55,7 @@ impl Default for RatesDefinition {
 }
 
 impl RatesDefinition {
-    /// Everything that is wrong with it but the schedule and its time zone, which the gateway reads.
+    /// Everything that is wrong with it but schedule and time zone, which the gateway reads.
     #[must_use]
     pub fn check(&self) -> Vec<String> {
         let mut faults = Vec::new();

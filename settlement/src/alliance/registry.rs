@@ -1,6 +1,6 @@
 //! The registry: the snapshot of what is agreed that orders are priced and decided by.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use alliance_contracts::board::{Board, CommittedTerms, FrozenPair, PairTerms, TermsTree};
@@ -342,7 +342,7 @@ impl Registry {
         self.frozen.iter().find(|pair| pair.source == *source && pair.target == *target)
     }
 
-    /// What two partners have agreed on.
+    /// What the operator was handed of two partners.
     #[must_use]
     pub fn agreement(&self, a: &PartnerId, b: &PartnerId) -> Option<&AgreementDefinition> {
         self.agreements.get(&pair(a, b)).and_then(|at| self.definition.agreements.get(*at))
@@ -387,6 +387,15 @@ impl Registry {
         }
     }
 
+    /// Whether any version of what two partners have signed limits what a member may give in a day,
+    /// or what one may owe the other: then an order needs to know what was given.
+    #[must_use]
+    pub fn limits_orders(&self, a: &PartnerId, b: &PartnerId) -> bool {
+        let versions = self.signed.get(&pair(a, b)).into_iter().flatten();
+        let mut agreed = versions.map(|record| &record.agreement);
+        agreed.any(|agreed| !agreed.member_limits.is_empty() || agreed.caps.is_some())
+    }
+
     /// A partner key.
     #[must_use]
     pub fn key(&self, kid: &Kid) -> Option<&PartnerKey> {
@@ -399,10 +408,19 @@ impl Registry {
         self.suspended.contains(partner)
     }
 
-    /// How long the source partner may reverse; as the protocol says within one partner.
+    /// Every pair of partners that has agreed on anything then, the lower first, by pair.
     #[must_use]
-    pub fn reversal_period_seconds(&self, a: &PartnerId, b: &PartnerId) -> i64 {
-        self.agreement(a, b)
+    pub fn agreements_at(&self, at: Timestamp) -> Vec<AgreementTerms<'_>> {
+        let pairs: BTreeSet<&(PartnerId, PartnerId)> =
+            self.agreements.keys().chain(self.signed.keys()).collect();
+        pairs.into_iter().filter_map(|(a, b)| self.agreement_at(a, b, at)).collect()
+    }
+
+    /// How long the source partner may reverse; as the protocol says within one partner, and where
+    /// nothing is agreed any more.
+    #[must_use]
+    pub fn reversal_period_seconds(&self, a: &PartnerId, b: &PartnerId, at: Timestamp) -> i64 {
+        self.agreement_at(a, b, at)
             .map_or(limits::REVERSAL_PERIOD_SECONDS, |agreed| agreed.reversal_period_seconds)
     }
 }

@@ -94,7 +94,7 @@ impl<'r> AgreementTerms<'r> {
             kinds: &agreed.kinds,
             member_limits: &[],
             minimum_gross: agreed.minimum_gross,
-            open_quote_limit: None,
+            open_quote_limit: agreed.open_quote_limit,
             orders: &[],
             overrides: &[],
             quote_lifetime_seconds: agreed.quote_lifetime_seconds,

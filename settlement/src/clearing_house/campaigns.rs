@@ -12,7 +12,7 @@ use alliance_contracts::receipt::Account;
 use super::ClearingHouse;
 use crate::alliance::CampaignRecord;
 use crate::command::{ApproveCampaign, Command, Outcome};
-use crate::rates::arbitrage::Gain;
+use crate::rates::arbitrage::Unproven;
 use crate::rates::publication::{self, NoBoard};
 use crate::sequencer::Unavailable;
 use crate::store::StoreError;
@@ -31,10 +31,10 @@ pub enum ApproveError {
     Unknown(CampaignId),
     /// Somebody would gain by it.
     #[error(
-        "somebody would gain by it while it runs: {0}. Hold its points back until it is over \
+        "somebody could gain by it while it runs: {0}. Hold its points back until it is over \
          (holdback_days), or make it smaller"
     )]
-    Gain(Gain),
+    Gain(Unproven),
     /// What stands against it, all at once.
     #[error("it cannot be approved")]
     Refused(Vec<FieldError>),
@@ -89,7 +89,10 @@ impl ClearingHouse {
     ///
     /// # Errors
     /// [`ApproveError`].
-    pub async fn campaign_gain(&self, campaign: &Campaign) -> Result<Option<Gain>, ApproveError> {
+    pub async fn campaign_gain(
+        &self,
+        campaign: &Campaign,
+    ) -> Result<Option<Unproven>, ApproveError> {
         let (registry, now) = (self.registry(), self.now());
         let boards = self.boards_still_quoted(&registry, now).await?;
         let campaign = campaign.clone();

@@ -106,7 +106,12 @@ fn shown(
             .agreed
             .iter()
             .filter(|agreed| agreed.a == *partner || agreed.b == *partner)
-            .map(|agreed| PairFee { a: agreed.a.clone(), b: agreed.b.clone(), fee: agreed.fee })
+            .map(|agreed| PairFee {
+                a: agreed.a.clone(),
+                b: agreed.b.clone(),
+                fee: agreed.fee,
+                fee_bearer: agreed.fee_bearer,
+            })
             .collect(),
         frozen: frozen.cloned().collect(),
         next: next.map(|next| NextBoard { board: next.board, effective_at: next.effective_at }),

@@ -1,8 +1,8 @@
 //! Agreements: one partner proposes a version, the other countersigns it. Both signatures are
 //! checked here, under the lock, whoever has looked at them before.
 //!
-//! Versions of a pair are a chain: each follows on the last that both have signed, and begins after
-//! every quote of the present terms has expired, so that no quote outlives what it stands on.
+//! Versions of a pair are a chain: each follows on the last that both have signed. None begins
+//! before every quote has expired that was given when it was not yet signed by both.
 
 use alliance_contracts::agreement::{Agreement, AgreementState, KnownProgram, verify_signature};
 use alliance_contracts::encoding::Hash;
@@ -124,7 +124,7 @@ fn faults(
     let earliest = earliest(registry, agreement, now);
     if agreement.effective_at < earliest {
         let detail =
-            format!("must be {earliest} or later: until then quotes of the present terms may live");
+            format!("must be {earliest} or later: quotes that are given now live until then");
         faults.push(fault("/effective_at", detail));
     }
     if let Err(error) = verify_signature(signed, caller, registry, now) {
@@ -165,7 +165,7 @@ fn follows_on(set: &WorkingSet, agreement: &Agreement) -> bool {
     version.checked_add(1) == Some(agreement.version) && previous == agreement.previous
 }
 
-/// From when on a version may hold: every quote of the present terms has expired by then.
+/// From when on a version may hold that is signed now: what was quoted before has expired by then.
 fn earliest(registry: &Registry, agreement: &Agreement, now: Timestamp) -> Timestamp {
     let present = registry.agreement_at(&agreement.a, &agreement.b, now);
     let lifetime = present.map_or(QUOTE_LIFETIME_SECONDS, |terms| terms.quote_lifetime_seconds);

@@ -10,7 +10,7 @@ use alliance_contracts::transaction::TransactionState;
 
 use super::posting::{self, Direction};
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
-use super::{campaigns, lots, rates};
+use super::{campaigns, limits, lots, rates};
 use crate::command::{Exchange, Keyed, OrderSide, Outcome, Quoted, QuotedTerms};
 use crate::receipts::ReceiptDraft;
 
@@ -36,7 +36,7 @@ pub fn decide(
     if source.frozen || target.frozen {
         return Err(ProblemCode::MemberFrozen);
     }
-    if !kind_allowed(set, terms) {
+    if !kind_allowed(set, terms, now) {
         return Err(ProblemCode::KindNotAllowed);
     }
     let added = bonus_minor(terms)?;
@@ -46,6 +46,10 @@ pub fn decide(
     rates::may_be_had(set, terms, now)?;
     if lots::free(source, now) < terms.source.amount {
         return Err(ProblemCode::InsufficientPoints);
+    }
+    let given = limits::given_with(set, terms, source.member, now)?;
+    if !limits::within_pair_cap(set, terms, now) {
+        return Err(ProblemCode::ExceedsNetDebitCap);
     }
     if let Some(settlement) = &terms.settlement
         && !posting::within_net_debit_cap(set, settlement)
@@ -73,6 +77,9 @@ pub fn decide(
     let (giver, receiver) = (source.member, target.member);
     // Write.
     posting::post(set, &lines, &members)?;
+    if let Some(given) = given {
+        set.put_member_day(given);
+    }
     for member in [giver, receiver] {
         lots::forget_free(set, member, now);
     }
@@ -132,13 +139,13 @@ fn linked_members<'a>(
 }
 
 /// The agreement as it is now: a quote made before a suspension performs nothing after it.
-fn kind_allowed(set: &WorkingSet, terms: &QuotedTerms) -> bool {
+fn kind_allowed(set: &WorkingSet, terms: &QuotedTerms, now: Timestamp) -> bool {
     let (source, target) = (&terms.source.partner, &terms.target.partner);
     let suspended = set.registry.is_suspended(source) || set.registry.is_suspended(target);
     let agreed = source == target
         || set
             .registry
-            .agreement(source, target)
+            .agreement_at(source, target, now)
             .is_some_and(|agreed| agreed.kinds.contains(&TransactionKind::Exchange));
     agreed && !suspended
 }

@@ -1,5 +1,5 @@
-//! Whether an order's rate may still be had (protocol: `rate_frozen`, `rate_moved`), and what changes
-//! rates: boards, frozen pairs, releases.
+//! Whether an order's rate may still be had (protocol: `rate_frozen`, `rate_moved`), and what
+//! changes rates: boards, frozen pairs, releases.
 //!
 //! A quote stands until it expires, and so do the terms of a board that is no longer in force. What
 //! may be ordered at them is bounded: nothing where going there and back costs nothing, and no more
@@ -38,7 +38,7 @@ pub fn may_be_had(
     if terms::takes_nothing(&quote.rate) && !is_rate_of(&board, quote) {
         return Err(ProblemCode::RateMoved);
     }
-    let agreed = set.registry.agreement(&one.partner, &other.partner);
+    let agreed = set.registry.agreement_at(&one.partner, &other.partner, now);
     let limit = agreed.and_then(|agreed| agreed.open_quote_limit);
     let Some((limit, gross)) = limit.zip(gross(quote)) else { return Ok(()) };
     let before = board.terms(source, target).map_or(0, |terms| terms.late.micros());

@@ -127,7 +127,7 @@ fn may_reverse(
     now: Timestamp,
 ) -> bool {
     let (source, target) = (&original.source.partner, &original.target.partner);
-    let period = set.registry.reversal_period_seconds(source, target);
+    let period = set.registry.reversal_period_seconds(source, target, now);
     let running = original.completed_at.is_some_and(|done| now < done.plus_seconds(period));
     let completed = matches!(
         original.state,

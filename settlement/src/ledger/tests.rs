@@ -1,6 +1,7 @@
 //! The decision, as tables: who asks for what, and what becomes of it. Orders and receipts stand
 //! here, the rest in files of its own.
 
+mod agreed;
 mod agreements;
 mod books;
 mod campaigns;

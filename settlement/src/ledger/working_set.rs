@@ -63,6 +63,8 @@ pub struct Wanted {
     pub accounts: BTreeSet<(Account, Asset)>,
     /// Flows, by source and target program.
     pub flows: BTreeSet<(ProgramId, ProgramId)>,
+    /// What members gave in a corridor in a day, by where the member is found.
+    pub member_days: BTreeSet<(Lookup, Corridor)>,
 }
 
 impl Wanted {
@@ -138,6 +140,10 @@ impl Wanted {
         self.add_corridor(registry, &corridor);
         if source.partner != target.partner {
             self.flows.insert((source.program.clone(), target.program.clone()));
+        }
+        if registry.limits_orders(&source.partner, &target.partner) {
+            self.add_flows(registry, &corridor);
+            self.member_days.insert((source.lookup, corridor));
         }
     }
 
@@ -405,6 +411,19 @@ pub struct FlowRow {
     pub flow: Flow,
 }
 
+/// What a member gave in a corridor in one UTC day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberDay {
+    /// The member.
+    pub member: MemberNo,
+    /// To whom: the corridor of the member's partner and the other.
+    pub corridor: Corridor,
+    /// The day, counted from 1970.
+    pub day: i64,
+    /// Points, in minor units of the member's program.
+    pub given: i64,
+}
+
 /// A board to be written; signed by the sequencer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoardRow {
@@ -481,6 +500,8 @@ pub struct Writes {
     pub frozen: BTreeMap<(ProgramId, ProgramId), Option<FrozenPair>>,
     /// New flows, by source and target program.
     pub flows: BTreeMap<(ProgramId, ProgramId), Flow>,
+    /// What members gave in a day.
+    pub member_days: BTreeMap<(MemberNo, Corridor), MemberDay>,
     /// Partner key list signed for `definition`.
     pub partner_keys_jws: Option<String>,
     /// Partners suspended (when) or let go.
@@ -551,6 +572,7 @@ pub struct WorkingSet {
     pub(crate) heads: HashMap<Corridor, ChainHead>,
     /// By source and target program.
     pub(crate) flows: HashMap<(ProgramId, ProgramId), Flow>,
+    pub(crate) member_days: HashMap<(MemberNo, Corridor), MemberDay>,
 }
 
 /// What the store has loaded.
@@ -578,6 +600,8 @@ pub struct Loaded {
     pub heads: Vec<(Corridor, ChainHead)>,
     /// Flows.
     pub flows: Vec<FlowRow>,
+    /// What members gave in a day.
+    pub member_days: Vec<MemberDay>,
 }
 
 /// A member as the database has it.
@@ -646,6 +670,7 @@ impl WorkingSet {
             accounts: HashMap::new(),
             heads: HashMap::new(),
             flows: HashMap::new(),
+            member_days: HashMap::new(),
         };
         set.take(loaded);
         set
@@ -709,6 +734,8 @@ impl WorkingSet {
         self.accounts
             .extend(loaded.accounts.into_iter().map(|a| ((a.account, a.asset), a.balance)));
         self.heads.extend(loaded.heads);
+        let days = loaded.member_days.into_iter();
+        self.member_days.extend(days.map(|day| ((day.member, day.corridor.clone()), day)));
         self.flows.extend(loaded.flows.into_iter().map(|row| ((row.source, row.target), row.flow)));
     }
 
@@ -784,6 +811,19 @@ impl WorkingSet {
     #[must_use]
     pub fn account(&self, account: &Account, asset: &Asset) -> i128 {
         self.accounts.get(&(account.clone(), asset.clone())).copied().unwrap_or(0)
+    }
+
+    /// What a member gave in a corridor, on the last day that it gave anything.
+    #[must_use]
+    pub fn member_day(&self, member: MemberNo, corridor: &Corridor) -> Option<&MemberDay> {
+        self.member_days.get(&(member, corridor.clone()))
+    }
+
+    /// Notes what a member gave in a day.
+    pub(crate) fn put_member_day(&mut self, given: MemberDay) {
+        let place = (given.member, given.corridor.clone());
+        self.member_days.insert(place.clone(), given.clone());
+        self.writes.member_days.insert(place, given);
     }
 
     /// What has been exchanged in one direction.

@@ -38,15 +38,15 @@ pub use settle::{
 use best::Best;
 use potentials::{Fixed, Outcome, relax};
 
-/// Potentials under which no edge gains: a proof that no cycle does.
+/// Prices at which no edge gains: a proof that no cycle does.
 ///
-/// A potential is a price for a program's point, up to one common factor. No edge brings more of
-/// that price than it takes, so neither does any chain of edges, and a chain that comes back to its
-/// program has not more points than it had.
+/// Each program's point has a price. No edge brings points of a higher price than those it takes,
+/// so neither does any chain of edges, and a chain that comes back to its program has not more
+/// points than it had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// For each program, price = numerator / denominator; all above zero.
-    potentials: Vec<(BigUint, BigUint)>,
+    /// For each program, numerator and denominator; all above zero.
+    prices: Vec<(BigUint, BigUint)>,
 }
 
 impl Proof {
@@ -55,10 +55,10 @@ impl Proof {
     #[must_use]
     pub fn verify(&self, graph: &Graph) -> bool {
         let zero = BigUint::ZERO;
-        let positive = self.potentials.iter().all(|(above, below)| *above > zero && *below > zero);
+        let positive = self.prices.iter().all(|(above, below)| *above > zero && *below > zero);
         let holds = |edge: &Edge| {
-            let from = self.potentials.get(edge.from as usize);
-            let to = self.potentials.get(edge.to as usize);
+            let from = self.prices.get(edge.from as usize);
+            let to = self.prices.get(edge.to as usize);
             let (weight, unit) = (edge.weight.numerator(), edge.weight.denominator());
             from.zip(to)
                 .is_some_and(|(from, to)| &to.0 * &from.1 * weight <= &from.0 * &to.1 * unit)
@@ -70,9 +70,7 @@ impl Proof {
 /// Proves that no cycle of the graph gains.
 ///
 /// # Errors
-/// [`Unproven::Gain`] names a cycle whose exact product is above one. [`Unproven::TooClose`] names
-/// one whose product is one or a trace below it, where the search gave up; no configuration with
-/// six decimals is known to come there.
+/// [`Unproven::Gain`] names a cycle whose exact product is above one.
 ///
 /// ```
 /// use alliance_settlement::rates::arbitrage::{Edge, Factor, Graph, Weight, prove};
@@ -89,35 +87,33 @@ impl Proof {
 /// # Ok::<(), alliance_settlement::rates::arbitrage::OutOfRange>(())
 /// ```
 pub fn prove(graph: &Graph) -> Result<Proof, Unproven> {
-    find_proof(graph, &Best::of(graph)).map_err(|cycles| match cycles {
-        Cycles::Gain(cycles) => Unproven::Gain(Gain::first(graph, &cycles)),
-        Cycles::TooClose(cycle) => Unproven::TooClose(Gain::of(graph, &cycle)),
+    find_proof(graph, &Best::of(graph)).map_err(|stuck| match stuck {
+        Stuck::Gains(cycles) => Unproven::Gain(Gain::first(graph, &cycles)),
+        Stuck::Undecided => Unproven::Undecided,
     })
 }
 
-/// What stands in the way of a proof: cycles of edges, each with its exact verdict.
-enum Cycles {
-    /// Never empty; each has a product above one.
-    Gain(Vec<Vec<Edge>>),
-    /// Its product is not above one.
-    TooClose(Vec<Edge>),
+/// What stands in the way of a proof.
+enum Stuck {
+    /// Cycles with products above one; never empty.
+    Gains(Vec<Vec<Edge>>),
+    /// The search ended without an answer.
+    Undecided,
 }
 
 /// Fixed point first: it settles nearly everything. What it cannot tell apart goes to exact
 /// arithmetic.
-fn find_proof(graph: &Graph, best: &Best) -> Result<Proof, Cycles> {
+fn find_proof(graph: &Graph, best: &Best) -> Result<Proof, Stuck> {
     match relax(&Fixed::of(best), best) {
         Outcome::Fixpoint(potentials) => {
             let units = graph.units().iter();
             let price = |(potential, unit): (u128, &u64)| (BigUint::from(*unit), potential.into());
-            return Ok(Proof {
-                potentials: potentials.into_iter().zip(units).map(price).collect(),
-            });
+            return Ok(Proof { prices: potentials.into_iter().zip(units).map(price).collect() });
         }
         Outcome::Cycles(cycles) => {
             let gains = exact::gaining(cycles);
             if !gains.is_empty() {
-                return Err(Cycles::Gain(gains));
+                return Err(Stuck::Gains(gains));
             }
         }
         Outcome::Beyond => {}

@@ -1,5 +1,5 @@
-//! The next board, out of what is known when it is made. Pure: whoever has the same inputs makes the
-//! same board.
+//! The next board, out of what is known when it is made. Pure: whoever has the same inputs makes
+//! the same board.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -30,7 +30,7 @@ use alliance_contracts::valuation::ValuationError;
 
 use super::arbitrage::{self, Candidate, Lowered, Lowering, Settled, Unsettled};
 use super::feeds::Feeds;
-use super::terms::{AgreedTerms, BoardTerms};
+use super::terms::BoardTerms;
 use crate::alliance::{Definition, ProgramDefinition, PublishedBoard, Registry};
 use crate::ledger::FlowRow;
 
@@ -115,7 +115,7 @@ pub enum NoBoard {
 #[must_use]
 pub fn first(definition: &Definition, now: Timestamp) -> (Board, BoardTerms) {
     let programs = by_slug(definition);
-    let terms = BoardTerms { agreed: pairs::agreed(definition), pairs: Vec::new() };
+    let terms = BoardTerms { agreed: pairs::defined(definition), pairs: Vec::new() };
     let board = Board {
         alliance: definition.alliance.clone(),
         board: 1,
@@ -147,8 +147,9 @@ pub fn next(situation: &Situation<'_>) -> Result<Publication, NoBoard> {
     }
     let programs = by_slug(&situation.registry.definition);
     let wished = values::wished(situation, &programs, &last.board)?;
-    let agreed = pairs::agreed(&situation.registry.definition);
-    let asked = BoardTerms { pairs: pairs::terms(situation, &agreed, &last.terms), agreed };
+    let counted = pairs::counted(situation, &last.terms);
+    let agreed = pairs::agreed(situation, &counted);
+    let asked = pairs::asked(situation, agreed, counted);
     let settled = settle(situation, &programs, &wished, &asked, board + 1)?;
     let values = values::settled(&wished, &settled)?;
     let terms = lowered(asked, &settled.lowered, &programs, last);
@@ -183,7 +184,8 @@ fn settle(
     let quoted: Vec<quoted::Quoted> = situation.boards.iter().map(quoted).collect();
     let alive: Vec<_> = quoted.iter().map(quoted::Quoted::alive).collect();
     let movements: Vec<_> = wished.iter().map(values::Wish::movement).collect();
-    let pairs = quoted::pairs(programs, asked, &onward);
+    let given = quoted::Quotes::Given;
+    let pairs = quoted::pairs(programs, asked, given, &onward);
     let candidate = Candidate { number: number.into(), movements: &movements, pairs: &pairs };
     Ok(arbitrage::settle_steps(&names, &alive, &candidate)?)
 }
@@ -197,20 +199,23 @@ fn lowered(
 ) -> BoardTerms {
     for Lowered { pair, why, .. } in lowered {
         let Some((source, target)) = ends(programs, pair.from, pair.to) else { continue };
+        let fee = |terms: &BoardTerms| {
+            let agreed = terms.agreed_between(&source.partner, &target.partner);
+            agreed.map_or(Decimal::ZERO, |agreed| agreed.fee)
+        };
+        let (asked, was) = (fee(&terms), fee(&last.terms));
+        let at = pairs::place(&mut terms.pairs, &source.program, &target.program, asked);
         let before = last.terms.pair(&source.program, &target.program);
-        let agreed = terms.agreed_between(&source.partner, &target.partner).cloned();
-        let was = last.terms.agreed_between(&source.partner, &target.partner).cloned();
-        let fees = |agreed: &Option<AgreedTerms>| agreed.as_ref().map_or(Decimal::ZERO, |a| a.fee);
-        let at = pairs::place(&mut terms.pairs, &source.program, &target.program, fees(&agreed));
         let Some(now) = terms.pairs.get_mut(at) else { continue };
         match why {
             Lowering::Suspended => now.suspended = true,
             Lowering::Withheld => now.withheld = true,
             Lowering::Held => {
-                now.fee = before.map_or(fees(&was), |before| before.fee);
+                now.fee = before.map_or(was, |before| before.fee);
                 now.surcharge = before.map_or(Decimal::ZERO, |before| before.surcharge);
                 now.multiplier = before.map_or(Decimal::ONE, |before| before.multiplier);
-                now.suspended = before.is_some_and(|before| before.suspended);
+                // What it was proved at is without tiers that leave the member everything.
+                now.suspended = true;
             }
         }
     }

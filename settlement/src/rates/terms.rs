@@ -2,10 +2,11 @@
 //! partners agree on takes effect with the next board, because only then has anybody looked whether
 //! somebody could gain by it.
 
+use alliance_contracts::agreement::TierMapping;
 use alliance_contracts::board::PairTerms;
 use alliance_contracts::decimal::{Decimal, MICROS};
 use alliance_contracts::limits;
-use alliance_contracts::names::{PartnerId, ProgramId};
+use alliance_contracts::names::{PartnerId, ProgramId, TierName};
 use alliance_contracts::quote::{FeeBearer, Rate};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct AgreedTerms {
     pub fee_bearer: FeeBearer,
     /// How long a quote stands.
     pub quote_lifetime_seconds: i64,
+    /// What members' tiers bring.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<TierMapping>,
 }
 
 /// Everything that a board says beside its values.
@@ -41,6 +45,24 @@ pub struct BoardTerms {
 }
 
 impl AgreedTerms {
+    /// What a member's tier multiplies the source's worth with in this direction; none where the
+    /// tier says nothing there. Suspended, it brings no more than what is worth.
+    #[must_use]
+    pub fn tier(
+        &self,
+        source: &ProgramId,
+        tier: &TierName,
+        target: &ProgramId,
+        terms: Option<&PairTerms>,
+    ) -> Option<Decimal> {
+        let of = |one: &&TierMapping| {
+            one.source == *source && one.source_tier == *tier && one.target == *target
+        };
+        let multiplier = self.tiers.iter().find(of)?.multiplier;
+        let suspended = terms.is_some_and(|terms| terms.suspended);
+        Some(if suspended { multiplier.min(Decimal::ONE) } else { multiplier })
+    }
+
     /// What an order of one direction gets, with what the board says of it; none where it takes no
     /// orders.
     #[must_use]
@@ -120,10 +142,16 @@ impl DirectedRate {
         Decimal::from_micros(part).unwrap_or(Decimal::ZERO)
     }
 
+    /// What is left to the member of the board's ratio, in units of 10⁻¹².
+    #[must_use]
+    pub fn keeps(&self) -> u128 {
+        keeps(self.total_fee(), self.fee_bearer, self.multiplier)
+    }
+
     /// Whether the member is left everything: see [`takes_nothing`].
     #[must_use]
     pub fn takes_nothing(&self) -> bool {
-        keeps(self.total_fee(), self.fee_bearer, self.multiplier) >= WHOLE
+        self.keeps() >= WHOLE
     }
 
     /// The fee rate that the member feels.

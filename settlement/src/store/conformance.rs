@@ -80,6 +80,7 @@ macro_rules! store_behaviours {
             a_board_without_its_signature_is_refused,
             boards_follow_each_other_and_stay,
             flows_and_frozen_pairs_are_kept,
+            what_a_member_gave_in_a_day_is_kept_by_corridor,
             partners_are_suspended_and_let_go,
             checkpoints_never_go_back,
             the_first_quote_key_of_a_period_stays_and_old_ones_are_destroyed,

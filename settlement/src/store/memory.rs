@@ -30,7 +30,7 @@ use super::{
 use crate::alliance::{AgreementRecord, CampaignRecord, Definition, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
 use crate::ledger::lots::Lot;
-use crate::ledger::working_set::{BoardRow, Loaded, SealedMember};
+use crate::ledger::working_set::{BoardRow, Loaded, MemberDay, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
     Writes,
@@ -61,6 +61,7 @@ struct Maps {
     suspensions: BTreeMap<PartnerId, Timestamp>,
     frozen: BTreeMap<(ProgramId, ProgramId), FrozenPair>,
     flows: BTreeMap<(ProgramId, ProgramId), Flow>,
+    member_days: BTreeMap<(MemberNo, Corridor), MemberDay>,
     quote_keys: BTreeMap<i64, Vec<u8>>,
     members: BTreeMap<MemberNo, (SealedMember, i64)>,
     lookups: BTreeMap<Lookup, MemberNo>,
@@ -298,6 +299,8 @@ impl Maps {
                 None => self.frozen.remove(pair),
             };
         }
+        let days = writes.member_days.iter();
+        self.member_days.extend(days.map(|(place, day)| (place.clone(), day.clone())));
         self.flows.extend(writes.flows.iter().map(|(pair, flow)| (pair.clone(), *flow)));
         if let Some((period, wrapped, destroy_before)) = &writes.quote_key {
             self.quote_keys.entry(*period).or_insert_with(|| wrapped.clone());
@@ -492,6 +495,14 @@ impl Maps {
             heads: heads.collect(),
             members: members.iter().filter_map(|member| self.sealed(Some(*member))).collect(),
             flows: wanted.flows.iter().filter_map(|pair| self.flow(pair)).collect(),
+            member_days: wanted
+                .member_days
+                .iter()
+                .filter_map(|(lookup, corridor)| {
+                    let member = *self.lookups.get(lookup)?;
+                    self.member_days.get(&(member, corridor.clone())).cloned()
+                })
+                .collect(),
         }
     }
 }

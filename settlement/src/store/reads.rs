@@ -63,6 +63,8 @@ static WANT_TRANSACTION: List = List { name: "want_transaction", columns: &[("id
 static WANT_CORRIDOR: List = List { name: "want_corridor", columns: &[("corridor", Text)] };
 static WANT_ACCOUNT: List =
     List { name: "want_account", columns: &[("account", Text), ("asset", Text)] };
+static WANT_MEMBER_DAY: List =
+    List { name: "want_member_day", columns: &[("lookup", Bytes), ("corridor", Text)] };
 static WANT_FLOW: List = List { name: "want_flow", columns: &[("source", Text), ("target", Text)] };
 
 const NOTHING: i64 = 0;
@@ -76,7 +78,8 @@ const AN_ACCOUNT: i64 = 7;
 const A_HEAD: i64 = 8;
 const A_FLOW: i64 = 9;
 const AN_AGREEMENT: i64 = 10;
-const A_LOT: i64 = 11;
+const A_MEMBER_DAY: i64 = 11;
+const A_LOT: i64 = 12;
 
 const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] };
 const REFERENCE: Columns =
@@ -148,6 +151,10 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &rows::FLOW.wide(A_FLOW),
         "FROM {want_flow} {each flows f WHERE f.alliance = $1 \
          AND f.source = want_flow.source AND f.target = want_flow.target} UNION ALL SELECT",
+        &rows::MEMBER_DAY.wide(A_MEMBER_DAY),
+        "FROM {want_member_day} {each members m WHERE m.alliance = $1 \
+         AND m.lookup = want_member_day.lookup} {each member_days d WHERE d.alliance = $1 \
+         AND d.member = m.member AND d.corridor = want_member_day.corridor} UNION ALL SELECT",
         &rows::AGREEMENT.wide(AN_AGREEMENT),
         "FROM {want_agreement} {each agreements g WHERE g.alliance = $1 \
          AND g.agreement_id = want_agreement.id} UNION ALL SELECT",
@@ -167,6 +174,7 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &WANT_CORRIDOR,
         &WANT_ACCOUNT,
         &WANT_FLOW,
+        &WANT_MEMBER_DAY,
         &WANT_AGREEMENT,
         &WANT_PROPOSAL,
     ];
@@ -174,7 +182,7 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
 });
 
 /// The lists of [`LOAD`].
-pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 12] {
+pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 13] {
     let mut keys = Rows::new(&WANT_KEY);
     for (partner, key) in &wanted.keys {
         keys.push([partner.as_str().into(), key.as_str().into()]);
@@ -203,6 +211,10 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 12] {
     for (source, target) in &wanted.flows {
         flows.push([source.as_str().into(), target.as_str().into()]);
     }
+    let mut member_days = Rows::new(&WANT_MEMBER_DAY);
+    for (lookup, corridor) in &wanted.member_days {
+        member_days.push([lookup.0[..].into(), corridor.as_str().into()]);
+    }
     let mut agreements = Rows::new(&WANT_AGREEMENT);
     wanted.agreements.iter().for_each(|id| agreements.push([Value::id(*id)]));
     let mut proposals = Rows::new(&WANT_PROPOSAL);
@@ -220,6 +232,7 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 12] {
         corridors,
         accounts,
         flows,
+        member_days,
         agreements,
         proposals,
     ]
@@ -258,6 +271,7 @@ impl Fetched {
             AN_ACCOUNT => loaded.accounts.push(rows::account(&mut row)?),
             A_HEAD => loaded.heads.push(rows::head(&mut row)?),
             A_FLOW => loaded.flows.push(rows::flow(&mut row)?),
+            A_MEMBER_DAY => loaded.member_days.push(rows::member_day(&mut row)?),
             AN_AGREEMENT => loaded.agreements.push(rows::agreement(&mut row)?),
             other => return Err(corrupt(format_args!("a row of kind {other}"))),
         }

@@ -39,7 +39,7 @@ use crate::alliance::{
 };
 use crate::command::{MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
 use crate::ledger::lots::Lot;
-use crate::ledger::working_set::SealedMember;
+use crate::ledger::working_set::{MemberDay, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord,
     TransactionRecord, TransactionSideRecord,
@@ -1074,6 +1074,19 @@ pub(super) fn flow(row: &mut Row) -> Result<FlowRow> {
         source: row.name("a flow's source")?,
         target: row.name("a flow's target")?,
         flow: Flow { exchanged: row.name("a flow")?, late: row.name("a late flow")? },
+    })
+}
+
+/// Of `member_days d`.
+pub(super) const MEMBER_DAY: Columns =
+    Columns { ints: &["d.member", "d.day", "d.given"], texts: &["d.corridor"], bytes: &[] };
+
+pub(super) fn member_day(row: &mut Row) -> Result<MemberDay> {
+    Ok(MemberDay {
+        member: MemberNo(row.int("a member's number")?),
+        day: row.int("a member's day")?,
+        given: row.int("what a member gave")?,
+        corridor: row.name("a member's corridor")?,
     })
 }
 

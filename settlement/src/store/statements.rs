@@ -244,6 +244,15 @@ statement!(
      DO UPDATE SET exchanged = excluded.exchanged, late = excluded.late"
 );
 statement!(
+    /// One row a member and corridor: of the last day that anything was given.
+    MEMBER_DAYS, MEMBER_DAYS_ROWS, true,
+    [member Int, day Int, given Int, corridor Text],
+    "INSERT INTO member_days (alliance, member, corridor, day, given) \
+     SELECT $1, member, corridor, day, given FROM {w} WHERE true \
+     ON CONFLICT (alliance, member, corridor) \
+     DO UPDATE SET day = excluded.day, given = excluded.given"
+);
+statement!(
     NEW_HEADS, NEW_HEADS_ROWS, true,
     [corridor Text, seq Int, head Bytes, frontier Bytes, completed_at Int],
     "INSERT INTO corridors (alliance, corridor, seq, head, frontier, completed_at) \
@@ -324,6 +333,7 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &CAMPAIGNS,
         &LOTS,
         &LOTS_GONE,
+        &MEMBER_DAYS,
         &CHECKPOINTS,
         &QUOTE_KEY,
         &DESTROY_QUOTE_KEYS,
@@ -377,7 +387,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
         moved_heads,
         nodes(writes),
     ];
-    let mut last = vec![checkpoints(writes)];
+    let mut last = vec![member_days(writes), checkpoints(writes)];
     last.extend(quote_key(writes));
     last.extend(lots(writes));
     for steps in [&mut first, &mut last] {
@@ -716,6 +726,15 @@ fn flows(writes: &Writes) -> Rows<'_> {
         ]);
     }
     rows
+}
+
+fn member_days(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&MEMBER_DAYS_ROWS);
+    for given in writes.member_days.values() {
+        let (day, points) = (given.day.into(), given.given.into());
+        rows.push([given.member.into(), day, points, given.corridor.as_str().into()]);
+    }
+    (&MEMBER_DAYS, rows)
 }
 
 fn heads(writes: &Writes) -> (Rows<'_>, Rows<'_>) {

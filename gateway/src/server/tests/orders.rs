@@ -4,11 +4,7 @@ use alliance_contracts::content_digest::orders_digest;
 use alliance_contracts::transaction::{order_bytes, orders_root};
 use serde_json::{Value, json};
 
-use super::world::{Answer, Call, World, aurora, borealis, cedar, order, quote, world};
-
-fn expect(answer: &Answer, status: u16, code: &str) {
-    assert_eq!((answer.status, &*answer.code()), (status, code), "{answer:?}");
-}
+use super::world::{Call, World, aurora, borealis, cedar, expect, order, quote, world};
 
 #[actix_web::test]
 async fn programs_and_rates_are_those_of_the_definition() {
@@ -56,7 +52,7 @@ async fn a_quote_stands_after_the_rate_has_moved_until_it_expires() {
     let (_, fresh) = world.token("100").await;
     let done = world.send(&order(&fresh, "fresh")).await.ok(201);
     assert_eq!((&done["rate"]["board"], &done["target"]["amount"]), (&json!(2), &json!("48")));
-    assert_eq!(done["rate"]["target_value"], "0.101");
+    assert_eq!(done["rate"]["target_value"], "0.102");
     world.pass_seconds(50);
     expect(&world.send(&order(&late, "late")).await, 410, "quote_expired");
 }

@@ -87,6 +87,7 @@ pub fn definition() -> Definition {
         scale,
         value: value.parse().unwrap(),
         balances: alliance_contracts::program::Balances::Hosted,
+        model: None,
     };
     let agreement = |a: &str, b: &str| AgreementDefinition {
         a: a.parse().unwrap(),
@@ -411,6 +412,31 @@ impl World {
         answer
     }
 
+    /// Signs and sends, and leaves the body to be read piece by piece.
+    pub async fn stream(&self, call: &Call) -> BoxBody {
+        let (fields, signed) = call.sign(self.now());
+        let mut request = TestRequest::with_uri(&call.uri).method(call.method.parse().unwrap());
+        for (name, value) in &fields {
+            request = request.append_header((name.as_str(), value.as_str()));
+        }
+        let request = request
+            .append_header(("signature-input", signed.signature_input.as_str()))
+            .append_header(("signature", signed.signature.as_str()));
+        let (_, answer) = (self.app)(request).await.into_parts();
+        assert_eq!(answer.status().as_u16(), 200);
+        assert_eq!(answer.headers().get("content-type").unwrap(), "text/event-stream");
+        answer.into_body()
+    }
+
+    /// Links A-1001 to the same person's account in aurora's other program.
+    pub async fn link_within(&self) {
+        let body = r#"{"a":{"program":"aurora","member":"A-1001"},
+            "b":{"program":"aurora-gold","member":"G-1"},
+            "consent":{"scope":["exchange"],"until":null}}"#;
+        let link = self.send(&self.post(aurora(), "/v1/links", body)).await.ok(201);
+        assert_eq!(link["state"], "active", "one partner needs no second");
+    }
+
     /// A quote's token: aurora's points for borealis's.
     pub async fn token(&self, amount: &str) -> (String, String) {
         let asked = quote("aurora", "A-1001", "borealis", "B-77", "source", amount);
@@ -458,6 +484,11 @@ pub fn quote(
 /// The body of an order.
 pub fn order(token: &str, reference: &str) -> Value {
     serde_json::json!({"quote": token, "source_reference": reference})
+}
+
+/// Asserts that an answer is this refusal.
+pub fn expect(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, answer.code().as_str()), (status, code), "{answer:?}");
 }
 
 fn check_answer(

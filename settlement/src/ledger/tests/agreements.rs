@@ -173,7 +173,7 @@ fn every_fault_of_a_proposal_is_told_at_once_and_the_key_stays_unused() {
 }
 
 #[test]
-fn quotes_of_the_present_terms_have_expired_before_the_next_begin() {
+fn quotes_given_before_both_had_signed_have_expired_when_it_begins() {
     let mut world = world();
     let mut early = first();
     // The definition's quotes live a minute.
@@ -214,6 +214,16 @@ fn a_proposers_key_that_was_revoked_from_before_its_signature_counts_no_more() {
     let id = proposed(&mut world, AURORA, &first());
     let mut parts = RegistryParts::clone(&world.set.registry);
     parts.definition.partners[0].keys[0].revoked_at = Some(NOW);
+    world.set.registry = Arc::new(Registry::new(2, parts));
+    assert_eq!(countersign(&mut world, BOREALIS, id), refused(ProblemCode::AgreementStale));
+}
+
+#[test]
+fn what_no_longer_follows_on_the_last_version_is_not_countersigned() {
+    let mut world = world();
+    let id = proposed(&mut world, AURORA, &first());
+    let mut parts = RegistryParts::clone(&world.set.registry);
+    parts.agreements.push(record(first(), 1));
     world.set.registry = Arc::new(Registry::new(2, parts));
     assert_eq!(countersign(&mut world, BOREALIS, id), refused(ProblemCode::AgreementStale));
 }

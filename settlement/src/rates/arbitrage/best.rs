@@ -11,7 +11,6 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Best<'a> {
     edges: &'a [Edge],
     programs: usize,
-    /// Weights in 10⁻¹², rounded up; 0 where there is no edge.
     scaled: Vec<u64>,
     index: Vec<u32>,
 }
@@ -45,9 +44,9 @@ impl<'a> Best<'a> {
         self.programs
     }
 
-    /// The weights of the edges out of a program, by the program they go to.
-    pub(super) fn row(&self, from: usize) -> &[u64] {
-        &self.scaled[from * self.programs..(from + 1) * self.programs]
+    /// The weights in 10⁻¹², rounded up, row by row; 0 where there is no edge.
+    pub(super) fn weights(&self) -> &[u64] {
+        &self.scaled
     }
 
     pub(super) fn largest(&self) -> u64 {
@@ -63,7 +62,7 @@ impl<'a> Best<'a> {
         let even = u128::from(TRILLION) * u128::from(TRILLION);
         let mut found = Vec::new();
         for x in 0..self.programs {
-            let row = self.row(x);
+            let row = &self.scaled[x * self.programs..(x + 1) * self.programs];
             for (y, there) in row.iter().enumerate().skip(x + 1) {
                 let back = self.scaled[y * self.programs + x];
                 if u128::from(*there) * u128::from(back) > even {

@@ -1,18 +1,11 @@
-//! Products and potentials in integers of any length, for what fixed point cannot tell apart.
-
-use std::cmp::Ordering;
+//! Products and potentials as exact fractions, for what fixed point cannot tell apart.
 
 use num_bigint::BigUint;
 
 use super::best::Best;
-use super::graph::{Edge, Graph};
-use super::potentials::{Arithmetic, Outcome, Raise, relax};
-use super::{Cycles, Proof};
-
-/// After so many changes of units and precision the search gives up: each settles a cycle.
-const ROUNDS: u32 = 64;
-/// Nor does it go on with potentials longer than this, in bits.
-const LONGEST: u64 = 1 << 17;
+use super::graph::{Edge, Graph, TRILLION};
+use super::potentials::{Arithmetic, Fixed, Outcome, Raise, relax};
+use super::{Proof, Stuck};
 
 /// The exact product along edges, as numerator and denominator.
 pub(super) fn product(edges: &[Edge]) -> (BigUint, BigUint) {
@@ -24,12 +17,8 @@ pub(super) fn product(edges: &[Edge]) -> (BigUint, BigUint) {
 
 /// Whether going round brings more than it took, exactly.
 pub(super) fn gains(cycle: &[Edge]) -> bool {
-    compare(cycle) == Ordering::Greater
-}
-
-fn compare(cycle: &[Edge]) -> Ordering {
     let (above, below) = product(cycle);
-    above.cmp(&below)
+    above > below
 }
 
 /// Those of the cycles that gain.
@@ -38,91 +27,76 @@ pub(super) fn gaining(mut cycles: Vec<Vec<Edge>>) -> Vec<Vec<Edge>> {
     cycles
 }
 
-/// Points of each program counted in units of its own, so that a cycle that comes to one exactly
-/// has edges that weigh one exactly, and nothing is left to round.
-struct Exact<'a, 'b> {
-    best: &'b Best<'a>,
-    start: BigUint,
-    /// What a unit is worth, numerator and denominator.
-    units: Vec<(BigUint, BigUint)>,
+/// A potential without rounding, and the fixed-point numbers around it, which decide nearly every
+/// comparison; none where they are too large.
+#[derive(Clone)]
+struct Fraction {
+    above: BigUint,
+    below: BigUint,
+    floor: Option<u128>,
+    ceiling: Option<u128>,
 }
 
-impl Exact<'_, '_> {
-    /// An edge's weight in these units.
-    fn weight(&self, edge: &Edge) -> (BigUint, BigUint) {
-        let (from, to) = (&self.units[edge.from as usize], &self.units[edge.to as usize]);
-        (&to.0 * &from.1 * edge.weight.numerator(), &to.1 * &from.0 * edge.weight.denominator())
+impl Fraction {
+    fn new(above: BigUint, below: BigUint) -> Self {
+        let scaled = &above * Fixed::START;
+        let floor = u128::try_from(&scaled / &below).ok();
+        let whole = &scaled % &below == BigUint::ZERO;
+        let ceiling = floor.and_then(|floor| floor.checked_add(u128::from(!whole)));
+        Self { above, below, floor, ceiling }
     }
+}
+
+/// Nothing is rounded, so that a product of exactly one raises nothing, and only a gain keeps
+/// potentials rising.
+struct Exact<'a, 'b> {
+    best: &'b Best<'a>,
+    units: &'b [u64],
 }
 
 impl Arithmetic for Exact<'_, '_> {
-    type Potential = BigUint;
+    type Potential = Fraction;
+    const PASSES_FOR_MORE: usize = 0;
 
-    fn start(&self) -> BigUint {
-        self.start.clone()
+    fn start(&self) -> Fraction {
+        Fraction::new(BigUint::from(1_u32), BigUint::from(1_u32))
     }
 
-    fn raise(&self, from: (usize, &BigUint), _: u64, to: (usize, &BigUint)) -> Raise<BigUint> {
-        let Some(edge) = self.best.edge(from.0, to.0) else { return Raise::No };
-        let (above, below) = self.weight(edge);
-        let product = above * from.1;
-        if product <= &below * to.1 {
+    fn raise(
+        &self,
+        from: (usize, &Fraction),
+        weight: u64,
+        to: (usize, &Fraction),
+    ) -> Raise<Fraction> {
+        let at_most = from.1.ceiling.and_then(|ceiling| ceiling.checked_mul(weight.into()));
+        let at_least = to.1.floor.and_then(|floor| floor.checked_mul(TRILLION.into()));
+        let apart = at_most.zip(at_least).is_some_and(|(most, least)| most <= least);
+        if apart && weight < u64::MAX {
             return Raise::No;
         }
-        Raise::To((product + &below - 1_u32) / below)
+        let Some(edge) = self.best.edge(from.0, to.0) else { return Raise::No };
+        let above = &from.1.above * edge.weight.numerator() * self.units[to.0];
+        let below = &from.1.below * edge.weight.denominator() * self.units[from.0];
+        if &above * &to.1.below <= &to.1.above * &below {
+            return Raise::No;
+        }
+        Raise::To(Fraction::new(above, below))
     }
 }
 
-/// As [`super::find_proof`], without a rounding that could not be made smaller.
-pub(super) fn find_proof(graph: &Graph, best: &Best) -> Result<Proof, Cycles> {
-    let one = BigUint::from(1_u32);
-    let units = graph.units().iter().map(|unit| (BigUint::from(*unit), one.clone())).collect();
-    let start = BigUint::from(10_u32).pow(18);
-    let mut exact = Exact { best, start, units };
-    let mut groups: Vec<usize> = (0..best.programs()).collect();
-    let mut last = Vec::new();
-    for _ in 0..ROUNDS {
-        let cycles = match relax(&exact, best) {
-            Outcome::Fixpoint(potentials) => {
-                let price = |((above, below), potential)| (above, below * potential);
-                let prices = exact.units.into_iter().zip(potentials).map(price);
-                return Ok(Proof { potentials: prices.collect() });
-            }
-            Outcome::Cycles(cycles) => cycles,
-            Outcome::Beyond => break,
-        };
-        for cycle in &cycles {
-            match compare(cycle) {
-                Ordering::Greater => {
-                    return Err(Cycles::Gain(gaining(cycles)));
-                }
-                Ordering::Equal => align(&mut exact, &mut groups, cycle),
-                // Less by at least one part in the denominator: that much finer, it shows.
-                Ordering::Less => exact.start *= product(cycle).1,
-            }
+/// As [`super::find_proof`], without a rounding.
+pub(super) fn find_proof(graph: &Graph, best: &Best) -> Result<Proof, Stuck> {
+    match relax(&Exact { best, units: graph.units() }, best) {
+        Outcome::Fixpoint(potentials) => {
+            let price =
+                |(unit, potential): (&u64, Fraction)| (potential.below * *unit, potential.above);
+            let prices = graph.units().iter().zip(potentials).map(price);
+            Ok(Proof { prices: prices.collect() })
         }
-        last = cycles.into_iter().next().unwrap_or_default();
-        if exact.start.bits() > LONGEST {
-            break;
+        Outcome::Cycles(cycles) => {
+            let gains = gaining(cycles);
+            Err(if gains.is_empty() { Stuck::Undecided } else { Stuck::Gains(gains) })
         }
-    }
-    Err(Cycles::TooClose(last))
-}
-
-/// Changes units so that every edge of a cycle that comes to one weighs one. Programs that were
-/// aligned before keep their ratio: they move together.
-fn align(exact: &mut Exact, groups: &mut [usize], cycle: &[Edge]) {
-    for edge in cycle {
-        let (from, to) = (groups[edge.from as usize], groups[edge.to as usize]);
-        if from == to {
-            continue;
-        }
-        let (above, below) = exact.weight(edge);
-        for (unit, group) in exact.units.iter_mut().zip(groups.iter_mut()) {
-            if *group == to {
-                *unit = (&unit.0 * &below, &unit.1 * &above);
-                *group = from;
-            }
-        }
+        Outcome::Beyond => Err(Stuck::Undecided),
     }
 }

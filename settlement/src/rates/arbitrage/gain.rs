@@ -25,9 +25,10 @@ pub enum Unproven {
     /// The product is above one, exactly.
     #[error("{0}")]
     Gain(Gain),
-    /// The product is one or a trace below, and the search could not tell.
-    #[error("{0}, too close to 1 to tell: lower a factor on it by 0.000001")]
-    TooClose(Gain),
+    /// The search ended without a proof and without a cycle. By the theorem it rests on that does
+    /// not happen; were there a mistake in it, nothing may be published on its strength.
+    #[error("the search for a proof ended without an answer: do not publish; report this")]
+    Undecided,
 }
 
 impl Gain {

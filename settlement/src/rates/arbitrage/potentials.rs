@@ -18,6 +18,9 @@ pub(super) enum Raise<P> {
 /// Numbers that potentials are counted in.
 pub(super) trait Arithmetic {
     type Potential: Clone;
+    /// After the first cycle, so many passes look for more of them, where a pass is cheap: whoever
+    /// answers cycles is then asked less often.
+    const PASSES_FOR_MORE: usize;
     fn start(&self) -> Self::Potential;
     /// `weight` is in 10⁻¹², rounded up, not zero.
     fn raise(
@@ -32,7 +35,7 @@ pub(super) trait Arithmetic {
 pub(super) enum Outcome<P> {
     /// No edge raises anything.
     Fixpoint(Vec<P>),
-    /// Cycles that raised themselves, no program on two of them.
+    /// Cycles that raised themselves, no edge on two of them.
     Cycles(Vec<Vec<Edge>>),
     /// Left the arithmetic's range.
     Beyond,
@@ -44,7 +47,8 @@ pub(super) struct Fixed {
 }
 
 impl Fixed {
-    const START: u128 = 1_000_000_000_000_000_000;
+    /// One.
+    pub(super) const START: u128 = 1_000_000_000_000_000_000;
 
     pub(super) fn of(best: &Best) -> Self {
         Self { limit: u128::MAX / u128::from(best.largest().max(TRILLION)) }
@@ -53,6 +57,7 @@ impl Fixed {
 
 impl Arithmetic for Fixed {
     type Potential = u128;
+    const PASSES_FOR_MORE: usize = 64;
 
     fn start(&self) -> u128 {
         Self::START
@@ -69,42 +74,87 @@ impl Arithmetic for Fixed {
     }
 }
 
-/// Raises until nothing rises, or a cycle is found.
+/// Raises until nothing rises, or only cycles would.
 pub(super) fn relax<A: Arithmetic>(arithmetic: &A, best: &Best) -> Outcome<A::Potential> {
     let programs = best.programs();
-    let mut potentials = vec![arithmetic.start(); programs];
-    let mut raised_by: Vec<Option<usize>> = vec![None; programs];
-    let mut fresh = vec![true; programs];
+    let mut search = Search {
+        arithmetic,
+        weights: best.weights().to_vec(),
+        potentials: vec![arithmetic.start(); programs],
+        raised_by: vec![None; programs],
+        fresh: vec![true; programs],
+    };
+    let mut found: Vec<Vec<Edge>> = Vec::new();
     // A rise in pass n comes of a chain of n edges, which closes a cycle among n programs.
-    for _ in 0..=programs {
-        let mut raised = false;
+    let mut passes = programs + 1;
+    while passes > 0 {
+        passes -= 1;
+        match search.pass() {
+            Pass::Raised => {}
+            Pass::Still if found.is_empty() => return Outcome::Fixpoint(search.potentials),
+            Pass::Still | Pass::Beyond => break,
+        }
+        for cycle in cycles(&search.raised_by, best) {
+            if found.is_empty() {
+                passes = A::PASSES_FOR_MORE;
+            }
+            search.cut(&cycle);
+            found.push(cycle);
+        }
+    }
+    if found.is_empty() { Outcome::Beyond } else { Outcome::Cycles(found) }
+}
+
+/// How one pass over all programs ended.
+enum Pass {
+    Raised,
+    Still,
+    Beyond,
+}
+
+struct Search<'a, A: Arithmetic> {
+    arithmetic: &'a A,
+    /// As in the table of the best, without the edges that were cut.
+    weights: Vec<u64>,
+    potentials: Vec<A::Potential>,
+    raised_by: Vec<Option<usize>>,
+    /// Raised since its edges were looked at.
+    fresh: Vec<bool>,
+}
+
+impl<A: Arithmetic> Search<'_, A> {
+    fn pass(&mut self) -> Pass {
+        let programs = self.potentials.len();
+        let mut pass = Pass::Still;
         for x in 0..programs {
-            if !std::mem::take(&mut fresh[x]) {
+            if !std::mem::take(&mut self.fresh[x]) {
                 continue;
             }
-            let from = potentials[x].clone();
-            for (y, weight) in best.row(x).iter().enumerate().filter(|(_, weight)| **weight > 0) {
-                match arithmetic.raise((x, &from), *weight, (y, &potentials[y])) {
+            let from = self.potentials[x].clone();
+            let row = &self.weights[x * programs..(x + 1) * programs];
+            for (y, weight) in row.iter().enumerate().filter(|(_, weight)| **weight > 0) {
+                match self.arithmetic.raise((x, &from), *weight, (y, &self.potentials[y])) {
                     Raise::No => {}
-                    Raise::Beyond => return Outcome::Beyond,
+                    Raise::Beyond => return Pass::Beyond,
                     Raise::To(higher) => {
-                        potentials[y] = higher;
-                        raised_by[y] = Some(x);
-                        fresh[y] = true;
-                        raised = true;
+                        self.potentials[y] = higher;
+                        self.raised_by[y] = Some(x);
+                        self.fresh[y] = true;
+                        pass = Pass::Raised;
                     }
                 }
             }
         }
-        if !raised {
-            return Outcome::Fixpoint(potentials);
-        }
-        let cycles = cycles(&raised_by, best);
-        if !cycles.is_empty() {
-            return Outcome::Cycles(cycles);
+        pass
+    }
+
+    fn cut(&mut self, cycle: &[Edge]) {
+        for edge in cycle {
+            let (from, to) = (edge.from as usize, edge.to as usize);
+            self.weights[from * self.potentials.len() + to] = 0;
+            self.raised_by[to] = None;
         }
     }
-    Outcome::Beyond
 }
 
 /// The cycles of "was raised by": each program has at most one predecessor, so none shares one.

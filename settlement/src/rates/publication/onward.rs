@@ -8,10 +8,10 @@ use alliance_contracts::campaign::Campaign;
 use alliance_contracts::decimal::MICROS;
 use alliance_contracts::time::Timestamp;
 
-use super::quoted::Quoted;
-use super::{NoBoard, by_slug};
+use super::quoted::{Quoted, Quotes};
+use super::{NoBoard, by_slug, quoted};
 use crate::alliance::{ProgramDefinition, PublishedBoard, Registry};
-use crate::rates::arbitrage::{Edge, Gain, Graph, OutOfRange, Unproven, Weight, prove};
+use crate::rates::arbitrage::{Edge, Graph, OutOfRange, Pair, Unproven, Weight, prove};
 
 /// The campaigns that count.
 #[derive(Clone, Debug, Default)]
@@ -54,51 +54,51 @@ pub fn campaign_gain(
     boards: &[PublishedBoard],
     campaign: &Campaign,
     now: Timestamp,
-) -> Result<Option<Gain>, NoBoard> {
+) -> Result<Option<Unproven>, NoBoard> {
     if !campaign.comes_round() {
         return Ok(None);
     }
     let programs = by_slug(&registry.definition);
     let mut onward = Onward::of(registry, now);
     onward.0.push(campaign);
-    let quoted: Vec<Quoted> =
+    let standing: Vec<Quoted> =
         boards.iter().map(|published| Quoted::of(&programs, published, &onward)).collect();
     // Quotes that end with their board meet no other board's: one such board at a time.
-    for in_force in 0..quoted.len() {
-        let graph = graph(&programs, &quoted, in_force)?;
-        match prove(&graph) {
-            Ok(_) => {}
-            Err(Unproven::Gain(gain) | Unproven::TooClose(gain)) => return Ok(Some(gain)),
+    for in_force in boards {
+        let given = quoted::pairs(&programs, &in_force.terms, Quotes::Given, &onward);
+        let graph = graph(&programs, &standing, (in_force.board.board.into(), &given))?;
+        if let Err(unproven) = prove(&graph) {
+            return Ok(Some(unproven));
         }
     }
     Ok(None)
 }
 
+/// All that stands, and all that one board gives.
 fn graph(
     programs: &[&ProgramDefinition],
-    quoted: &[Quoted],
-    in_force: usize,
+    standing: &[Quoted],
+    (in_force, given): (u64, &[Pair]),
 ) -> Result<Graph, NoBoard> {
     let names: Vec<String> = programs.iter().map(|p| p.program.to_string()).collect();
     let out_of_range = |error: OutOfRange| NoBoard::Unsettled(error.into());
-    let units: Vec<i64> = vec![MICROS; names.len()];
-    let mut graph = Graph::new(&names, &units).map_err(out_of_range)?;
-    for (at, board) in quoted.iter().enumerate() {
-        let alive = board.alive();
-        for pair in alive.pairs.iter().filter(|pair| at == in_force || !pair.ends_with_board) {
+    let mut graph = Graph::new(&names, &vec![MICROS; names.len()]).map_err(out_of_range)?;
+    for board in standing.iter().map(Quoted::alive) {
+        let lasting = board.pairs.iter().filter(|pair| !pair.ends_with_board);
+        let given = given.iter().filter(|_| board.number == in_force);
+        for Pair { from, to, factor, .. } in lasting.chain(given) {
             let value = |program: u32| {
-                usize::try_from(program).ok().and_then(|at| alive.values.get(at)).copied()
+                usize::try_from(program).ok().and_then(|at| board.values.get(at)).copied()
             };
             // A program without a value has no quotes.
-            let (Some(from @ 1..), Some(to @ 1..)) = (value(pair.from), value(pair.to)) else {
+            let (Some(value_from @ 1..), Some(value_to @ 1..)) = (value(*from), value(*to)) else {
                 continue;
             };
-            if pair.factor.trillionths() == 0 {
-                continue;
+            if factor.trillionths() > 0 {
+                let weight = Weight::new(value_from, value_to, *factor).map_err(out_of_range)?;
+                let edge = Edge { board: board.number, from: *from, to: *to, weight };
+                graph.add(edge).map_err(out_of_range)?;
             }
-            let weight = Weight::new(from, to, pair.factor).map_err(out_of_range)?;
-            let (board, from, to) = (alive.number, pair.from, pair.to);
-            graph.add(Edge { board, from, to, weight }).map_err(out_of_range)?;
         }
     }
     Ok(graph)

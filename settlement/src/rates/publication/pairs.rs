@@ -4,85 +4,134 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alliance_contracts::board::{PairTerms, Volume};
 use alliance_contracts::decimal::{Decimal, MICROS};
-use alliance_contracts::names::ProgramId;
-use alliance_contracts::quote::FeeBearer;
+use alliance_contracts::names::{PartnerId, ProgramId};
+use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::total::Total;
 
 use super::Situation;
-use crate::alliance::{AgreementDefinition, Breaker, Definition};
+use crate::alliance::{AgreementTerms, Breaker, Definition};
 use crate::rates::surcharge::{self, Flow, SurchargeModel};
 use crate::rates::terms::{AgreedTerms, BoardTerms};
 
-/// What is agreed now, by pair of partners.
-pub(super) fn agreed(definition: &Definition) -> Vec<AgreedTerms> {
-    let mut agreed: Vec<AgreedTerms> = definition.agreements.iter().map(agreed_terms).collect();
+/// What the operator was handed, by pair of partners.
+pub(super) fn defined(definition: &Definition) -> Vec<AgreedTerms> {
+    let mut agreed: Vec<AgreedTerms> = definition
+        .agreements
+        .iter()
+        .map(AgreementTerms::of_definition)
+        .filter_map(|terms| agreed_terms(&terms, &Volumes::default()))
+        .collect();
     agreed.sort_by(|one, other| (&one.a, &one.b).cmp(&(&other.a, &other.b)));
     agreed
 }
 
-fn agreed_terms(agreement: &AgreementDefinition) -> AgreedTerms {
-    let AgreementDefinition { a, b, fee, quote_lifetime_seconds, .. } = agreement;
-    let (a, b) = if a <= b { (a, b) } else { (b, a) };
-    AgreedTerms {
-        a: a.clone(),
-        b: b.clone(),
-        fee: *fee,
-        fee_bearer: FeeBearer::Member,
-        quote_lifetime_seconds: *quote_lifetime_seconds,
+/// What partners have agreed on now, by pair, each with the fee of the volume that it has reached.
+pub(super) fn agreed(situation: &Situation<'_>, counted: &[PairTerms]) -> Vec<AgreedTerms> {
+    let volumes = Volumes::of(situation, counted);
+    let agreed = situation.registry.agreements_at(situation.now);
+    agreed.iter().filter_map(|terms| agreed_terms(terms, &volumes)).collect()
+}
+
+/// None where no orders are taken.
+fn agreed_terms(terms: &AgreementTerms<'_>, volumes: &Volumes) -> Option<AgreedTerms> {
+    terms.kinds.contains(&TransactionKind::Exchange).then(|| AgreedTerms {
+        a: terms.a.clone(),
+        b: terms.b.clone(),
+        fee: terms.fee_rate_at(volumes.between(terms.a, terms.b)),
+        fee_bearer: terms.fee_bearer,
+        quote_lifetime_seconds: terms.quote_lifetime_seconds,
+        tiers: terms.tiers.to_vec(),
+    })
+}
+
+/// What pairs of partners exchanged in the month before, both ways.
+#[derive(Default)]
+struct Volumes(BTreeMap<(PartnerId, PartnerId), i128>);
+
+impl Volumes {
+    fn of(situation: &Situation<'_>, counted: &[PairTerms]) -> Self {
+        let partner = |program| situation.registry.program(program).map(|p| p.partner.clone());
+        let mut volumes: BTreeMap<(PartnerId, PartnerId), i128> = BTreeMap::new();
+        for pair in counted {
+            if let Some((one, other)) = partner(&pair.source).zip(partner(&pair.target)) {
+                let ends = if one <= other { (one, other) } else { (other, one) };
+                *volumes.entry(ends).or_default() += pair.volume.before.micros();
+            }
+        }
+        Self(volumes)
+    }
+
+    fn between(&self, a: &PartnerId, b: &PartnerId) -> Decimal {
+        let volume = self.0.get(&(a.clone(), b.clone())).copied().unwrap_or(0);
+        let volume = volume.clamp(0, alliance_contracts::limits::MAX_AMOUNT_MICROS.into());
+        i64::try_from(volume).ok().and_then(Decimal::from_micros).unwrap_or(Decimal::ZERO)
     }
 }
 
-/// The terms of every direction in which anything was ever exchanged, or which has terms of its
-/// own; by source and target.
-pub(super) fn terms(
-    situation: &Situation<'_>,
-    agreed: &[AgreedTerms],
-    last: &BoardTerms,
-) -> Vec<PairTerms> {
-    let rates = &situation.registry.definition.rates;
+/// What was counted of every direction in which anything was ever exchanged, by source and target.
+pub(super) fn counted(situation: &Situation<'_>, last: &BoardTerms) -> Vec<PairTerms> {
+    let model = situation.registry.definition.rates.surcharge.as_ref();
     let flows: BTreeMap<_, _> =
         situation.flows.iter().map(|row| ((&row.source, &row.target), row.flow)).collect();
     let before: BTreeMap<_, _> =
         last.pairs.iter().map(|pair| ((&pair.source, &pair.target), pair)).collect();
     let directions: BTreeSet<(&ProgramId, &ProgramId)> =
         flows.keys().chain(before.keys()).copied().collect();
-    let mut terms: Vec<PairTerms> = directions
-        .into_iter()
-        .filter_map(|(source, target)| {
-            let fee = fee_of(situation, agreed, source, target)?;
-            let mut pair = plain(source, target, fee);
-            let flow = flows.get(&(source, target)).copied().unwrap_or_default();
-            pair.exchanged = Total::from_micros(flow.exchanged);
-            pair.late = Total::from_micros(flow.late);
-            let before = before.get(&(source, target)).copied();
-            count(&mut pair, before, rates.surcharge.as_ref(), situation.now);
-            Some(pair)
-        })
-        .collect();
+    let counted = directions.into_iter().map(|(source, target)| {
+        let mut pair = plain(source, target, Decimal::ZERO);
+        let flow = flows.get(&(source, target)).copied().unwrap_or_default();
+        pair.exchanged = Total::from_micros(flow.exchanged);
+        pair.late = Total::from_micros(flow.late);
+        count(&mut pair, before.get(&(source, target)).copied(), model, situation.now);
+        pair
+    });
+    counted.collect()
+}
+
+/// The terms of every direction that has been counted or has an override, as they are asked for.
+pub(super) fn asked(
+    situation: &Situation<'_>,
+    agreed: Vec<AgreedTerms>,
+    counted: Vec<PairTerms>,
+) -> BoardTerms {
+    let rates = &situation.registry.definition.rates;
+    let mut terms = BoardTerms { agreed, pairs: counted };
+    let overrides = situation.registry.agreements_at(situation.now);
+    for factor in overrides.iter().flat_map(|agreed| agreed.overrides) {
+        let at = place(&mut terms.pairs, &factor.source, &factor.target, Decimal::ZERO);
+        if let Some(pair) = terms.pairs.get_mut(at) {
+            pair.multiplier = factor.factor;
+        }
+    }
+    // A direction whose partners agree on nothing any more has no terms; what was counted of it is
+    // counted again from the flows, should they agree anew.
+    let fees: Vec<Option<Decimal>> =
+        terms.pairs.iter().map(|pair| fee_of(situation, &terms, pair)).collect();
+    let mut fee = fees.into_iter();
+    terms.pairs.retain_mut(|pair| match fee.next().flatten() {
+        Some(fee) => {
+            pair.fee = fee;
+            true
+        }
+        None => false,
+    });
     if let Some(model) = &rates.surcharge {
-        charge(&mut terms, model);
+        charge(&mut terms.pairs, model);
     }
     if let Some(breaker) = &rates.breaker {
         let retention = retention(rates.surcharge.as_ref());
-        for pair in &mut terms {
+        for pair in &mut terms.pairs {
             pair.limit = Some(limit(pair, breaker, retention));
         }
     }
     terms
 }
 
-fn fee_of(
-    situation: &Situation<'_>,
-    agreed: &[AgreedTerms],
-    source: &ProgramId,
-    target: &ProgramId,
-) -> Option<Decimal> {
+fn fee_of(situation: &Situation<'_>, terms: &BoardTerms, pair: &PairTerms) -> Option<Decimal> {
     let partner = |program| situation.registry.program(program).map(|program| &program.partner);
-    let (one, other) = (partner(source)?, partner(target)?);
-    let (a, b) = if one <= other { (one, other) } else { (other, one) };
-    let at = agreed.binary_search_by(|terms| (&terms.a, &terms.b).cmp(&(a, b))).ok()?;
-    agreed.get(at).map(|terms| terms.fee)
+    let (one, other) = (partner(&pair.source)?, partner(&pair.target)?);
+    terms.agreed_between(one, other).map(|agreed| agreed.fee)
 }
 
 fn plain(source: &ProgramId, target: &ProgramId, fee: Decimal) -> PairTerms {

@@ -3,14 +3,16 @@
 
 use std::collections::HashMap;
 
+use alliance_contracts::agreement::TierMapping;
+use alliance_contracts::board::PairTerms;
 use alliance_contracts::limits;
-use alliance_contracts::names::PartnerId;
+use alliance_contracts::names::{PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 
 use super::onward::Onward;
 use crate::alliance::{ProgramDefinition, PublishedBoard};
 use crate::rates::arbitrage::{AliveBoard, Factor, Pair};
-use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
+use crate::rates::terms::{self, AgreedTerms, BoardTerms, DirectedRate};
 
 /// The boards, by number, whose quotes may still stand at `then`: the last of `boards` and those
 /// before it that were in force less than a quote's lifetime before.
@@ -47,7 +49,7 @@ impl Quoted {
         Self {
             number: published.board.board.into(),
             values: programs.iter().map(value).collect(),
-            pairs: pairs(programs, &published.terms, onward),
+            pairs: pairs(programs, &published.terms, Quotes::Standing, onward),
         }
     }
 
@@ -56,10 +58,20 @@ impl Quoted {
     }
 }
 
+/// Whose quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// Of the board that is made: all that it gives.
+    Given,
+    /// Of boards before: what still stands of it.
+    Standing,
+}
+
 /// Every direction that orders are taken in.
 pub(super) fn pairs(
     programs: &[&ProgramDefinition],
     terms: &BoardTerms,
+    quotes: Quotes,
     onward: &Onward<'_>,
 ) -> Vec<Pair> {
     let mut partners: Vec<&PartnerId> = programs.iter().map(|program| &program.partner).collect();
@@ -85,10 +97,12 @@ pub(super) fn pairs(
     for from in 0..programs.len() {
         for to in (0..programs.len()).filter(|to| *to != from) {
             let agreed = agreed[of[from] * partners.len() + of[to]];
-            let directed = match (of[from] == of[to], agreed) {
-                (true, _) => Some(DirectedRate::WITHIN),
-                (false, Some(agreed)) => agreed.directed(own.get(&(from, to)).copied()),
-                (false, None) => None,
+            let directed = if of[from] == of[to] {
+                Some(DirectedRate::WITHIN)
+            } else {
+                let (source, target) = (&programs[from].program, &programs[to].program);
+                let terms = own.get(&(from, to)).copied();
+                agreed.and_then(|agreed| best(&by_tier(agreed, terms, source, target), quotes))
             };
             let suspended = own.get(&(from, to)).is_some_and(|terms| terms.suspended);
             let raised = |directed: &DirectedRate| match suspended {
@@ -102,6 +116,37 @@ pub(super) fn pairs(
         }
     }
     quoted
+}
+
+/// What members get in a direction: without a tier, and with each that says something there.
+fn by_tier(
+    agreed: &AgreedTerms,
+    terms: Option<&PairTerms>,
+    source: &ProgramId,
+    target: &ProgramId,
+) -> Vec<DirectedRate> {
+    let Some(plain) = agreed.directed(terms) else { return Vec::new() };
+    let there = |tier: &&TierMapping| tier.source == *source && tier.target == *target;
+    let mut rates = vec![plain];
+    for tier in agreed.tiers.iter().filter(there) {
+        let brings = agreed.tier(source, &tier.source_tier, target, terms);
+        let multiplier = brings.and_then(|brings| terms::product(plain.multiplier, brings));
+        rates.extend(multiplier.map(|multiplier| DirectedRate { multiplier, ..plain }));
+    }
+    rates
+}
+
+/// The best that members get. Of a board that others have followed, the best that did not end with
+/// it, where anything did not.
+fn best(rates: &[DirectedRate], quotes: Quotes) -> Option<DirectedRate> {
+    let most = |rates: &mut dyn Iterator<Item = &DirectedRate>| {
+        rates.max_by_key(|rate| rate.keeps()).copied()
+    };
+    let lasting = match quotes {
+        Quotes::Given => None,
+        Quotes::Standing => most(&mut rates.iter().filter(|rate| !rate.takes_nothing())),
+    };
+    lasting.or_else(|| most(&mut rates.iter()))
 }
 
 /// None where nothing is left to anybody.

@@ -1,12 +1,16 @@
 //! Boards that follow each other, told as stories of one small alliance.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use alliance_contracts::agreement::{Agreement, AgreementState};
 use alliance_contracts::ids::WindowId;
 use alliance_contracts::names::ProgramId;
 
 use super::*;
-use crate::alliance::{Breaker, Definition, PublishedBoard, Registry, RegistryParts};
+use crate::alliance::{
+    AgreementRecord, Breaker, Definition, PublishedBoard, Registry, RegistryParts,
+};
 use crate::ledger::Flow;
 use crate::rates::surcharge::SurchargeModel;
 
@@ -51,6 +55,7 @@ struct Story {
     boards: Vec<PublishedBoard>,
     flows: Vec<FlowRow>,
     approved: BTreeMap<ProgramId, Decimal>,
+    signed: Vec<Arc<AgreementRecord>>,
     now: Timestamp,
 }
 
@@ -64,6 +69,7 @@ impl Story {
             boards: vec![first],
             flows: Vec::new(),
             approved: BTreeMap::new(),
+            signed: Vec::new(),
             now: NOW,
         }
     }
@@ -77,7 +83,7 @@ impl Story {
             window: WindowId::from_u128(1),
             suspended: Vec::new(),
             frozen: Vec::new(),
-            agreements: Vec::new(),
+            agreements: self.signed.clone(),
             campaigns: Vec::new(),
         };
         next(&Situation {
@@ -97,6 +103,32 @@ impl Story {
         self.now = board.effective_at.plus_seconds(3_600);
         self.boards.push(PublishedBoard { board, jws: String::new(), terms, slot: None });
         publication
+    }
+
+    /// Aurora and borealis sign this besides a fee of 1 %; in force from now on.
+    fn sign(&mut self, what: serde_json::Value) {
+        let mut document = serde_json::json!({
+            "a": "aurora-air", "alliance": "demo", "b": "borealis-coffee", "caps": null,
+            "effective_at": NOW, "expiry": "fresh",
+            "fee": {"bearer": "member", "rate": "0.01"}, "kinds": ["exchange"],
+            "open_quote_limit": null, "previous": Hash::ZERO, "quote_lifetime_seconds": 60,
+            "reversal_period_seconds": 0, "until": null, "v": 1, "version": 1
+        });
+        for (member, value) in what.as_object().unwrap() {
+            document[member] = value.clone();
+        }
+        let agreement: Agreement = serde_json::from_value(document).unwrap();
+        self.signed.push(Arc::new(AgreementRecord {
+            id: "agr_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
+            state: AgreementState::Active,
+            payload: agreement.payload(),
+            agreement,
+            a: None,
+            b: None,
+            proposed_by: name("aurora-air"),
+            proposed_at: NOW,
+            countersigned_at: Some(NOW),
+        }));
     }
 
     fn exchanged(&mut self, source: &str, target: &str, whole: i128) {
@@ -258,6 +290,67 @@ fn a_pairs_limit_is_its_usual_flow_so_many_times_and_at_least_the_floor() {
     story.exchanged("aurora", "borealis", 2_001_000);
     // Three hundredths of 2,000,970 (some of the first thousand has faded), ten times.
     assert_eq!(limit(&story.publish()), "600291");
+}
+
+#[test]
+fn an_agreed_override_takes_effect_with_the_next_board_and_in_its_direction_only() {
+    let mut story = Story::new(definition());
+    story.sign(serde_json::json!({
+        "overrides": [{"factor": "0.95", "source": "aurora", "target": "borealis"}]
+    }));
+    let next = story.publish();
+    let terms = next.terms.pair(&name("aurora"), &name("borealis")).unwrap();
+    assert_eq!(
+        (terms.multiplier.to_string(), terms.fee.to_string()),
+        ("0.95".into(), "0.01".into())
+    );
+    assert!(next.terms.pair(&name("borealis"), &name("aurora")).is_none());
+    assert_eq!(next.board.terms, TermsRoot::of(&next.terms.pairs));
+}
+
+fn tiers(multiplier: &str) -> serde_json::Value {
+    serde_json::json!({"tiers": [{
+        "multiplier": multiplier, "source": "aurora", "source_tier": "gold",
+        "target": "borealis", "target_tier": "platinum"
+    }]})
+}
+
+#[test]
+fn a_tier_by_which_going_round_would_gain_is_suspended_and_blocks_no_board() {
+    for (multiplier, gains) in [("1.02", false), ("1.020304", false), ("1.020305", true)] {
+        let mut story = Story::new(definition());
+        story.sign(tiers(multiplier));
+        story.definition.programs[2].value = name("1.05");
+        let next = story.publish();
+        let suspended = Remark::Suspended(name("aurora"), name("borealis"));
+        assert_eq!(next.remarks.contains(&suspended), gains, "{multiplier}: {:?}", next.remarks);
+        assert_eq!(value(&next, "cedar"), "1.05", "the board goes on");
+        let agreed = next.terms.agreed_between(&name("aurora-air"), &name("borealis-coffee"));
+        let terms = next.terms.pair(&name("aurora"), &name("borealis"));
+        let brings = agreed.unwrap().tier(&name("aurora"), &name("gold"), &name("borealis"), terms);
+        assert_eq!(brings.unwrap().to_string(), if gains { "1" } else { multiplier });
+    }
+}
+
+#[test]
+fn a_fee_goes_by_the_volume_of_the_month_before_both_ways() {
+    let mut story = Story::new(definition());
+    story.sign(serde_json::json!({
+        "fee": {"bearer": "member", "rate": "0.01", "tiers": [{"from": "1000", "rate": "0.008"}]}
+    }));
+    story.now = name("2026-11-30T12:00:00.000Z");
+    story.exchanged("aurora", "borealis", 600);
+    story.exchanged("borealis", "aurora", 400);
+    let fee = |next: &Publication| {
+        let agreed = next.terms.agreed_between(&name("aurora-air"), &name("borealis-coffee"));
+        let pair = next.terms.pair(&name("aurora"), &name("borealis")).unwrap();
+        (agreed.unwrap().fee.to_string(), pair.fee.to_string())
+    };
+    assert_eq!(fee(&story.publish()), ("0.01".to_owned(), "0.01".to_owned()));
+    story.now = name("2026-12-01T00:00:00.000Z");
+    assert_eq!(fee(&story.publish()), ("0.008".to_owned(), "0.008".to_owned()));
+    story.now = name("2027-01-01T00:00:00.000Z");
+    assert_eq!(fee(&story.publish()), ("0.01".to_owned(), "0.01".to_owned()));
 }
 
 #[test]

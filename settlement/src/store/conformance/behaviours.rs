@@ -24,7 +24,7 @@ use crate::alliance::AgreementRecord;
 use crate::command::{
     Command, Define, MemberNo, Outcome, Publish, RequestEvidence, SignedCheckpoint,
 };
-use crate::ledger::working_set::MemberRow;
+use crate::ledger::working_set::{MemberDay, MemberRow};
 use crate::ledger::{Flow, LinkRecord, Wanted, Writes};
 use crate::rates::publication;
 use crate::receipts::{StoredReceipt, TreeNode};
@@ -833,7 +833,8 @@ async fn to_be_proposed(world: &mut World, brand: usize) -> (Prepared, Agreement
     let agreement = world.agreement(None);
     let command = world.propose(brand, &agreement);
     let prepared = world.prepare(vec![command]).await;
-    let record = prepared.writes.agreements.values().next().unwrap().clone();
+    let open = |record: &&AgreementRecord| record.state == AgreementState::Proposed;
+    let record = prepared.writes.agreements.values().find(open).unwrap().clone();
     (prepared, record)
 }
 
@@ -1065,6 +1066,26 @@ pub async fn flows_and_frozen_pairs_are_kept(place: &Place) {
     assert_eq!(world.decide(vec![release(pair)]).await, [Outcome::Done(1)]);
     let (released, parts) = world.store.registry().await.unwrap().unwrap();
     assert_eq!((released, parts.frozen.len()), (version + 2, 0));
+}
+
+pub async fn what_a_member_gave_in_a_day_is_kept_by_corridor(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let (lookup, other) = (world.lookup(0, 0), world.lookup(0, 1));
+    let elsewhere: Corridor = name("aurora-air~cumulus-stay");
+    let wanted = Wanted {
+        member_days: [(lookup, corridor()), (lookup, elsewhere), (other, corridor())].into(),
+        ..Wanted::default()
+    };
+    for (day, given) in [(20_000, 70), (20_000, 90), (20_001, 5)] {
+        let mut prepared = world.prepare(Vec::new()).await;
+        let gave = MemberDay { member: MemberNo(1), corridor: corridor(), day, given };
+        prepared.writes.member_days.insert((gave.member, gave.corridor.clone()), gave.clone());
+        // Something else that is written, or it is no batch.
+        prepared.writes.quote_key = Some((day, vec![1], 0));
+        prepared.commit().await.unwrap();
+        let mut batch = world.store.begin().await.unwrap();
+        assert_eq!(batch.load(&wanted).await.unwrap().member_days, [gave]);
+    }
 }
 
 pub async fn partners_are_suspended_and_let_go(place: &Place) {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use alliance_contracts::ids::{LinkId, TransactionId};
+use alliance_contracts::agreement::{Agreement, AgreementState};
+use alliance_contracts::ids::{AgreementId, LinkId, TransactionId};
 use alliance_contracts::names::PartnerId;
 
 use super::place::Place;
@@ -28,6 +29,7 @@ impl Dice {
 struct Made {
     transactions: Vec<TransactionId>,
     links: Vec<LinkId>,
+    agreements: Vec<AgreementId>,
     orders: Vec<Command>,
     strangers: usize,
 }
@@ -35,7 +37,7 @@ struct Made {
 async fn command(world: &mut World, dice: &mut Dice, made: &mut Made) -> Command {
     let (a, person) = (dice.below(3), dice.below(PEOPLE));
     let b = (a + 1 + dice.below(2)) % 3;
-    match dice.below(12) {
+    match dice.below(14) {
         0..=4 => {
             let amount = i64::try_from(1_000 + dice.below(400_000)).unwrap();
             let order = world.exchange(a, b, person, amount).await;
@@ -64,13 +66,36 @@ async fn command(world: &mut World, dice: &mut Dice, made: &mut Made) -> Command
                 Command::ConfirmLink(keyed, link)
             }
         }
-        10 => {
+        10 | 11 => agreement(world, dice, made).await,
+        12 => {
             made.strangers += 1;
             let program = BRANDS[b].1;
             let member = world.new_member(program, 899 + made.strangers, 77);
             Command::ImportMembers(Arc::new(vec![member]))
         }
         _ => operators(world, dice).await,
+    }
+}
+
+/// Of the first two brands: proposed by either, then countersigned or withdrawn, some of it in vain.
+async fn agreement(world: &mut World, dice: &mut Dice, made: &Made) -> Command {
+    let brand = dice.below(2);
+    let partner: PartnerId = name(BRANDS[0].0);
+    let all = world.store.agreements(&partner, None, None, None, 10_000).await.unwrap();
+    let signed = all.iter().filter(|record| record.state == AgreementState::Active);
+    let last: Option<&Agreement> =
+        signed.map(|record| &record.agreement).max_by_key(|agreement| agreement.version);
+    let known = made.agreements.last().and_then(|id| all.iter().find(|one| one.id == *id));
+    match (dice.below(4), known) {
+        (1 | 2, Some(record)) => world.countersign(brand, record.id, &record.agreement),
+        (3, Some(record)) => {
+            let keyed = world.keyed(BRANDS[dice.below(3)].0);
+            Command::WithdrawAgreement(keyed, record.id)
+        }
+        _ => {
+            let next = world.agreement(last);
+            world.propose(brand, &next)
+        }
     }
 }
 
@@ -123,6 +148,9 @@ async fn told(place: &Place, seed: u64) -> Vec<String> {
                 Outcome::Transaction(id) if !made.transactions.contains(id) => {
                     made.transactions.push(*id);
                 }
+                Outcome::Agreement(id) if !made.agreements.contains(id) => {
+                    made.agreements.push(*id);
+                }
                 Outcome::Link(id) if !made.links.contains(id) => made.links.push(*id),
                 _ => {}
             }
@@ -134,6 +162,7 @@ async fn told(place: &Place, seed: u64) -> Vec<String> {
         world.now = world.now.plus_seconds(1);
     }
     assert!(made.transactions.len() > 10, "too short a story");
+    assert!(!made.agreements.is_empty(), "a story without agreements");
     lines
 }
 

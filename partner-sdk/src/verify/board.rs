@@ -1,0 +1,273 @@
+//! Boards and quotes, recomputed: that every value follows from what the board says it is made of,
+//! that boards follow each other, and that a quote is what its board and the pair's terms come to.
+//!
+//! What cannot be checked from here is what only the alliance sees: whether the observations are
+//! what partners handed in, and other pairs' flows. Each partner sees its own.
+
+use alliance_contracts::arithmetic::{self, Amounts};
+use alliance_contracts::board::{Board, CommittedTerms, PairFee, Rates};
+use alliance_contracts::decimal::{Decimal, MICROS};
+use alliance_contracts::encoding::Hash;
+use alliance_contracts::json;
+use alliance_contracts::jws::{self, JwsError, JwsType};
+use alliance_contracts::key_list::TrustedKeys;
+use alliance_contracts::keys::Kid;
+use alliance_contracts::program::{Program, Programs};
+use alliance_contracts::quote::{Quote, QuoteRequest, Rate, Side};
+use alliance_contracts::valuation::ValuationMismatch;
+
+/// Why a board proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BoardFault {
+    /// Not a compact JWS of the one form, of another `typ`, or its signature does not verify.
+    #[error("the board is refused: {0}")]
+    Jws(#[from] JwsError),
+    /// The payload is not the canonical form of a board.
+    #[error("the payload is not the canonical form of a board")]
+    Payload,
+    /// The key list does not have the key, or the key was not in force when the board was made.
+    #[error("{kid} is no gateway key that was in force when the board was made")]
+    UnknownKey {
+        /// The key.
+        kid: Kid,
+    },
+    /// Of another alliance than the key list.
+    #[error("of the alliance {0}, which the key list is not of")]
+    ForeignAlliance(String),
+    /// Programs do not stand in their order, or one stands there twice.
+    #[error("the programs do not stand in their order")]
+    Order,
+    /// It takes effect before it was made.
+    #[error("the board takes effect before it was made")]
+    Time,
+    /// A value does not follow from what it is made of.
+    #[error(transparent)]
+    Value(#[from] ValuationMismatch),
+    /// Not the board after that one: its number, its time or the hash it names is another.
+    #[error("board {number} does not follow on board {before}")]
+    NotNext {
+        /// This one.
+        number: u32,
+        /// The one before.
+        before: u32,
+    },
+    /// A value does not begin where the board before has left it.
+    #[error("the value of {0} does not begin where the board before has left it")]
+    Previous(String),
+    /// The board does not commit to these terms.
+    #[error("board {0} does not commit to the terms of {1} for {2}")]
+    Terms(u32, String, String),
+}
+
+/// A board whose signature verifies and whose every value was computed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedBoard {
+    board: Board,
+    hash: Hash,
+}
+
+impl VerifiedBoard {
+    /// Verifies a board under the alliance's keys, and computes every value again.
+    ///
+    /// # Errors
+    /// The first [`BoardFault`].
+    pub fn verify(jws: &str, keys: &TrustedKeys) -> Result<Self, BoardFault> {
+        let signed = jws::parse(jws)?;
+        let unknown = || BoardFault::UnknownKey { kid: signed.kid.clone() };
+        let key = keys.find(&signed.kid).ok_or_else(unknown)?;
+        signed.verify(JwsType::Board, &key.public)?;
+        let board: Board = json::read_canonical(&signed.payload).ok_or(BoardFault::Payload)?;
+        if !key.valid_at(board.published_at) || key.revoked_at.is_some() {
+            return Err(unknown());
+        }
+        if board.alliance.as_str() != keys.alliance() {
+            return Err(BoardFault::ForeignAlliance(board.alliance.to_string()));
+        }
+        if board.effective_at < board.published_at {
+            return Err(BoardFault::Time);
+        }
+        if !board.values.is_sorted_by(|one, next| one.program < next.program) {
+            return Err(BoardFault::Order);
+        }
+        board.values.iter().try_for_each(|value| value.recompute())?;
+        Ok(Self { board, hash: Hash::of(&signed.payload) })
+    }
+
+    /// The board.
+    #[must_use]
+    pub const fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// SHA-256 of its payload: what the next board names.
+    #[must_use]
+    pub const fn hash(&self) -> &Hash {
+        &self.hash
+    }
+
+    /// Whether this is the board after `before`: by number, by the hash it names, by time, and each
+    /// value begins where that one has left it.
+    ///
+    /// # Errors
+    /// [`BoardFault::NotNext`], [`BoardFault::Previous`].
+    pub fn follows(&self, before: &Self) -> Result<(), BoardFault> {
+        let (number, last) = (self.board.board, before.board.board);
+        let next = last.checked_add(1) == Some(number)
+            && self.board.previous == before.hash
+            && self.board.effective_at >= before.board.effective_at
+            && self.board.alliance == before.board.alliance;
+        if !next {
+            return Err(BoardFault::NotNext { number, before: last });
+        }
+        let broken =
+            self.board.values.iter().find(|v| v.previous != before.board.value(&v.program));
+        match broken {
+            Some(value) => Err(BoardFault::Previous(value.program.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the board commits to every one of these terms.
+    ///
+    /// # Errors
+    /// [`BoardFault::Terms`] of the first that it does not commit to.
+    pub fn commits_to(&self, pairs: &[CommittedTerms]) -> Result<(), BoardFault> {
+        match pairs.iter().find(|pair| !pair.stand_on(&self.board)) {
+            Some(CommittedTerms { terms, .. }) => Err(BoardFault::Terms(
+                self.board.board,
+                terms.source.to_string(),
+                terms.target.to_string(),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How a quote differs from what its board and the pair's terms come to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuoteFault {
+    /// It names another board than the one at hand: ask for that one.
+    #[error("the quote stands on board {quoted}, these are the rates of board {shown}")]
+    AnotherBoard {
+        /// The quote's.
+        quoted: u32,
+        /// The one at hand.
+        shown: u32,
+    },
+    /// A program that the alliance does not list, or the board has no value for.
+    #[error("the program {0} is not on the board")]
+    UnknownProgram(String),
+    /// The partners have no agreement that the caller is shown.
+    #[error("there is no agreement on this pair")]
+    NoAgreement,
+    /// A rate other than the board's values and the pair's terms.
+    #[error("the rate is {quoted}, the board and the pair's terms come to {computed}")]
+    Rate {
+        /// As quoted, JSON.
+        quoted: String,
+        /// As computed, JSON.
+        computed: String,
+    },
+    /// Amounts other than the arithmetic comes to.
+    #[error("the amounts are not what the rate comes to")]
+    Amounts,
+}
+
+/// Computes a quote again from what the gateway publishes: the rates of the quote's board as the
+/// caller is shown them, and the list of programs. `tier` is what the agreement's mapping says of
+/// the request's tier; one where the request has none.
+///
+/// # Errors
+/// The first [`QuoteFault`].
+pub fn recompute_quote(
+    rates: &Rates,
+    programs: &Programs,
+    request: &QuoteRequest,
+    quote: &Quote,
+    tier: Decimal,
+) -> Result<(), QuoteFault> {
+    if quote.rate.board != rates.board.board {
+        let (quoted, shown) = (quote.rate.board, rates.board.board);
+        return Err(QuoteFault::AnotherBoard { quoted, shown });
+    }
+    let program = |id: &alliance_contracts::names::ProgramId| {
+        let found = programs.programs.iter().find(|program| program.program == *id);
+        found.ok_or_else(|| QuoteFault::UnknownProgram(id.to_string()))
+    };
+    let (source, target) = (program(&request.source.program)?, program(&request.target.program)?);
+    let rate = rate(rates, source, target, tier)?;
+    if rate != quote.rate {
+        let json = |rate: &Rate| String::from_utf8_lossy(&json::canonical(rate)).into_owned();
+        return Err(QuoteFault::Rate { quoted: json(&quote.rate), computed: json(&rate) });
+    }
+    let amounts = amounts(&rate, request, source, target).ok_or(QuoteFault::Amounts)?;
+    if is_quoted(quote, &amounts, source, target) { Ok(()) } else { Err(QuoteFault::Amounts) }
+}
+
+/// The rate that the board and the pair's terms come to.
+fn rate(
+    rates: &Rates,
+    source: &Program,
+    target: &Program,
+    tier: Decimal,
+) -> Result<Rate, QuoteFault> {
+    let value = |program: &Program| {
+        let value = rates.board.value(&program.program);
+        value.ok_or_else(|| QuoteFault::UnknownProgram(program.program.to_string()))
+    };
+    let (source_value, target_value) = (value(source)?, value(target)?);
+    let plain = Rate::plain(rates.board.board, Decimal::ZERO, source_value, target_value);
+    if source.partner == target.partner {
+        return Ok(plain);
+    }
+    let of = |fee: &&PairFee| {
+        (fee.a == source.partner && fee.b == target.partner)
+            || (fee.a == target.partner && fee.b == source.partner)
+    };
+    let agreed = rates.fees.iter().find(of).ok_or(QuoteFault::NoAgreement)?;
+    let own = rates.pairs.iter().map(|pair| &pair.terms);
+    let mut own = own.filter(|t| t.source == source.program && t.target == target.program);
+    let (fee, surcharge, multiplier) = match own.next() {
+        Some(terms) => (terms.fee, terms.surcharge, terms.multiplier),
+        None => (agreed.fee, Decimal::ZERO, Decimal::ONE),
+    };
+    let total = fee.micros().saturating_add(surcharge.micros()).min(MICROS - 1);
+    let part = Decimal::from_micros(total - fee.micros()).unwrap_or(Decimal::ZERO);
+    let product = i128::from(multiplier.micros()) * i128::from(tier.micros()) / i128::from(MICROS);
+    let product = i64::try_from(product).ok().and_then(Decimal::from_micros);
+    Ok(Rate {
+        fee: Decimal::from_micros(total).unwrap_or(fee),
+        fee_bearer: agreed.fee_bearer,
+        multiplier: product.unwrap_or(Decimal::BEYOND),
+        surcharge: part,
+        ..plain
+    })
+}
+
+fn amounts(
+    rate: &Rate,
+    request: &QuoteRequest,
+    source: &Program,
+    target: &Program,
+) -> Option<Amounts> {
+    let terms = rate.terms(source.scale, target.scale);
+    let asked = request.amount.value;
+    match request.amount.side {
+        Side::Source => arithmetic::exchange_by_source(&terms, asked.to_minor(source.scale)?),
+        Side::Target => arithmetic::exchange_by_target(&terms, asked.to_minor(target.scale)?),
+    }
+    .ok()
+}
+
+fn is_quoted(quote: &Quote, amounts: &Amounts, source: &Program, target: &Program) -> bool {
+    let points = quote.source.amount.to_minor(source.scale) == Some(amounts.source)
+        && quote.target.amount.to_minor(target.scale) == Some(amounts.target);
+    let money = quote.settlement.as_ref().is_none_or(|settlement| {
+        let quoted = [settlement.gross, settlement.fee, settlement.net, settlement.remainder];
+        let computed = [amounts.gross, amounts.fee, amounts.net, amounts.remainder];
+        quoted.map(Decimal::micros) == computed
+    });
+    points && money && quote.settlement.is_some() == (source.partner != target.partner)
+}

@@ -1,0 +1,141 @@
+//! What partners have signed, held against orders: a member's day, a pair's cap, the form of an
+//! order.
+
+use alliance_contracts::agreement::{AgreementState, Caps, MemberLimit, OrderBounds};
+
+use super::agreements::first;
+use super::*;
+use crate::alliance::AgreementRecord;
+use crate::ledger::working_set::Wanted;
+
+/// A world in which aurora and borealis have signed this, from now on.
+fn world(sign: impl FnOnce(&mut alliance_contracts::agreement::Agreement)) -> World {
+    let mut world = World::new();
+    let mut agreement = first();
+    agreement.effective_at = NOW;
+    sign(&mut agreement);
+    let mut parts = RegistryParts::clone(&world.set.registry);
+    parts.agreements.push(Arc::new(AgreementRecord {
+        id: world.draw(),
+        state: AgreementState::Active,
+        payload: agreement.payload(),
+        agreement,
+        a: None,
+        b: None,
+        proposed_by: "aurora-air".parse().unwrap(),
+        proposed_at: NOW,
+        countersigned_at: Some(NOW),
+    }));
+    world.set.registry = Arc::new(Registry::new(1, parts));
+    world
+}
+
+fn points(text: &str) -> alliance_contracts::decimal::Decimal {
+    text.parse().unwrap()
+}
+
+impl World {
+    fn at(&mut self, giver: (&str, &str), taker: (&str, &str), amount: &str) -> Decided {
+        let partner = if giver.0 == "aurora" { "aurora-air" } else { "borealis-coffee" };
+        let terms = self.terms(giver, taker, amount);
+        let name = format!("order-{}", self.drawn);
+        self.exchange(partner, &name, &name, Quoted::Open(Box::new(terms)))
+    }
+}
+
+const A: (&str, &str) = ("aurora", "A-1");
+const OTHER: (&str, &str) = ("aurora", "A-2");
+const B: (&str, &str) = ("borealis", "B-1");
+
+#[test]
+fn a_member_gives_no_more_in_a_day_than_was_agreed() {
+    let mut world = world(|agreed| {
+        let program = "aurora".parse().unwrap();
+        agreed.member_limits = vec![MemberLimit { points: points("300"), program }];
+    });
+    accepted(&world.at(A, B, "200"));
+    let beyond = world.at(A, B, "101").outcome;
+    assert_eq!(beyond, refused(ProblemCode::ExceedsMemberLimit));
+    accepted(&world.at(A, B, "100"));
+    let written: Vec<_> = world.set.writes.member_days.values().collect();
+    assert_eq!((written.len(), written[0].given, written[0].member), (1, 300, MemberNo(1)));
+    // Another member has a day of its own, and the way back has no limit.
+    accepted(&world.at(OTHER, B, "300"));
+    accepted(&world.at(B, A, "400"));
+    // And the next day begins with nothing given.
+    for day in world.set.member_days.values_mut() {
+        day.day -= 1;
+    }
+    accepted(&world.at(A, B, "300"));
+}
+
+#[test]
+fn one_partner_owes_the_other_no_more_than_the_pairs_cap() {
+    let mut world = world(|agreed| {
+        agreed.caps = Some(Caps { a: points("10"), b: points("1000") });
+    });
+    accepted(&world.at(A, B, "200"));
+    let beyond = world.at(OTHER, B, "20").outcome;
+    assert_eq!(beyond, refused(ProblemCode::ExceedsNetDebitCap));
+    // What comes back makes room again: 2.5 of 10.
+    accepted(&world.at(B, A, "25"));
+    assert_eq!(world.at(OTHER, B, "51").outcome, refused(ProblemCode::ExceedsNetDebitCap));
+    accepted(&world.at(OTHER, B, "50"));
+}
+
+#[test]
+fn what_limits_need_to_know_is_asked_for_only_where_there_are_any() {
+    for (limited, days, flows) in [(false, 0, 1), (true, 1, 4)] {
+        let mut world = world(|agreed| {
+            agreed.caps = limited.then(|| Caps { a: points("10"), b: points("10") });
+        });
+        let terms = world.terms(A, B, "100");
+        let keyed = world.keyed("aurora-air", "k", "d");
+        let order = Exchange {
+            transaction: world.draw(),
+            source_reference: "r".parse().unwrap(),
+            quote: Quoted::Open(Box::new(terms)),
+        };
+        let mut wanted = Wanted::default();
+        wanted.add(&world.set.registry, &Command::Exchange(keyed, order));
+        // Aurora-air has two programs, so there are two ways there and two back.
+        assert_eq!((wanted.member_days.len(), wanted.flows.len()), (days, flows));
+    }
+}
+
+#[test]
+fn an_order_has_the_size_and_the_step_that_were_agreed() {
+    let world = world(|agreed| {
+        agreed.orders = vec![OrderBounds {
+            increment: Some(points("50")),
+            maximum: Some(points("500")),
+            minimum: Some(points("100")),
+            program: "aurora".parse().unwrap(),
+        }];
+    });
+    let registry = world.set.registry.clone();
+    let ask = |side: Side, value: &str| {
+        let request = QuoteRequest {
+            amount: SideAmount { side, value: value.parse().unwrap() },
+            kind: TransactionKind::Exchange,
+            segment: None,
+            source: account(A),
+            target: account(B),
+            tier: None,
+        };
+        let caller = "aurora-air".parse().unwrap();
+        pricing::price(&registry, &caller, &request, NOW).map_err(|refused| refused.code)
+    };
+    for (value, told) in [
+        ("100", Ok(())),
+        ("150", Ok(())),
+        ("500", Ok(())),
+        ("99", Err(ProblemCode::AmountTooSmall)),
+        ("120", Err(ProblemCode::AmountTooSmall)),
+        ("550", Err(ProblemCode::AmountOutOfRange)),
+    ] {
+        assert_eq!(ask(Side::Source, value).map(drop), told, "{value}");
+    }
+    // Asked by what arrives, what is given must be a whole step all the same.
+    assert!(ask(Side::Target, "99").is_ok() && ask(Side::Target, "98").is_err());
+}
