@@ -463,7 +463,7 @@ impl World {
         format!(
             "{:?}",
             (
-                store.registry().await.unwrap().map(|(version, _)| version),
+                store.registry().await.unwrap().map(|(version, parts)| (version, parts.campaigns)),
                 (heads, receipts, nodes, links, agreements),
                 accounts,
                 store.member_books(first, 100_000).await.unwrap(),
