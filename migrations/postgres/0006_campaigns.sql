@@ -22,11 +22,12 @@ CREATE TABLE campaigns (
 );
 
 -- Points that campaigns have added and that cannot be exchanged onward yet: by member, campaign and
--- UTC day. They are part of the member's balance.
+-- UTC day. They are part of the member's balance. A lot that is free by now, or was taken back, is
+-- emptied by the next order that touches its member.
 CREATE TABLE lots (
     member      BIGINT           NOT NULL,
     day         BIGINT           NOT NULL,
-    points      BIGINT           NOT NULL CHECK (points > 0),
+    points      BIGINT           NOT NULL CHECK (points >= 0),
     held_until  BIGINT           NOT NULL,
     alliance    TEXT COLLATE "C" NOT NULL,
     campaign_id BYTEA            NOT NULL,

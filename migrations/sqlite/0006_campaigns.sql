@@ -22,11 +22,12 @@ CREATE TABLE campaigns (
 ) STRICT;
 
 -- Points that campaigns have added and that cannot be exchanged onward yet: by member, campaign and
--- UTC day. They are part of the member's balance.
+-- UTC day. They are part of the member's balance. A lot that is free by now, or was taken back, is
+-- emptied by the next order that touches its member.
 CREATE TABLE lots (
     member      INTEGER NOT NULL,
     day         INTEGER NOT NULL,
-    points      INTEGER NOT NULL CHECK (points > 0),
+    points      INTEGER NOT NULL CHECK (points >= 0),
     held_until  INTEGER NOT NULL,
     alliance    TEXT    NOT NULL,
     campaign_id BLOB    NOT NULL,

@@ -201,9 +201,9 @@ impl Maps {
                 return contradiction("a campaign approved by who has proposed it");
             }
         }
-        let wrong = |lot: &Option<Lot>| lot.is_some_and(|lot| lot.points <= 0);
+        let wrong = |lot: &Option<Lot>| lot.is_some_and(|lot| lot.points < 0);
         if writes.lots.values().any(wrong) {
-            return contradiction("a lot of nothing");
+            return contradiction("a lot of less than nothing");
         }
         Ok(())
     }

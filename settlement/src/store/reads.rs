@@ -90,7 +90,7 @@ const WITH_BALANCE: &str =
     "{maybe balances b WHERE b.alliance = m.alliance AND b.member = m.member}";
 /// Lots of members that were found.
 const LOTS_OF_FOUND: &str =
-    "FROM found f {each lots o WHERE o.alliance = $1 AND o.member = f.member}";
+    "FROM found f {each lots o WHERE o.alliance = $1 AND o.member = f.member AND o.points > 0}";
 /// A transaction with its receipt.
 const WITH_RECEIPT: &str = "{maybe receipts r WHERE r.alliance = t.alliance \
      AND r.corridor = t.corridor AND r.seq = t.seq}";

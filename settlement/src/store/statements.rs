@@ -164,13 +164,6 @@ statement!(
      ON CONFLICT (alliance, member, campaign_id, day) DO UPDATE SET points = excluded.points"
 );
 statement!(
-    /// By its whole key; a lot that another batch has let go is gone already.
-    LOTS_GONE, LOTS_GONE_ROWS, false,
-    [member Int, campaign_id Bytes, day Int],
-    "DELETE FROM lots WHERE (alliance, member, campaign_id, day) IN \
-     (SELECT $1, w.member, w.campaign_id, w.day FROM {w})"
-);
-statement!(
     KEYS, KEYS_ROWS, true,
     [partner Text, key Text, outcome Text, subject_id Bytes, digest Bytes, request_id Bytes],
     "INSERT INTO idempotency_keys (alliance, partner, key, outcome, subject_id, digest, \
@@ -332,7 +325,6 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &AGREEMENTS,
         &CAMPAIGNS,
         &LOTS,
-        &LOTS_GONE,
         &MEMBER_DAYS,
         &CHECKPOINTS,
         &QUOTE_KEY,
@@ -389,7 +381,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     ];
     let mut last = vec![member_days(writes), checkpoints(writes)];
     last.extend(quote_key(writes));
-    last.extend(lots(writes));
+    last.push(lots(writes));
     for steps in [&mut first, &mut last] {
         steps.retain(|(_, rows)| !rows.is_empty());
     }
@@ -590,19 +582,22 @@ fn campaigns(writes: &Writes) -> Step<'_> {
     (&CAMPAIGNS, rows)
 }
 
-fn lots(writes: &Writes) -> [Step<'_>; 2] {
-    let mut kept = Rows::new(&LOTS_ROWS);
-    let mut gone = Rows::new(&LOTS_GONE_ROWS);
+/// A lot that is gone is one of nothing: written in its place, like everything that is found by
+/// its key, and not loaded any more.
+fn lots(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&LOTS_ROWS);
     for ((member, campaign, day), lot) in &writes.lots {
-        let (member, campaign, day) = ((*member).into(), Value::id(*campaign), (*day).into());
-        match lot {
-            Some(lot) => {
-                kept.push([member, campaign, day, lot.points.into(), lot.held_until.into()]);
-            }
-            None => gone.push([member, campaign, day]),
-        }
+        let points = lot.map_or(0, |lot| lot.points);
+        let held_until = lot.map_or(Timestamp::from_millis(0), |lot| lot.held_until);
+        rows.push([
+            (*member).into(),
+            Value::id(*campaign),
+            (*day).into(),
+            points.into(),
+            held_until.into(),
+        ]);
     }
-    [(&LOTS, kept), (&LOTS_GONE, gone)]
+    (&LOTS, rows)
 }
 
 fn keys(writes: &Writes) -> Result<Rows<'_>, StoreError> {

@@ -1016,7 +1016,7 @@ pub async fn lots_come_with_their_member_and_go(place: &Place) {
     assert_eq!(member.lots[0].points, one);
     let mut prepared = world.prepare(Vec::new()).await;
     let place = (member.member, campaign, day);
-    prepared.writes.lots.insert(place, Some(Lot { points: 0, ..member.lots[0] }));
+    prepared.writes.lots.insert(place, Some(Lot { points: -1, ..member.lots[0] }));
     world.contradicts(prepared).await;
     let mut prepared = world.prepare(Vec::new()).await;
     prepared.writes.lots.insert(place, None);
