@@ -301,6 +301,12 @@ fn an_order_that_does_not_fit_stops_the_campaign_and_moves_nothing() {
     assert_eq!(refusal.outcome, refused(ProblemCode::ExceedsCampaignBudget));
     assert_eq!((world.spent(id), world.balance(1)), (4_900_000, 900));
     assert_eq!(world.record(id).state, CampaignState::Stopped);
+    // Nor one that is a millionth too much.
+    let mut world = World::new();
+    let id = world.run_campaign(&double("9.799999"));
+    accepted(&world.order("100"));
+    assert_eq!(world.order("100").outcome, refused(ProblemCode::ExceedsCampaignBudget));
+    assert_eq!(world.spent(id), 4_900_000);
     // One that could not have been performed anyway stops nothing.
     let mut world = World::new();
     let id = world.run_campaign(&double("60"));
