@@ -254,7 +254,8 @@ async fn exchange_many(client: &Client, pairs: &[(MemberAccount, MemberAccount)]
     let asked = (0..many).map(|n| {
         let (source, target) = pairs[n % pairs.len()].clone();
         let amount = SideAmount { side: Side::Source, value: "1".parse().unwrap() };
-        QuoteRequest { amount, kind: TransactionKind::Exchange, source, target, tier: None }
+        let (kind, segment, tier) = (TransactionKind::Exchange, None, None);
+        QuoteRequest { amount, kind, segment, source, target, tier }
     });
     let quotes = client.quotes(asked.collect()).await.unwrap().results;
     let mut batch = client.transact_batch();

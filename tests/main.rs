@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod campaigns;
 mod cli;
 mod cluster;
 mod crash_table;

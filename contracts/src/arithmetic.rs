@@ -24,9 +24,12 @@
 //!
 //! Deliberately absent: floats, a rounding anywhere else, quotes that "almost" fit.
 
+mod bonus;
+
 use crate::decimal::{Decimal, MICROS};
 use crate::limits::{MAX_AMOUNT_MICROS, MAX_AMOUNT_WHOLE, fee_rate_in_range, multiplier_in_range};
 use crate::quote::FeeBearer;
+pub use bonus::{BonusAmounts, bonus, bonus_returned};
 
 /// An amount of points: minor units and how many decimals the program has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

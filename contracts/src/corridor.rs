@@ -116,6 +116,9 @@ pub struct MemberBalance {
     pub balance: crate::decimal::Decimal,
     /// Whether the member is frozen.
     pub frozen: bool,
+    /// Of the balance, what cannot be exchanged onward yet: bonuses of campaigns in their holdback.
+    #[serde(default)]
+    pub held: crate::decimal::Decimal,
     /// The member.
     pub member: crate::names::MemberRef,
     /// The program.

@@ -9,6 +9,7 @@
 //! | boards: values, how each came about, pairs' terms | [`board`], [`valuation`], [`total`] | protocol § 4 |
 //! | what partners report about their programs | [`observation`] | docs/value-model.md |
 //! | what two partners agree on and both sign | [`agreement`] | protocol § 4 |
+//! | more points for a while, out of a budget | [`campaign`] | docs/formats/campaigns.md |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
 //! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
@@ -20,9 +21,11 @@
 pub mod agreement;
 pub mod arithmetic;
 pub mod board;
+pub mod campaign;
 pub mod content_digest;
 pub mod corridor;
 pub mod decimal;
+mod drafts;
 pub mod encoding;
 pub mod http_signature;
 pub mod ids;

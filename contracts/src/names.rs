@@ -137,6 +137,10 @@ name!(
     TierName, "a tier", "[a-z0-9][a-z0-9-]{0,30}", is_short_slug
 );
 name!(
+    /// A group of members, as their program's partner calls it (`new-members`).
+    SegmentName, "a segment", "[a-z0-9][a-z0-9-]{0,30}", is_short_slug
+);
+name!(
     /// Why a transaction is reversed: a code of the agreement.
     ReasonCode, "a reason code", "[a-z0-9_]{1,40}",
     |text| (1..=40).contains(&text.len())
@@ -285,6 +289,7 @@ mod tests {
         }
         for good in ["1", "a", "gold", "gold-2", "a-", &"a".repeat(31)] {
             assert!(good.parse::<TierName>().is_ok(), "{good:?}");
+            assert!(good.parse::<SegmentName>().is_ok(), "{good:?}");
         }
         for bad in ["", "a/b", "a b", "ü", &"m".repeat(65)] {
             assert!(bad.parse::<MemberRef>().is_err(), "{bad:?}");

@@ -12,7 +12,7 @@ use crate::ids::{Id, Kind};
 use crate::keys::Kid;
 use crate::names::{
     AllianceId, Corridor, Currency, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym,
-    ReasonCode, SourceReference, TierName,
+    ReasonCode, SegmentName, SourceReference, TierName,
 };
 use crate::time::Timestamp;
 use crate::total::Total;
@@ -56,6 +56,7 @@ texts! {
     ProgramId, "ProgramId", "^[a-z0-9][a-z0-9-]{1,30}$", "One loyalty currency of one partner.", "aurora";
     Pseudonym, "Pseudonym", "^[0-9a-f]{64}$", "A member as seen in one corridor.", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     ReasonCode, "ReasonCode", "^[a-z0-9_]{1,40}$", "Why a transaction is reversed.", "customer_request";
+    SegmentName, "SegmentName", "^[a-z0-9][a-z0-9-]{0,30}$", "A group of members, as their program's partner calls it.", "new-members";
     SourceReference, "SourceReference", "^[ -~]{1,255}$", "The caller's own reference, unique per partner.", "order-117";
     TierName, "TierName", "^[a-z0-9][a-z0-9-]{0,30}$", "A member's tier in a program, as the program's partner calls it.", "gold";
     Timestamp, "Timestamp", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", "RFC 3339, UTC, exactly three decimals.", "2026-11-23T04:05:06.789Z";

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::arithmetic::Terms;
 use crate::decimal::Decimal;
-use crate::ids::QuoteId;
+use crate::ids::{CampaignId, QuoteId};
 use crate::limits;
-use crate::names::{AllianceId, Currency, MemberRef, PartnerId, ProgramId, TierName};
+use crate::names::{AllianceId, Currency, MemberRef, PartnerId, ProgramId, SegmentName, TierName};
 use crate::problem::Problem;
 use crate::time::Timestamp;
 
@@ -91,6 +91,10 @@ pub struct QuoteRequest {
     pub amount: SideAmount,
     /// What kind of order.
     pub kind: TransactionKind,
+    /// The member's segment, for campaigns; the source program's partner, who signs the request,
+    /// says it. One that no campaign names changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<SegmentName>,
     /// Whose points are given.
     pub source: MemberAccount,
     /// Whose points arrive.
@@ -234,6 +238,20 @@ impl Rate {
     }
 }
 
+/// What a campaign adds to an order: points that arrive beside the target amount, in a lot of their
+/// own. In a reversal, what is taken back of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Bonus {
+    /// The campaign, whose budget pays.
+    pub campaign: CampaignId,
+    /// What the target partner is owed for the points, by the campaign's sponsor.
+    pub cost: Decimal,
+    /// Points of the target program.
+    pub points: Decimal,
+}
+
 /// Who owes what to whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -259,6 +277,9 @@ pub struct Settlement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Quote {
+    /// What a campaign adds; left out where none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bonus: Option<Bonus>,
     /// Until when the terms stand.
     pub expires_at: Timestamp,
     /// Its id.
@@ -267,6 +288,9 @@ pub struct Quote {
     pub kind: TransactionKind,
     /// The rate.
     pub rate: Rate,
+    /// The segment that was told, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<SegmentName>,
     /// Who will owe what; none within one partner.
     pub settlement: Option<Settlement>,
     /// What is given.
@@ -311,6 +335,9 @@ pub struct QuoteBatch {
 pub struct QuoteClaims {
     /// The alliance that offered it.
     pub alliance: AllianceId,
+    /// What a campaign adds, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bonus: Option<Bonus>,
     /// The partner it was offered to.
     pub caller: PartnerId,
     /// Until when it stands.
@@ -321,6 +348,9 @@ pub struct QuoteClaims {
     pub kind: TransactionKind,
     /// The rate.
     pub rate: Rate,
+    /// The segment that was told, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<SegmentName>,
     /// Who will owe what.
     pub settlement: Option<Settlement>,
     /// What is given; member sealed.

@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
 use crate::encoding::Hash;
-use crate::ids::{QuoteId, ReceiptId, TransactionId, WindowId};
+use crate::ids::{CampaignId, IdError, QuoteId, ReceiptId, TransactionId, WindowId};
 use crate::json;
 use crate::keys::Kid;
 use crate::limits::MAX_JSON_INTEGER;
 use crate::names::{AllianceId, Corridor, Currency, NameError, PartnerId, ProgramId, Pseudonym};
-use crate::quote::{Rate, Settlement, TransactionKind};
+use crate::quote::{Bonus, Rate, Settlement, TransactionKind};
 use crate::time::Timestamp;
 
 /// The version of the payload.
@@ -52,6 +52,8 @@ pub enum Account {
     Fees,
     /// `alliance:rounding`.
     Rounding,
+    /// `campaign:<id>`: what a campaign has spent, below zero.
+    Campaign(CampaignId),
 }
 
 impl fmt::Display for Account {
@@ -62,6 +64,7 @@ impl fmt::Display for Account {
             Self::Position(partner) => write!(f, "position:{partner}"),
             Self::Fees => f.write_str("alliance:fees"),
             Self::Rounding => f.write_str("alliance:rounding"),
+            Self::Campaign(campaign) => write!(f, "campaign:{campaign}"),
         }
     }
 }
@@ -73,6 +76,7 @@ impl FromStr for Account {
         match text.split_once(':').ok_or(AccountError::Unknown)? {
             ("alliance", "fees") => Ok(Self::Fees),
             ("alliance", "rounding") => Ok(Self::Rounding),
+            ("campaign", campaign) => Ok(Self::Campaign(campaign.parse()?)),
             ("issued", program) => Ok(Self::Issued(program.parse()?)),
             ("position", partner) => Ok(Self::Position(partner.parse()?)),
             ("member", rest) => {
@@ -93,6 +97,9 @@ pub enum AccountError {
     /// A name in it breaks its rule.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// An id in it is none.
+    #[error(transparent)]
+    Id(#[from] IdError),
 }
 
 impl Serialize for Account {
@@ -190,6 +197,10 @@ pub struct Evidence {
 pub struct Receipt {
     /// The alliance.
     pub alliance: AllianceId,
+    /// What a campaign added, or of a reversal: what of it was taken back; left out where nothing
+    /// was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bonus: Option<Bonus>,
     /// When it completed; never runs backwards within a corridor.
     pub completed_at: Timestamp,
     /// Whose chain it stands in.

@@ -10,7 +10,7 @@ use crate::json;
 use crate::merkle;
 use crate::names::{IdempotencyKey, PartnerId, ProgramId, ReasonCode, SourceReference};
 use crate::problem::Problem;
-use crate::quote::{Rate, Settlement, SideAmount, TransactionKind};
+use crate::quote::{Bonus, Rate, Settlement, SideAmount, TransactionKind};
 use crate::time::Timestamp;
 
 /// Body of `POST /v1/transactions`.
@@ -164,6 +164,10 @@ pub struct SignedReceipt {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Transaction {
+    /// What a campaign added, or of a reversal: what of it was taken back; left out where nothing
+    /// was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bonus: Option<Bonus>,
     /// When it completed.
     pub completed_at: Option<Timestamp>,
     /// When it was accepted.

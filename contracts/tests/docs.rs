@@ -10,6 +10,7 @@ use alliance_contracts::agreement::{Agreement, KnownProgram, SignedAt, diff, ver
 use alliance_contracts::arithmetic::{
     self, Amounts, Reversal, ReversalAsk, Reversed, Terms, exchange_by_source, exchange_by_target,
 };
+use alliance_contracts::campaign::Campaign;
 use alliance_contracts::content_digest::{
     content_digest, orders_digest, parse_orders_digest, verify_content_digest,
 };
@@ -40,9 +41,9 @@ use alliance_contracts::note::{
 };
 use alliance_contracts::problem::{Problem, ProblemCode};
 use alliance_contracts::quote::{
-    FeeBearer, Quote, QuoteClaims, QuoteRequest, Rate, Side, TransactionKind,
+    Bonus, FeeBearer, Quote, QuoteClaims, QuoteRequest, Rate, Side, TransactionKind,
 };
-use alliance_contracts::receipt::{self, Evidence, Posting, Receipt};
+use alliance_contracts::receipt::{self, Account, Evidence, Posting, Receipt};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::tlog_proof::TlogProof;
 use alliance_contracts::transaction::{
@@ -64,6 +65,9 @@ const KINDS: &[(&str, &str)] = &[
     ("alliance-seen", "http-signatures.md"),
     ("arithmetic", "quotes.md"),
     ("arithmetic-extended", "quotes.md"),
+    ("campaign", "campaigns.md"),
+    ("campaign-bonus", "campaigns.md"),
+    ("campaign-postings", "campaigns.md"),
     ("checkpoint", "checkpoints-and-proofs.md"),
     ("checkpoint-earlier", "checkpoints-and-proofs.md"),
     ("consistency-proof", "checkpoints-and-proofs.md"),
@@ -458,6 +462,26 @@ fn an_order_without_an_amount_has_null_in_its_place() {
 }
 
 // --- agreements.md -----------------------------------------------------------------------------
+
+#[test]
+fn the_campaign_adds_what_the_page_says() {
+    let campaign: Campaign = read_whole("campaign");
+    assert_eq!(campaign.faults(None), []);
+    assert!(!campaign.comes_round());
+    let quote: Quote = read("quote");
+    let segment = "new-members".parse().unwrap();
+    assert!(campaign.covers(&quote.source.program, &quote.target.program));
+    assert!(campaign.is_for(None, Some(&segment)) && !campaign.is_for(None, None));
+    let bonus: Bonus = read_whole("campaign-bonus");
+    let target = quote.target.amount.to_minor(0).unwrap();
+    let added = arithmetic::bonus(target, 0, quote.rate.target_value, campaign.multiplier).unwrap();
+    assert_eq!(bonus.points.to_minor(0), Some(added.points));
+    assert_eq!(bonus.cost.micros(), added.cost);
+    let lines: Vec<Posting> = read_whole("campaign-postings");
+    assert_eq!((lines[0].amount, lines[1].amount), (bonus.points, bonus.cost));
+    assert_eq!(lines[1].debit, Account::Campaign(bonus.campaign));
+    assert_eq!(lines[1].credit, Account::Position(quote.target.partner));
+}
 
 #[test]
 fn the_agreement_is_signed_by_both_over_its_canonical_form() {

@@ -16,7 +16,9 @@ use alliance_contracts::ids::{Id, QuoteId};
 use alliance_contracts::json;
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
-use alliance_contracts::quote::{FeeBearer, QuoteRequest, Rate, Settlement, TransactionKind};
+use alliance_contracts::quote::{
+    Bonus, FeeBearer, QuoteRequest, Rate, Settlement, TransactionKind,
+};
 use alliance_contracts::receipt::{
     self, Account, Asset, Evidence, Posting, Receipt, ReceiptError, ReceiptSide,
 };
@@ -240,7 +242,9 @@ fn some_posting() -> impl Strategy<Value = Posting> {
             let partner: PartnerId = partner.parse().unwrap();
             if money {
                 let asset = Asset::Currency("EUR".parse().unwrap());
-                Posting { amount, asset, credit: Account::Fees, debit: Account::Position(partner) }
+                let campaign = Account::Campaign(Id::from_u128((7 << 76) | (0b10 << 62)));
+                let debit = if amount.micros() % 2 == 0 { campaign } else { Account::Fees };
+                Posting { amount, asset, credit: Account::Position(partner), debit }
             } else {
                 Posting {
                     amount,
@@ -251,6 +255,14 @@ fn some_posting() -> impl Strategy<Value = Posting> {
             }
         },
     )
+}
+
+fn some_bonus() -> impl Strategy<Value = Bonus> {
+    (some_id(), some_decimal(), some_decimal()).prop_map(|(campaign, cost, points)| Bonus {
+        campaign,
+        cost,
+        points,
+    })
 }
 
 /// Each of them absent or there.
@@ -273,12 +285,14 @@ prop_compose! {
         (source, target, settlement) in (some_side(), some_side(), prop::option::of(some_settlement())),
         (fee, source_value, target_value) in (some_decimal(), some_decimal(), some_decimal()),
         (fee_bearer, multiplier, surcharge) in some_extended_members(),
+        bonus in prop::option::of(some_bonus()),
         postings in prop::collection::vec(some_posting(), 0..6),
         seed in any::<[u8; 32]>(),
     ) -> Receipt {
         let key = SigningKey::from_seed(&seed);
         Receipt {
             alliance: alliance.parse().unwrap(),
+            bonus,
             completed_at: Timestamp::from_millis(completed_at),
             corridor: Corridor::between(&source.partner, &target.partner),
             evidence: vec![Evidence {

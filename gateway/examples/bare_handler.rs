@@ -187,6 +187,7 @@ fn a_request() -> Result<(alliance_contracts::names::PartnerId, QuoteRequest), B
     let request = QuoteRequest {
         amount: SideAmount { side: Side::Source, value },
         kind: TransactionKind::Exchange,
+        segment: None,
         source: account("aurora", "aurora-0000000")?,
         target: account("borealis", "borealis-0000000")?,
         tier: None,

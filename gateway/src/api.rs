@@ -6,6 +6,7 @@
 //! | quotes | `quotes`, `quote_batch` |
 //! | orders and reversals | `transactions`, `transaction_batch`, `reversals` |
 //! | links | `links`, `link_proposals`, `link_changes` |
+//! | campaigns | `campaigns` |
 //! | agreements | `agreements`, `agreement_proposals`, `agreement_changes`, `agreement_diff` |
 //! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
 //! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs` |
@@ -22,6 +23,7 @@ mod agreement_changes;
 mod agreement_diff;
 mod agreement_proposals;
 mod agreements;
+mod campaigns;
 mod corridor_checkpoint;
 mod corridor_proofs;
 mod corridor_receipts;
@@ -77,6 +79,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/v1/links/{id}", links::show))
         .service(post("/v1/links/{id}/confirm", link_changes::confirm))
         .service(post("/v1/links/{id}/revoke", link_changes::revoke))
+        .service(get("/v1/campaigns", campaigns::list))
         .service(both("/v1/agreements", agreements::list, agreement_proposals::create))
         .service(get("/v1/agreements/{id}", agreements::show))
         .service(get("/v1/agreements/{id}/diff", agreement_diff::show))

@@ -7,6 +7,7 @@
 mod agreements;
 mod audit;
 mod bench;
+mod campaigns;
 mod check;
 mod completions;
 mod demo;
@@ -100,6 +101,9 @@ pub enum Command {
     /// Add, list and suspend partners
     #[command(subcommand)]
     Partner(partner::PartnerCommand),
+    /// Propose, approve, stop and list campaigns
+    #[command(subcommand)]
+    Campaigns(campaigns::CampaignsCommand),
     /// Import members with their balances
     #[command(subcommand)]
     Members(import::MembersCommand),
@@ -210,6 +214,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::run(&args, printer),
         Command::Migrate(args) => migrate::run(&args, printer),
         Command::Partner(command) => partner::run(command, printer),
+        Command::Campaigns(command) => campaigns::run(command, printer),
         Command::Members(command) => import::members(command, printer),
         Command::Links(command) => import::links(command, printer),
         Command::Agreements(command) => agreements::run(command, printer),

@@ -158,10 +158,12 @@ fn quote() -> Quote {
         program: side.program.clone(),
     };
     Quote {
+        bonus: None,
         expires_at: start().plus_seconds(60),
         id: receipt.quote.unwrap(),
         kind: receipt.kind,
         rate: receipt.rate.clone(),
+        segment: None,
         settlement: receipt.settlement.clone(),
         source: side(&receipt.source, "A-1001"),
         target: side(&receipt.target, "B-77"),
@@ -180,6 +182,7 @@ fn transaction() -> Transaction {
     };
     let zero = c::decimal::Decimal::ZERO;
     Transaction {
+        bonus: None,
         completed_at: Some(start()),
         created_at: start(),
         id: support::receipt(1, Hash::ZERO).transaction,

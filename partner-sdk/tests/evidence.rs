@@ -59,11 +59,13 @@ fn token(receipt: &Receipt) -> String {
     };
     let claims = QuoteClaims {
         alliance: receipt.alliance.clone(),
+        bonus: None,
         caller: receipt.source.partner.clone(),
         expires_at: start().plus_seconds(60),
         id: receipt.quote.unwrap(),
         kind: receipt.kind,
         rate: receipt.rate.clone(),
+        segment: None,
         settlement: receipt.settlement.clone(),
         source: side(&receipt.source),
         target: side(&receipt.target),

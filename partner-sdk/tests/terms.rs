@@ -5,12 +5,12 @@
 mod support;
 
 use alliance_partner_sdk::contracts::arithmetic::{
-    Amounts, ReversalAsk, Reversed, Terms, exchange_by_source, exchange_by_target, reversal,
+    Amounts, ReversalAsk, Reversed, Terms, bonus, exchange_by_source, exchange_by_target, reversal,
 };
 use alliance_partner_sdk::contracts::decimal::Decimal;
 use alliance_partner_sdk::contracts::encoding::Hash;
-use alliance_partner_sdk::contracts::quote::{FeeBearer, Rate};
-use alliance_partner_sdk::contracts::receipt::Receipt;
+use alliance_partner_sdk::contracts::quote::{Bonus, FeeBearer, Rate};
+use alliance_partner_sdk::contracts::receipt::{Account, Receipt};
 use alliance_partner_sdk::verify::{TermsFault, check_terms};
 use proptest::prelude::*;
 use support::with_amounts;
@@ -103,6 +103,67 @@ fn within_one_partner_no_money_moves() {
     own.rate = more.rate;
     own.postings[1].amount = own.target.amount;
     assert_eq!(check_terms(&own), Ok(()));
+}
+
+/// A receipt with what a doubling campaign adds, or as its reversal takes it back.
+fn with_bonus(reverses: bool) -> Receipt {
+    let terms = support::terms();
+    let amounts = exchange_by_source(&terms, 1_000).unwrap();
+    let mut good = receipt(&terms, &amounts, reverses);
+    let two = "2".parse().unwrap();
+    let added = bonus(amounts.target, terms.target_scale, terms.target_value, two).unwrap();
+    let bonus = Bonus {
+        campaign: "cmp_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
+        cost: Decimal::from_micros(added.cost).unwrap(),
+        points: Decimal::from_minor(added.points, terms.target_scale).unwrap(),
+    };
+    let mut points = good.postings[1].clone();
+    points.amount = bonus.points;
+    let mut cost = good.postings[2].clone();
+    cost.amount = bonus.cost;
+    let payer = if reverses { &mut cost.credit } else { &mut cost.debit };
+    *payer = Account::Campaign(bonus.campaign);
+    good.postings.extend([points, cost]);
+    good.bonus = Some(bonus);
+    good
+}
+
+#[test]
+fn a_bonus_costs_what_it_is_worth_and_has_its_two_lines() {
+    for reverses in [false, true] {
+        let good = with_bonus(reverses);
+        assert_eq!(check_terms(&good), Ok(()));
+        let without = Receipt { bonus: None, ..good.clone() };
+        assert!(matches!(check_terms(&without), Err(TermsFault::Posting { .. })));
+        for at in good.postings.len() - 2..good.postings.len() {
+            let mut other = good.clone();
+            let line = &mut other.postings[at];
+            std::mem::swap(&mut line.debit, &mut line.credit);
+            assert_eq!(check_terms(&other), Err(TermsFault::Posting { at }));
+            let mut shorter = good.clone();
+            shorter.postings.remove(at);
+            assert!(check_terms(&shorter).is_err());
+        }
+        let mut elsewhere = good.clone();
+        elsewhere.bonus.as_mut().unwrap().campaign =
+            "cmp_01h455vb4pex5vsknk084sn02r".parse().unwrap();
+        assert!(check_terms(&elsewhere).is_err(), "another campaign's budget");
+    }
+    // A millionth more or less, with lines that fit.
+    for by in [-1, 1] {
+        let mut other = with_bonus(false);
+        let cost = Decimal::from_micros(other.bonus.as_ref().unwrap().cost.micros() + by).unwrap();
+        other.bonus.as_mut().unwrap().cost = cost;
+        other.postings.last_mut().unwrap().amount = cost;
+        assert_eq!(check_terms(&other), Err(TermsFault::Bonus));
+    }
+    let mut nothing = with_bonus(true);
+    nothing.bonus.as_mut().unwrap().cost = Decimal::ZERO;
+    nothing.postings.pop();
+    assert_eq!(check_terms(&nothing), Ok(()), "of a small part the money may round to nothing");
+    nothing.bonus.as_mut().unwrap().points = Decimal::ZERO;
+    nothing.postings.pop();
+    assert_eq!(check_terms(&nothing), Err(TermsFault::Bonus));
 }
 
 #[test]

@@ -5,11 +5,13 @@
 //! | [`definition`] | the document, and every fault in it |
 //! | [`changes`] | what may not change from one version to the next |
 //! | [`rates`] | how boards are made: when, how far ahead, within which bounds |
+//! | [`campaigns`] | more points for a while, as it is kept |
 //! | [`agreements`] | what two partners have signed, as it is kept |
 //! | [`terms`] | what holds between two partners at a moment |
 //! | [`registry`] | the snapshot that orders are priced and decided by |
 
 pub mod agreements;
+pub mod campaigns;
 pub mod changes;
 pub mod definition;
 pub mod rates;
@@ -17,6 +19,7 @@ pub mod registry;
 pub mod terms;
 
 pub use agreements::{AgreementRecord, AgreementSignature};
+pub use campaigns::CampaignRecord;
 pub use definition::{
     AgreementDefinition, Definition, DefinitionFault, KeyDefinition, PartnerDefinition,
     ProgramDefinition, Scope,

@@ -3,6 +3,7 @@
 //! connection is never opened on, nor cancelled by, somebody else's runtime.
 
 mod agreements;
+mod campaigns;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod members;
@@ -34,6 +35,7 @@ use crate::sequencer::{Answer, Sequencer, TransactionView, Unavailable, Writabil
 use crate::store::{self, Store, StoreError, TransactionDetail};
 use crate::vault::{KEY_LEN, QuoteSealer, Vault};
 
+pub use campaigns::{ApproveError, CampaignSpending};
 pub use members::{LinkView, MemberView};
 pub use proofs::{CheckpointError, ProofRefused};
 pub use proposals::ProposalError;

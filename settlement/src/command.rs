@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use alliance_contracts::agreement::Agreement;
 use alliance_contracts::board::Board;
+use alliance_contracts::campaign::Campaign;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::ids::{
+    AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+};
 use alliance_contracts::jws::Parsed;
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::Consent;
@@ -14,7 +17,7 @@ use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, ReasonCode, SourceReference,
 };
 use alliance_contracts::problem::{FieldError, ProblemCode};
-use alliance_contracts::quote::{Rate, Settlement, SideAmount};
+use alliance_contracts::quote::{Bonus, Rate, Settlement, SideAmount};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{Definition, DefinitionFault};
@@ -97,6 +100,8 @@ pub struct QuotedTerms {
     pub source: OrderSide,
     /// What arrives.
     pub target: OrderSide,
+    /// What a campaign adds.
+    pub bonus: Option<Bonus>,
 }
 
 /// What the door made of the token.
@@ -265,6 +270,37 @@ pub struct ProposeRates {
     pub by: OperatorName,
 }
 
+/// Proposes a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposeCampaign {
+    /// The new campaign's id.
+    pub id: CampaignId,
+    /// What it says.
+    pub campaign: Campaign,
+    /// Who proposes it.
+    pub by: OperatorName,
+}
+
+/// Approves a campaign. That nobody gains by it was looked at beside the writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApproveCampaign {
+    /// Which.
+    pub id: CampaignId,
+    /// Who approves it.
+    pub by: OperatorName,
+    /// The version of the registry that it was looked at in.
+    pub based_on: i64,
+}
+
+/// Stops a campaign, or declines it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopCampaign {
+    /// Which.
+    pub id: CampaignId,
+    /// Who stops it.
+    pub by: OperatorName,
+}
+
 /// Everything that can be asked of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -306,6 +342,12 @@ pub enum Command {
     ApproveRates(u32, OperatorName),
     /// An operator takes a proposal back.
     WithdrawProposal(u32, OperatorName),
+    /// An operator proposes a campaign.
+    ProposeCampaign(Box<ProposeCampaign>),
+    /// An operator approves it.
+    ApproveCampaign(Box<ApproveCampaign>),
+    /// An operator stops it.
+    StopCampaign(Box<StopCampaign>),
     /// A gateway stores a checkpoint that it has signed.
     StoreCheckpoint(SignedCheckpoint),
     /// A gateway brings the quote key of a period, wrapped; older ones are destroyed.
@@ -377,6 +419,10 @@ pub enum Outcome {
     Proposal(u32),
     /// A proposal cannot be made or changed so; nothing was changed.
     ProposalRefused(Vec<String>),
+    /// A campaign is faulty, or may not be approved by this operator; nothing was changed.
+    CampaignRefused(Vec<FieldError>),
+    /// A campaign was looked at in what has changed since: look again.
+    CampaignStale,
     /// A checkpoint contradicts one that was signed before: it must not be served.
     CheckpointRefused,
 }

@@ -17,14 +17,18 @@
 //! | `agreements` | proposing, countersigning, withdrawing |
 //! | `feeds` | what partners report |
 //! | `proposals` | what operators propose about rates, and approve |
+//! | `campaigns` | proposing, approving, stopping; what is left of a budget |
+//! | `lots` | points that cannot be exchanged onward yet |
 //! | `operations` | what operators and gateways ask |
 
 mod agreements;
+mod campaigns;
 mod exchange;
 pub mod feeds;
 pub mod kept;
 mod limits;
 mod links;
+pub mod lots;
 mod operations;
 mod posting;
 mod proposals;
@@ -61,6 +65,9 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::ProposeRates(propose) => proposals::propose(set, propose, now),
         Command::ApproveRates(number, by) => proposals::approve(set, *number, by, now),
         Command::WithdrawProposal(number, by) => proposals::withdraw(set, *number, by, now),
+        Command::ProposeCampaign(proposal) => campaigns::propose(set, proposal, now),
+        Command::ApproveCampaign(approval) => campaigns::approve(set, approval, now),
+        Command::StopCampaign(order) => campaigns::stop(set, order, now),
         Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
         Command::StoreQuoteKey { period, wrapped, destroy_before } => {
             operations::store_quote_key(set, *period, wrapped, *destroy_before)

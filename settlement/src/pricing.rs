@@ -1,13 +1,15 @@
 //! Pricing: what a quote says. Stateless — no member, link or balance is looked at; those are the
 //! order's to check (protocol § 4).
 
+mod bonus;
+
 use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError};
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
 use alliance_contracts::names::{PartnerId, TierName};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::{QuoteRequest, Rate, Settlement, Side, TransactionKind};
+use alliance_contracts::quote::{Bonus, QuoteRequest, Rate, Settlement, Side, TransactionKind};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{AgreementTerms, BoardView, ProgramDefinition, Registry};
@@ -26,6 +28,8 @@ pub struct Priced {
     pub target: (PartnerId, Decimal),
     /// Until when the terms stand.
     pub expires_at: Timestamp,
+    /// What a campaign adds.
+    pub bonus: Option<Bonus>,
 }
 
 /// Why there are no terms: the rule, and the field at fault where one is.
@@ -61,7 +65,7 @@ pub fn price(
     let agreed = allowed(registry, caller, request, source, target, now)?;
     let asked = asked_minor(request, source, target)?;
     let board = board_in_force(registry, source, target, now)?;
-    let tier = tier_multiplier(&board, source, target, request.tier.as_ref())?;
+    let tier = tier_multiplier(registry, &board, source, target, request.tier.as_ref())?;
     let directed = directed(&board, source, target)?;
     let (source_value, target_value) = values(&board, source, target)?;
     let multiplier = terms::product(directed.multiplier, tier)
@@ -85,7 +89,14 @@ pub fn price(
         within_bounds(agreed, source, &amounts)?;
     }
     let expires_at = expiry(registry, &rate, directed.lifetime_seconds, now);
-    finish(registry, source, target, rate, &amounts, expires_at)
+    let programs = (source, target);
+    let bonus = bonus::best(registry, &board, request, programs, (&rate, &amounts), now);
+    let mut priced = finish(registry, source, target, rate, &amounts, expires_at)?;
+    if let Some((bonus, until)) = bonus {
+        priced.bonus = Some(bonus);
+        priced.expires_at = priced.expires_at.min(until);
+    }
+    Ok(priced)
 }
 
 /// The board in force, for a pair that takes orders in this direction.
@@ -274,6 +285,7 @@ fn allowed<'a>(
 
 /// What a member's tier multiplies the source's worth with; without a tier, nothing.
 fn tier_multiplier(
+    registry: &Registry,
     board: &BoardView<'_>,
     source: &ProgramDefinition,
     target: &ProgramDefinition,
@@ -284,7 +296,9 @@ fn tier_multiplier(
     let terms = board.terms(&source.program, &target.program);
     // A tier that says nothing must not pass for one that does.
     let mapped = agreed.and_then(|a| a.tier(&source.program, tier, &target.program, terms));
-    mapped.ok_or_else(|| {
+    // What a campaign alone is for, brings what the campaign adds.
+    let named = bonus::names_tier(registry, source, target, tier).then_some(Decimal::ONE);
+    mapped.or(named).ok_or_else(|| {
         let (from, to) = (&source.program, &target.program);
         let detail = format!("no agreement maps the tier {tier} from {from} to {to}: leave it out");
         Unpriced::at(ProblemCode::Malformed, "/tier", detail)
@@ -329,5 +343,6 @@ fn finish(
         source: (source.partner.clone(), points(amounts.source, source.scale)?),
         target: (target.partner.clone(), points(amounts.target, target.scale)?),
         expires_at,
+        bonus: None,
     })
 }

@@ -154,6 +154,7 @@ fn payload(
     };
     Receipt {
         alliance: registry.definition.alliance.clone(),
+        bonus: record.bonus.clone(),
         completed_at: place.completed_at,
         corridor: record.corridor.clone(),
         evidence: vec![Evidence {

@@ -220,6 +220,7 @@ impl Sequencer {
         if written {
             batch.commit(&set.writes).await?;
             failpoint!("sequencer::committed");
+            tell_of_campaigns(&set);
         }
         if set.writes.changes_registry() {
             self.refresh_after_commit().await;
@@ -317,6 +318,20 @@ impl Sequencer {
             let keys = row.definition.jwks();
             let statement = KeyStatement { alliance, keys, number, previous };
             set.writes.partner_keys_jws = Some(statement.sign(&self.key));
+        }
+    }
+}
+
+/// Says what operators should know of campaigns at once: a warning level, a red line.
+fn tell_of_campaigns(set: &WorkingSet) {
+    for record in set.writes.campaigns.values() {
+        let (id, name) = (record.id, record.campaign.name.as_str());
+        let before = set.registry.campaign(&id).map_or(0, |before| before.warned);
+        if record.warned > before {
+            tracing::warn!(campaign = %id, name, level = record.warned, "a campaign's budget goes");
+        }
+        if record.stopped_at.is_some() && record.stopped_by.is_none() {
+            tracing::warn!(campaign = %id, name, "a campaign has stopped at its red line");
         }
     }
 }

@@ -1999,6 +1999,22 @@ def expected_postings(receipt):
         (f"position:{debtor}", "alliance:fees", money["currency"], money["fee"]),
         (f"position:{debtor}", "alliance:rounding", money["currency"], money["remainder"]),
     ]
+    if "bonus" in receipt:
+        bonus = receipt["bonus"]
+        lines += [
+            (
+                f"issued:{target['program']}",
+                f"member:{target['program']}:{target['member']}",
+                target["program"],
+                bonus["points"],
+            ),
+            (
+                f"campaign:{bonus['campaign']}",
+                f"position:{target['partner']}",
+                money["currency"],
+                bonus["cost"],
+            ),
+        ]
     if receipt["kind"] == "reversal":
         lines = [(credit, debit, asset, amount) for debit, credit, asset, amount in lines]
     return [
@@ -2014,13 +2030,28 @@ RECEIPT_MEMBERS = set(
 )
 
 
+def verify_bonus(receipt, original=None):
+    """What a campaign added costs what it is worth; of it no more is taken back than was added."""
+    bonus = receipt["bonus"]
+    need(set(bonus) == {"campaign", "cost", "points"}, f"bonus {bonus}")
+    need(type_id(bonus["campaign"], "cmp"), "the bonus's campaign")
+    points, cost = decimal(bonus["points"]), decimal(bonus["cost"])
+    if original is None:
+        value = decimal(receipt["rate"]["target_value"])
+        need(points > 0 and cost == ceil_at(points * value, 6), f"bonus {bonus}")
+        return
+    whole = original.get("bonus", {"points": "0", "cost": "0"})
+    need(points <= decimal(whole["points"]) and cost <= decimal(whole["cost"]), f"bonus {bonus}")
+    need(whole.get("campaign") == bonus["campaign"], "the original's campaign")
+
+
 def verify_receipt(world, corridor, bundle, state):
     """Everything the protocol says of one receipt in its place. Raises Bad."""
     payload, kid = open_jws(bundle["jws"], "alliance-receipt+jws", world.keys)
     receipt = strict_json(payload)
     need(jcs(receipt) == payload, "JCS(parse(bytes)) = bytes")
     need(receipt == bundle["receipt"], "the decoded payload is another")
-    need(set(receipt) == RECEIPT_MEMBERS, f"members {set(receipt) ^ RECEIPT_MEMBERS}")
+    need(set(receipt) - {"bonus"} == RECEIPT_MEMBERS, f"members {set(receipt) ^ RECEIPT_MEMBERS}")
     need(receipt["v"] == 1 and receipt["alliance"] == world.alliance, "version, alliance")
     need(receipt["corridor"] == corridor, "corridor")
     need(receipt["seq"] == state["seq"] + 1, f"seq after {state['seq']}")
@@ -2061,6 +2092,8 @@ def verify_receipt(world, corridor, bundle, state):
             == (receipt["source"]["partner"], receipt["target"]["partner"]),
             "who owes whom",
         )
+        if "bonus" in receipt:
+            verify_bonus(receipt)
         state["terms"][receipt["transaction"]] = (terms, receipt)
         state["reversed"][receipt["transaction"]] = (Fraction(0), Fraction(0))
     elif receipt["kind"] == "reversal":
@@ -2073,6 +2106,8 @@ def verify_receipt(world, corridor, bundle, state):
         state["reversed"][receipt["reverses"]] = good[0]
         state["terms"].setdefault(receipt["transaction"], (terms, receipt))
         need(receipt["rate"] == original["rate"], "at the terms of the original")
+        if "bonus" in receipt:
+            verify_bonus(receipt, original)
         for end in ("source", "target"):
             for name in ("partner", "program", "member"):
                 need(receipt[end][name] == original[end][name], "the original sides")

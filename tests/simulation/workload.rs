@@ -224,6 +224,7 @@ impl World {
         let request = QuoteRequest {
             amount: SideAmount { side, value: Decimal::from_minor(asked, PROGRAMS[program].2)? },
             kind: TransactionKind::Exchange,
+            segment: None,
             source: account(source),
             target: account(target),
             tier: None,
@@ -287,6 +288,7 @@ impl World {
             settlement: priced.settlement,
             source: end(source, priced.source.0, given),
             target: end(target, priced.target.0, taken),
+            bonus: priced.bonus,
         };
         let id = id.as_u128();
         Some((quoted, Arc::new(Terms { id, expires_at, source, target, sums, rate })))

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use super::{Agreement, FeeTier, OrderBounds};
 use crate::decimal::{Decimal, MICROS};
+use crate::drafts::{Fault, Faults};
 use crate::encoding::Hash;
 use crate::limits;
 use crate::names::{PartnerId, ProgramId};
-use crate::problem::{FieldError, ProblemCode};
+use crate::problem::FieldError;
 use crate::quote::TransactionKind;
 
 /// The signed bytes of an agreement: 64 KiB at most.
@@ -32,50 +33,15 @@ pub struct KnownProgram {
     pub scale: u32,
 }
 
-/// A fault, and the other places that it follows from.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) error: FieldError,
-    pub(super) follows_from: Vec<String>,
-}
-
-#[derive(Default)]
-struct Faults(Vec<Fault>);
-
-impl Faults {
-    fn at(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
-        self.with(pointer, &[], detail);
-    }
-
-    fn with(&mut self, pointer: impl Into<String>, others: &[&str], detail: impl Into<String>) {
-        let (pointer, detail) = (pointer.into(), detail.into());
-        let follows_from = others.iter().map(|&other| other.to_owned()).collect();
-        let error = FieldError { code: ProblemCode::Malformed, detail, pointer };
-        self.0.push(Fault { error, follows_from });
-    }
-
-    fn amount(&mut self, pointer: String, amount: Decimal) {
-        if !limits::amount_in_range(amount) {
-            self.at(pointer, "must be at most 1000000000000");
-        }
-    }
-
-    fn rate(&mut self, pointer: String, rate: Decimal) {
-        if !limits::fee_rate_in_range(rate) {
-            self.at(pointer, "must be at least 0 and below 1");
-        }
-    }
-}
-
 impl Agreement {
     /// Every fault that can be seen in the document, and against the alliance's programs where
     /// those are known. None: it can be signed.
     #[must_use]
     pub fn faults(&self, programs: Option<&[KnownProgram]>) -> Vec<FieldError> {
-        self.all_faults(programs).into_iter().map(|fault| fault.error).collect()
+        self.list_faults(programs).into_iter().map(|fault| fault.error).collect()
     }
 
-    pub(super) fn all_faults(&self, programs: Option<&[KnownProgram]>) -> Vec<Fault> {
+    pub(super) fn list_faults(&self, programs: Option<&[KnownProgram]>) -> Vec<Fault> {
         let mut faults = Faults::default();
         self.check_whole(&mut faults);
         self.check_money(&mut faults);

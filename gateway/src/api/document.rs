@@ -20,10 +20,11 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::{
-    agreement_changes, agreement_diff, agreement_proposals, agreements, corridor_checkpoint,
-    corridor_proofs, corridor_receipts, corridors, health, link_changes, link_proposals, links,
-    members, observations, partner_keys, programs, quote_batch, quotes, rates, receipt_evidence,
-    receipt_proof, receipts, reversals, transaction_batch, transactions, well_known,
+    agreement_changes, agreement_diff, agreement_proposals, agreements, campaigns,
+    corridor_checkpoint, corridor_proofs, corridor_receipts, corridors, health, link_changes,
+    link_proposals, links, members, observations, partner_keys, programs, quote_batch, quotes,
+    rate_stream, rates, receipt_evidence, receipt_proof, receipts, reversals, transaction_batch,
+    transactions, well_known,
 };
 use crate::server::edge::REQUEST_ID;
 
@@ -45,9 +46,10 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
 #[openapi(
     info(title = "alliance", description = DESCRIPTION, license(name = "Apache-2.0")),
     paths(
-        programs::list, rates::show, observations::create, quotes::create, quote_batch::create, transactions::create,
-        transactions::show, transaction_batch::create, reversals::create, links::list,
+        programs::list, rates::show, rate_stream::stream, observations::create,
+        quotes::create, quote_batch::create, transactions::create, transactions::show, transaction_batch::create, reversals::create, links::list,
         links::show, link_proposals::create, link_changes::confirm, link_changes::revoke,
+        campaigns::list,
         agreements::list, agreements::show, agreement_proposals::create, agreement_diff::show,
         agreement_changes::countersign, agreement_changes::withdraw,
         receipts::show, receipt_evidence::show, receipt_proof::show, corridors::list,
@@ -59,6 +61,7 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
     tags(
         (name = "orders", description = "Quotes, transactions and reversals (protocol § 3, § 4)"),
         (name = "links", description = "Two accounts that belong to one person (protocol § 4)"),
+        (name = "campaigns", description = "More points for a while, out of a budget"),
         (name = "agreements", description = "What two partners agree on and both sign"),
         (name = "receipts", description = "Receipts, chains and proofs (protocol § 5)"),
         (name = "rates", description = "Programs and the board in force"),

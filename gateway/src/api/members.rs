@@ -28,8 +28,9 @@ use crate::server::verify::{Read, VerifiedRequest};
 pub async fn balance(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Reply {
     let (program, member, view) = own_member(&request, &gateway).await?;
     let balance = render::points(&gateway.house().registry(), &program, view.balance)?;
+    let held = render::points(&gateway.house().registry(), &program, view.held)?;
     let (as_of, frozen) = (request.received_at, view.frozen);
-    let answer = MemberBalance { as_of, balance, frozen, member, program };
+    let answer = MemberBalance { as_of, balance, frozen, held, member, program };
     Ok(reply::json(StatusCode::OK, &answer))
 }
 

@@ -41,6 +41,7 @@ pub fn transaction(
         target: points(registry, &record.target.program, record.reversed.target)?,
     };
     Ok(Transaction {
+        bonus: record.bonus,
         completed_at: record.completed_at,
         created_at: record.created_at,
         id: record.id,

@@ -159,6 +159,7 @@ pub fn order(number: u64, people: usize) -> (usize, QuoteRequest) {
     let request = QuoteRequest {
         amount: SideAmount { side: Side::Source, value: value.unwrap_or_default() },
         kind: TransactionKind::Exchange,
+        segment: None,
         source: MemberAccount { member: member(source, person), program: program(source) },
         target: MemberAccount { member: member(target, person), program: program(target) },
         tier: None,

@@ -57,6 +57,7 @@ fn agree(accounts: &[AccountBalance], receipts: &Totals, currency: &Currency) ->
         Account::Position(partner) => Some(Holder::Position(partner.clone())),
         Account::Fees => Some(Holder::Fees),
         Account::Rounding => Some(Holder::Rounding),
+        Account::Campaign(campaign) => Some(Holder::Campaign(*campaign)),
         _ => None,
     };
     let booked = accounts

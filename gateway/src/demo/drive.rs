@@ -313,6 +313,7 @@ fn request(order: &Order) -> QuoteRequest {
     QuoteRequest {
         amount: SideAmount { side: order.side, value: order.amount },
         kind: TransactionKind::Exchange,
+        segment: None,
         source: order.source.clone(),
         target: order.target.clone(),
         tier: None,

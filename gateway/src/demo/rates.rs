@@ -158,6 +158,7 @@ async fn quote(client: &Client, cast: &Cast) -> Result<(), String> {
         source: account(0, "anybody")?,
         target: account(1, "somebody")?,
         tier: None,
+        segment: None,
     };
     let programs = client.programs().await.map_err(|error| whole(&error))?;
     let quote = client.quote(&request).await.map_err(|error| whole(&error))?;

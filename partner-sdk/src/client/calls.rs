@@ -1,5 +1,6 @@
 //! One function for each route of protocol § 4 and § 5.
 
+use alliance_contracts::campaign::Campaigns;
 use alliance_contracts::corridor::{Corridors, EvidenceList, MemberBalance, Opening};
 use alliance_contracts::ids::{LinkId, ReceiptId, TransactionId};
 use alliance_contracts::link::{Empty, Link, LinkRequest, Links};
@@ -29,7 +30,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn exchange(&self, source: MemberAccount, target: MemberAccount) -> Exchange {
-        Exchange { client: self.clone(), source, target, tier: None }
+        Exchange { client: self.clone(), source, target, segment: None, tier: None }
     }
 
     /// Asks for terms.
@@ -127,6 +128,11 @@ impl Client {
     pub fn observe(&self, observations: &[Observation]) -> Call<ObservationsAccepted> {
         let body = ObservationsRequest { observations: observations.to_vec() };
         Call::post(self, "/v1/rates/observations", "/v1/rates/observations", &body)
+    }
+
+    /// Campaigns that were approved and cover a program of the caller's.
+    pub fn campaigns(&self) -> Call<Campaigns> {
+        Call::get(self, "/v1/campaigns", "/v1/campaigns")
     }
 
     /// The balance of a member of the caller's.

@@ -7,8 +7,8 @@ use alliance_contracts::content_digest::orders_digest;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::names::{
-    Corridor, IdempotencyKey, MemberRef, NameError, ProgramId, ReasonCode, SourceReference,
-    TierName,
+    Corridor, IdempotencyKey, MemberRef, NameError, ProgramId, ReasonCode, SegmentName,
+    SourceReference, TierName,
 };
 use alliance_contracts::quote::{
     MemberAccount, Quote, QuoteRequest, Side, SideAmount, TransactionKind,
@@ -45,10 +45,17 @@ pub struct Exchange {
     pub(super) client: Client,
     pub(super) source: MemberAccount,
     pub(super) target: MemberAccount,
+    pub(super) segment: Option<SegmentName>,
     pub(super) tier: Option<TierName>,
 }
 
 impl Exchange {
+    /// Says the member's segment, for campaigns; one that no campaign names changes nothing.
+    pub fn segment(mut self, segment: SegmentName) -> Self {
+        self.segment = Some(segment);
+        self
+    }
+
     /// Says the member's tier in the source program, which the source partner alone knows; an
     /// agreement says what the tier is worth, and one that maps no such tier is refused.
     pub fn tier(mut self, tier: TierName) -> Self {
@@ -67,10 +74,10 @@ impl Exchange {
     }
 
     fn quote(self, side: Side, value: Decimal) -> Call<Quote> {
-        let Self { client, source, target, tier } = self;
+        let Self { client, source, target, segment, tier } = self;
         let amount = SideAmount { side, value };
         let kind = TransactionKind::Exchange;
-        client.quote(&QuoteRequest { amount, kind, source, target, tier })
+        client.quote(&QuoteRequest { amount, kind, segment, source, target, tier })
     }
 }
 

@@ -15,6 +15,7 @@ use std::thread;
 
 use alliance_contracts::decimal::format_micros;
 use alliance_contracts::encoding::Hash;
+use alliance_contracts::ids::CampaignId;
 use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::limits::MAX_BODY_BYTES;
 use alliance_contracts::names::{Corridor, PartnerId, ProgramId};
@@ -185,6 +186,8 @@ pub enum Holder {
     Fees,
     /// The alliance's rounding account.
     Rounding,
+    /// A campaign's spending.
+    Campaign(CampaignId),
 }
 
 impl Holder {
@@ -195,6 +198,7 @@ impl Holder {
             Account::Position(partner) => Self::Position(partner.clone()),
             Account::Fees => Self::Fees,
             Account::Rounding => Self::Rounding,
+            Account::Campaign(campaign) => Self::Campaign(*campaign),
         }
     }
 }
@@ -207,6 +211,7 @@ impl fmt::Display for Holder {
             Self::Position(partner) => write!(f, "position:{partner}"),
             Self::Fees => f.write_str("alliance:fees"),
             Self::Rounding => f.write_str("alliance:rounding"),
+            Self::Campaign(campaign) => write!(f, "campaign:{campaign}"),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! the sums are checked.
 
 use alliance_contracts::decimal::{Decimal, MICROS};
+use alliance_contracts::ids::CampaignId;
 use alliance_contracts::limits::{amount_in_range, surcharge_in_range};
 use alliance_contracts::names::{Corridor, PartnerId};
 use alliance_contracts::quote::{FeeBearer, Rate, Settlement, TransactionKind};
@@ -53,6 +54,10 @@ pub enum TermsFault {
     /// The remainder is below zero, or more than one point's worth: more than a rounding leaves.
     #[error("the remainder is not what the roundings can leave")]
     Remainder,
+    /// A campaign's bonus of nothing, within one partner, beyond the limits, or whose cost is not
+    /// `ceil6(points × target_value)`.
+    #[error("the bonus is not what its points are worth")]
+    Bonus,
     /// The postings are not the lines that the protocol names, in its order.
     #[error("posting {at} is not the line that the terms ask for")]
     Posting {
@@ -73,7 +78,21 @@ pub fn check_terms(receipt: &Receipt) -> Result<(), TermsFault> {
         TransactionKind::Reversal => check_reversal(receipt)?,
         other => return Err(TermsFault::UnknownKind(other)),
     }
+    check_bonus(receipt)?;
     check_postings(receipt)
+}
+
+/// What a campaign added costs what it is worth; of what was taken back only the limits are known
+/// here, because the whole stands in another receipt.
+fn check_bonus(receipt: &Receipt) -> Result<(), TermsFault> {
+    let Some(bonus) = &receipt.bonus else { return Ok(()) };
+    let worth = ceil6(product(bonus.points, receipt.rate.target_value));
+    let fits = match receipt.kind {
+        TransactionKind::Reversal => !bonus.points.is_zero() || !bonus.cost.is_zero(),
+        _ => !bonus.points.is_zero() && micros(bonus.cost) == worth,
+    };
+    let in_range = amount_in_range(bonus.points) && amount_in_range(bonus.cost);
+    if fits && in_range && receipt.settlement.is_some() { Ok(()) } else { Err(TermsFault::Bonus) }
 }
 
 fn check_parties(receipt: &Receipt) -> Result<(), TermsFault> {
@@ -200,6 +219,7 @@ enum Party<'a> {
     Position(&'a PartnerId),
     Fees,
     Rounding,
+    Campaign(CampaignId),
 }
 
 impl Party<'_> {
@@ -215,6 +235,7 @@ impl Party<'_> {
             (Self::SourceIssued, Account::Issued(program)) => *program == source.program,
             (Self::TargetIssued, Account::Issued(program)) => *program == target.program,
             (Self::Position(partner), Account::Position(named)) => named == partner,
+            (Self::Campaign(campaign), Account::Campaign(named)) => *named == campaign,
             (Self::Fees, Account::Fees) | (Self::Rounding, Account::Rounding) => true,
             _ => false,
         }
@@ -261,7 +282,7 @@ fn asset_fits(posting: &Posting, line: &Line<'_>, receipt: &Receipt) -> bool {
 }
 
 /// The lines of protocol § 5, in its order.
-fn expected_lines(receipt: &Receipt) -> [Option<Line<'_>>; 5] {
+fn expected_lines(receipt: &Receipt) -> [Option<Line<'_>>; 7] {
     let points = |debit, credit, amount| Some(Line { debit, credit, amount, money: false });
     let money = |creditor, amount: fn(&Settlement) -> Decimal| {
         let amount = amount(receipt.settlement.as_ref()?);
@@ -269,11 +290,19 @@ fn expected_lines(receipt: &Receipt) -> [Option<Line<'_>>; 5] {
         let debit = Party::Position(&receipt.source.partner);
         Some(Line { debit, credit: creditor, amount, money: true })
     };
+    let bonus = receipt.bonus.as_ref();
     [
         points(Party::SourceMember, Party::SourceIssued, receipt.source.amount),
         points(Party::TargetIssued, Party::TargetMember, receipt.target.amount),
         money(Party::Position(&receipt.target.partner), |s| s.net),
         money(Party::Fees, |s| s.fee),
         money(Party::Rounding, |s| s.remainder),
+        bonus.and_then(|b| points(Party::TargetIssued, Party::TargetMember, b.points)),
+        bonus.map(|bonus| Line {
+            debit: Party::Campaign(bonus.campaign),
+            credit: Party::Position(&receipt.target.partner),
+            amount: bonus.cost,
+            money: true,
+        }),
     ]
 }

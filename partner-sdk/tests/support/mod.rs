@@ -143,6 +143,7 @@ pub fn with_amounts(
     let order = format!("order {seq}");
     Receipt {
         alliance: ALLIANCE.parse().unwrap(),
+        bonus: None,
         completed_at: start().plus_seconds(i64::try_from(seq).unwrap() / 2),
         corridor: corridor(),
         evidence: vec![Evidence {

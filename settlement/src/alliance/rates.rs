@@ -15,6 +15,9 @@ pub struct RatesDefinition {
     /// Freezes a pair on abnormal flow; none: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<Breaker>,
+    /// Budget up to which a campaign may be approved by whoever has proposed it; above it another
+    /// operator has to.
+    pub campaign_approval_budget: Decimal,
     /// How long before it takes effect a board is published. Quotes that may not outlive their
     /// board (where going there and back costs nothing) stand half as long.
     pub notice_seconds: i64,
@@ -42,6 +45,7 @@ impl Default for RatesDefinition {
         Self {
             approval_threshold: Decimal::from_micros(50_000).unwrap_or(Decimal::ZERO),
             breaker: None,
+            campaign_approval_budget: Decimal::ZERO,
             notice_seconds: 120,
             surcharge: None,
             schedule: "0 * * * *".to_owned(),

@@ -17,6 +17,7 @@ use crate::rates::proposal::{ProposalState, RateProposal};
 use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
 
 use super::agreements::AgreementRecord;
+use super::campaigns::CampaignRecord;
 use super::definition::{
     AgreementDefinition, Definition, KeyDefinition, PartnerDefinition, ProgramDefinition, Scope,
     pair,
@@ -209,6 +210,8 @@ pub struct RegistryParts {
     /// Every version of an agreement that both partners have signed: of before, in force, and
     /// still to come.
     pub agreements: Vec<Arc<AgreementRecord>>,
+    /// Every campaign, whatever its state, by id.
+    pub campaigns: Vec<Arc<CampaignRecord>>,
 }
 
 impl std::ops::Deref for Registry {
@@ -294,6 +297,7 @@ impl Registry {
                 feeds: BTreeMap::new(),
                 proposals: Vec::new(),
                 agreements: Vec::new(),
+                campaigns: Vec::new(),
             },
         )
     }

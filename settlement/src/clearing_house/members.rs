@@ -5,8 +5,8 @@ use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId, Pseudonym};
 
 use super::ClearingHouse;
-use crate::ledger::LinkRecord;
 use crate::ledger::working_set::SealedMember;
+use crate::ledger::{LinkRecord, lots};
 use crate::store::{LinkDetail, StoreError};
 use crate::vault::KEY_LEN;
 
@@ -15,6 +15,8 @@ use crate::vault::KEY_LEN;
 pub struct MemberView {
     /// Points it has, in minor units.
     pub balance: i64,
+    /// Of these, those that cannot be exchanged onward yet.
+    pub held: i64,
     /// Whether it is frozen.
     pub frozen: bool,
     sealed: SealedMember,
@@ -43,10 +45,11 @@ impl ClearingHouse {
         program: &ProgramId,
         member: &MemberRef,
     ) -> Result<Option<MemberView>, StoreError> {
-        let lookup = self.vault().lookup(program, member);
+        let (lookup, now) = (self.vault().lookup(program, member), self.now());
         let found = self.read(move |store| async move { store.member(lookup).await }).await?;
         Ok(found.map(|sealed| MemberView {
             balance: sealed.balance,
+            held: lots::held(&sealed.lots, now).0,
             frozen: sealed.frozen,
             sealed,
         }))

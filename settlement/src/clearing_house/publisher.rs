@@ -128,7 +128,7 @@ impl ClearingHouse {
     }
 
     /// The last board, and those before it whose quotes may still stand.
-    async fn boards_still_quoted(
+    pub(super) async fn boards_still_quoted(
         &self,
         registry: &Registry,
         now: Timestamp,

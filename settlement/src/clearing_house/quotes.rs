@@ -107,11 +107,13 @@ impl ClearingHouse {
         let sealed_target = self.seal(id, "target", &target.member).ok_or_else(unavailable)?;
         let claims = QuoteClaims {
             alliance: self.alliance().clone(),
+            bonus: priced.bonus,
             caller: caller.clone(),
             expires_at,
             id,
             kind: request.kind,
             rate: priced.rate,
+            segment: request.segment.clone(),
             settlement: priced.settlement,
             source: side(priced.source, source.program.clone(), sealed_source),
             target: side(priced.target, target.program.clone(), sealed_target),
@@ -124,10 +126,12 @@ impl ClearingHouse {
             ..side
         };
         Ok(Quote {
+            bonus: claims.bonus,
             expires_at,
             id,
             kind: claims.kind,
             rate: claims.rate,
+            segment: claims.segment,
             settlement: claims.settlement,
             source: plain(claims.source, &source.member),
             target: plain(claims.target, &target.member),
@@ -204,6 +208,7 @@ impl ClearingHouse {
             settlement: claims.settlement.clone(),
             source: side(claims.source.clone(), "source")?,
             target: side(claims.target.clone(), "target")?,
+            bonus: claims.bonus.clone(),
         })
     }
 }

@@ -10,7 +10,7 @@ use alliance_contracts::transaction::TransactionState;
 
 use super::posting::{self, Direction};
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
-use super::{limits, rates};
+use super::{campaigns, limits, lots, rates};
 use crate::command::{Exchange, Keyed, OrderSide, Outcome, Quoted, QuotedTerms};
 use crate::receipts::ReceiptDraft;
 
@@ -39,11 +39,12 @@ pub fn decide(
     if !kind_allowed(set, terms, now) {
         return Err(ProblemCode::KindNotAllowed);
     }
-    if !posting::has_room(target, terms.target.amount, terms.target.scale) {
+    let added = bonus_minor(terms)?;
+    if !posting::has_room(target, terms.target.amount.saturating_add(added), terms.target.scale) {
         return Err(ProblemCode::AmountOutOfRange);
     }
     rates::may_be_had(set, terms, now)?;
-    if source.balance < terms.source.amount {
+    if lots::free(source, now) < terms.source.amount {
         return Err(ProblemCode::InsufficientPoints);
     }
     let given = limits::given_with(set, terms, source.member, now)?;
@@ -54,6 +55,12 @@ pub fn decide(
         && !posting::within_net_debit_cap(set, settlement)
     {
         return Err(ProblemCode::ExceedsNetDebitCap);
+    }
+    if let Some(bonus) = &terms.bonus
+        && let Err(code) = campaigns::has_room(set, bonus, now)
+    {
+        campaigns::stop_at_red_line(set, &bonus.campaign, now);
+        return Err(code);
     }
     if rates::is_abnormal(set, terms, now) {
         rates::freeze(set, terms, now);
@@ -67,10 +74,18 @@ pub fn decide(
         (&record.source.program, &record.source.pseudonym, source.member, terms.source.scale),
         (&record.target.program, &record.target.pseudonym, target.member, terms.target.scale),
     ];
+    let (giver, receiver) = (source.member, target.member);
     // Write.
     posting::post(set, &lines, &members)?;
     if let Some(given) = given {
         set.put_member_day(given);
+    }
+    for member in [giver, receiver] {
+        lots::forget_free(set, member, now);
+    }
+    if let Some(bonus) = &terms.bonus {
+        lots::hold(set, receiver, &bonus.campaign, added, now);
+        campaigns::note_spent(set, &bonus.campaign, now);
     }
     if let Some(flow) = flow {
         set.put_flow(&terms.source.program, &terms.target.program, flow);
@@ -99,6 +114,12 @@ fn open_quote<'a>(
         return Err(ProblemCode::QuoteUsed);
     }
     Ok(terms)
+}
+
+/// The points that a campaign adds, in minor units.
+fn bonus_minor(terms: &QuotedTerms) -> Result<i64, ProblemCode> {
+    let Some(bonus) = &terms.bonus else { return Ok(0) };
+    bonus.points.to_minor(terms.target.scale).ok_or(ProblemCode::InternalError)
 }
 
 /// Both members, if a link joins them. Whether one does not exist, is not linked or is linked for
@@ -162,6 +183,7 @@ fn record(
         target: side(&terms.target, target)?,
         rate: terms.rate.clone(),
         settlement: terms.settlement.clone(),
+        bonus: terms.bonus.clone(),
         created_at: now,
         completed_at: Some(now),
         reversed: Reversed::default(),

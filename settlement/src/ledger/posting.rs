@@ -3,9 +3,9 @@
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
-use alliance_contracts::names::{PartnerId, ProgramId, Pseudonym};
+use alliance_contracts::names::{Currency, PartnerId, ProgramId, Pseudonym};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::Settlement;
+use alliance_contracts::quote::{Bonus, Settlement};
 use alliance_contracts::receipt::{Account, Asset, Posting};
 
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
@@ -26,6 +26,9 @@ pub fn lines(record: &TransactionRecord, direction: Direction) -> Vec<Posting> {
     if let Some(settlement) = &record.settlement {
         lines.extend(money(settlement, direction));
     }
+    if let Some((bonus, settlement)) = record.bonus.as_ref().zip(record.settlement.as_ref()) {
+        lines.extend(added(&record.target, bonus, &settlement.currency));
+    }
     lines.retain(|line| !line.amount.is_zero());
     match direction {
         Direction::Forward => lines,
@@ -40,6 +43,18 @@ fn gives(side: &TransactionSideRecord) -> Posting {
         credit: Account::Issued(side.program.clone()),
         debit: Account::Member(side.program.clone(), side.pseudonym.clone()),
     }
+}
+
+/// What a campaign adds: its points, and what its budget pays for them.
+fn added(target: &TransactionSideRecord, bonus: &Bonus, currency: &Currency) -> [Posting; 2] {
+    let points = gives(&TransactionSideRecord { amount: bonus.points, ..target.clone() });
+    let cost = Posting {
+        amount: bonus.cost,
+        asset: Asset::Currency(currency.clone()),
+        credit: Account::Position(target.partner.clone()),
+        debit: Account::Campaign(bonus.campaign),
+    };
+    [exchanged(points), cost]
 }
 
 fn exchanged(line: Posting) -> Posting {
@@ -95,7 +110,11 @@ pub fn post(
             let Account::Member(..) = account else { continue };
             let (_, _, number, scale) = member_of(account).ok_or(ProblemCode::InternalError)?;
             let minor = line.amount.to_minor(*scale).ok_or(ProblemCode::InternalError)?;
-            let before = set.member(*number).ok_or(ProblemCode::InternalError)?.balance;
+            let so_far = balances.iter().position(|(moved, _)| moved == number);
+            let before = match so_far.and_then(|at| balances.get(at)) {
+                Some((_, balance)) => *balance,
+                None => set.member(*number).ok_or(ProblemCode::InternalError)?.balance,
+            };
             let after = before.checked_add(sign * minor).ok_or(ProblemCode::AmountOutOfRange)?;
             if after < 0 {
                 return Err(ProblemCode::InsufficientPoints);
@@ -105,7 +124,10 @@ pub fn post(
             {
                 return Err(ProblemCode::AmountOutOfRange);
             }
-            balances.push((*number, after));
+            match so_far.and_then(|at| balances.get_mut(at)) {
+                Some((_, balance)) => *balance = after,
+                None => balances.push((*number, after)),
+            }
         }
     }
     for (number, after) in balances {

@@ -2,15 +2,17 @@
 //! (protocol § 4). Checked against the members' points and what is left, never against caps.
 
 use alliance_contracts::arithmetic::{
-    self, Amounts, ArithmeticError, Reversal, ReversalAsk, Reversed,
+    self, Amounts, ArithmeticError, BonusAmounts, Reversal, ReversalAsk, Reversed,
 };
+use alliance_contracts::campaign::day_of;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::{Settlement, Side, TransactionKind};
+use alliance_contracts::quote::{Bonus, Settlement, Side, TransactionKind};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
+use super::lots;
 use super::posting::{self, Direction};
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
 use crate::command::{Keyed, Outcome, Reverse};
@@ -49,21 +51,30 @@ pub fn decide(
     if !reversal.exceeds && !posting::has_room(source, reversal.moves.source, scales.0) {
         return Err(ProblemCode::AmountOutOfRange);
     }
-    if target.balance < reversal.moves.target {
+    let returned = bonus_returned(&original, scales, &reversal)?;
+    let from_lot = out_of_its_lot(&original, target, &returned, now);
+    let has = lots::free(target, now).saturating_add(from_lot);
+    if has < reversal.moves.target.saturating_add(returned.points) {
         return Err(ProblemCode::InsufficientPoints);
     }
     if reversal.exceeds {
         return Err(ProblemCode::ExceedsReversible);
     }
     // Decide: what it posts.
-    let record = record(keyed, order, &original, scales, &reversal.moves, now)?;
+    let moved = (&reversal.moves, returned);
+    let record = record(keyed, order, &original, scales, moved, now)?;
     let lines = posting::lines(&record, Direction::Backward);
     let members = [
         (&record.source.program, &record.source.pseudonym, source.member, scales.0),
         (&record.target.program, &record.target.pseudonym, target.member, scales.1),
     ];
+    let holder = target.member;
     // Write.
     posting::post(set, &lines, &members)?;
+    if let Some(bonus) = &original.bonus {
+        let day = day_of(original.created_at);
+        lots::take_back(set, holder, &bonus.campaign, day, from_lot);
+    }
     note_reversed(set, &original, scales, reversal.reversed);
     if original.settlement.is_some() {
         let (source, target) = (&original.source.program, &original.target.program);
@@ -151,12 +162,39 @@ fn worked_out(
     })
 }
 
+/// What of the original's bonus this reversal takes back.
+fn bonus_returned(
+    original: &TransactionRecord,
+    scales: (u32, u32),
+    reversal: &Reversal,
+) -> Result<BonusAmounts, ProblemCode> {
+    let Some(bonus) = original.bonus.as_ref().filter(|_| !reversal.exceeds) else {
+        return Ok(BonusAmounts::default());
+    };
+    let minor = |amount: Decimal| amount.to_minor(scales.1).ok_or(ProblemCode::InternalError);
+    let whole = BonusAmounts { points: minor(bonus.points)?, cost: bonus.cost.micros() };
+    let (before, after) = (original.reversed.target, reversal.reversed.target);
+    Ok(arithmetic::bonus_returned(whole, minor(original.target.amount)?, before, after))
+}
+
+/// How much of that is still held: it comes out of its own lot, never out of another.
+fn out_of_its_lot(
+    original: &TransactionRecord,
+    target: &Member,
+    returned: &BonusAmounts,
+    now: Timestamp,
+) -> i64 {
+    let Some(bonus) = &original.bonus else { return 0 };
+    let day = day_of(original.created_at);
+    lots::held_of(target, &bonus.campaign, day, now).min(returned.points)
+}
+
 fn record(
     keyed: &Keyed,
     order: &Reverse,
     original: &TransactionRecord,
     scales: (u32, u32),
-    moves: &Amounts,
+    (moves, returned): (&Amounts, BonusAmounts),
     now: Timestamp,
 ) -> Result<TransactionRecord, ProblemCode> {
     let points = |minor, scale| Decimal::from_minor(minor, scale).ok_or(ProblemCode::InternalError);
@@ -173,6 +211,14 @@ fn record(
             remainder: money(moves.remainder)?,
         }),
     };
+    let bonus = match &original.bonus {
+        Some(bonus) if returned != BonusAmounts::default() => Some(Bonus {
+            campaign: bonus.campaign,
+            cost: money(returned.cost)?,
+            points: points(returned.points, scales.1)?,
+        }),
+        _ => None,
+    };
     let side =
         |side: &TransactionSideRecord, amount| TransactionSideRecord { amount, ..side.clone() };
     Ok(TransactionRecord {
@@ -187,6 +233,7 @@ fn record(
         target: side(&original.target, points(moves.target, scales.1)?),
         rate: original.rate.clone(),
         settlement,
+        bonus,
         created_at: now,
         completed_at: Some(now),
         reversed: Reversed::default(),

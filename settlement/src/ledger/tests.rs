@@ -4,6 +4,7 @@
 mod agreed;
 mod agreements;
 mod books;
+mod campaigns;
 mod feeds;
 mod limits;
 mod links;
@@ -94,6 +95,7 @@ impl World {
                 feeds: Default::default(),
                 proposals: Vec::new(),
                 agreements: Vec::new(),
+                campaigns: Vec::new(),
             },
         );
         let members = [
@@ -171,6 +173,7 @@ impl World {
         let request = QuoteRequest {
             amount: SideAmount { side: Side::Source, value: amount.parse().unwrap() },
             kind: TransactionKind::Exchange,
+            segment: None,
             source: account(source),
             target: account(target),
             tier: None,
@@ -197,6 +200,7 @@ impl World {
             expires_at: NOW.plus_seconds(60),
             rate: priced.rate,
             settlement: priced.settlement,
+            bonus: priced.bonus,
         }
     }
 
@@ -276,6 +280,7 @@ fn sealed(vault: &Vault, (number, program, name, balance): (i64, &str, &str, i64
         program,
         balance,
         frozen: false,
+        lots: Vec::new(),
     }
 }
 

@@ -9,20 +9,23 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::ids::{
+    AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+};
 use alliance_contracts::link::{Consent, LinkState};
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym, ReasonCode,
     SourceReference,
 };
-use alliance_contracts::quote::{Rate, Settlement, TransactionKind};
+use alliance_contracts::quote::{Bonus, Rate, Settlement, TransactionKind};
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
 use super::kept::{Kept, Pair};
-use crate::alliance::{AgreementRecord, Definition, Registry};
+use super::lots::Lot;
+use crate::alliance::{AgreementRecord, CampaignRecord, Definition, Registry};
 use crate::command::{
     Command, Keyed, LinkEnd, MemberNo, NewMember, OrderSide, Outcome, RequestEvidence,
     SignedCheckpoint,
@@ -79,6 +82,9 @@ impl Wanted {
                 if let crate::command::Quoted::Open(terms) = &order.quote {
                     self.quotes.insert(terms.id);
                     self.add_order(registry, &terms.source, &terms.target);
+                    if let Some(bonus) = &terms.bonus {
+                        self.add_campaign(registry, bonus.campaign);
+                    }
                 }
             }
             Command::Reverse(keyed, order) => {
@@ -88,6 +94,7 @@ impl Wanted {
                 self.members.extend(order.members);
                 self.add_corridor(registry, &order.corridor);
                 self.add_flows(registry, &order.corridor);
+                self.add_campaigns(registry, &order.corridor);
             }
             Command::ProposeLink(_, proposal) => {
                 self.lookups.extend([proposal.a.lookup, proposal.b.lookup]);
@@ -125,6 +132,9 @@ impl Wanted {
             | Command::ProposeRates(_)
             | Command::ApproveRates(..)
             | Command::WithdrawProposal(..)
+            | Command::ProposeCampaign(_)
+            | Command::ApproveCampaign(_)
+            | Command::StopCampaign(_)
             | Command::StoreQuoteKey { .. } => {}
         }
     }
@@ -152,6 +162,21 @@ impl Wanted {
         for source in &theirs {
             for target in theirs.iter().filter(|target| target.partner != source.partner) {
                 self.flows.insert((source.program.clone(), target.program.clone()));
+            }
+        }
+    }
+
+    fn add_campaign(&mut self, registry: &Registry, campaign: CampaignId) {
+        let money = Asset::Currency(registry.definition.currency.clone());
+        self.accounts.insert((Account::Campaign(campaign), money));
+    }
+
+    /// Every campaign that a reversal in this corridor can give money back to.
+    fn add_campaigns(&mut self, registry: &Registry, corridor: &Corridor) {
+        for record in &registry.campaigns {
+            let target = registry.program(&record.campaign.target);
+            if target.is_some_and(|target| corridor.includes(&target.partner)) {
+                self.add_campaign(registry, record.id);
             }
         }
     }
@@ -218,6 +243,8 @@ pub struct Member {
     pub balance: i64,
     /// Whether it is frozen.
     pub frozen: bool,
+    /// Of its points, those that are held, or were.
+    pub lots: Vec<Lot>,
 }
 
 /// One account of a link.
@@ -310,6 +337,8 @@ pub struct TransactionRecord {
     pub rate: Rate,
     /// Who owes what.
     pub settlement: Option<Settlement>,
+    /// What a campaign has added; of a reversal, what of it was taken back.
+    pub bonus: Option<Bonus>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it completed.
@@ -473,6 +502,10 @@ pub struct Writes {
     pub links: BTreeMap<LinkId, LinkRecord>,
     /// New or changed agreements.
     pub agreements: BTreeMap<AgreementId, AgreementRecord>,
+    /// New or changed campaigns.
+    pub campaigns: BTreeMap<CampaignId, CampaignRecord>,
+    /// Lots by member, campaign and day: as they are now; none: gone.
+    pub lots: BTreeMap<(MemberNo, CampaignId, i64), Option<Lot>>,
     /// New members.
     pub members: Vec<MemberRow>,
     /// A new definition.
@@ -511,6 +544,8 @@ impl Writes {
             && self.transactions.is_empty()
             && self.links.is_empty()
             && self.agreements.is_empty()
+            && self.campaigns.is_empty()
+            && self.lots.is_empty()
             && self.members.is_empty()
             && self.definition.is_none()
             && self.board.is_none()
@@ -533,6 +568,7 @@ impl Writes {
             || !self.frozen.is_empty()
             || !self.feeds.is_empty()
             || !self.proposals.is_empty()
+            || !self.campaigns.is_empty()
             || self.agreements.values().any(active)
     }
 }
@@ -614,6 +650,8 @@ pub struct SealedMember {
     pub balance: i64,
     /// Whether it is frozen.
     pub frozen: bool,
+    /// Of its points, those that are held, or were.
+    pub lots: Vec<Lot>,
 }
 
 impl SealedMember {
@@ -633,6 +671,7 @@ impl SealedMember {
             reference,
             balance: self.balance,
             frozen: self.frozen,
+            lots: self.lots,
         }
     }
 }

@@ -5,12 +5,14 @@
 //! | --- | --- |
 //! | `values` | where each program's value would go |
 //! | `pairs` | flows, volumes, surcharges, limits of each direction |
+//! | `onward` | campaigns whose bonus can be exchanged onward, in the proof |
 //! | `quoted` | what quotes of a board get, as the proof needs it |
 //!
 //! In this order: values by the model, each direction's terms by its flows, then the proof that
 //! nobody gains over all boards whose quotes still stand ([`super::arbitrage`]), which halves
 //! movements and lowers factors until it holds. Only then is anything said.
 
+mod onward;
 mod pairs;
 mod quoted;
 #[cfg(test)]
@@ -33,6 +35,8 @@ use super::terms::BoardTerms;
 use crate::alliance::{Definition, ProgramDefinition, PublishedBoard, Registry};
 use crate::ledger::FlowRow;
 
+use onward::Onward;
+pub use onward::campaign_gain;
 pub use quoted::still_quoted;
 
 /// What a board is made from.
@@ -200,11 +204,13 @@ fn settle(
     number: u32,
 ) -> Result<Settled, NoBoard> {
     let names: Vec<String> = programs.iter().map(|p| p.program.to_string()).collect();
-    let quoted: Vec<quoted::Quoted> =
-        situation.boards.iter().map(|published| quoted::Quoted::of(programs, published)).collect();
+    let onward = Onward::of(situation.registry, situation.now);
+    let quoted = |published| quoted::Quoted::of(programs, published, &onward);
+    let quoted: Vec<quoted::Quoted> = situation.boards.iter().map(quoted).collect();
     let alive: Vec<_> = quoted.iter().map(quoted::Quoted::alive).collect();
     let movements: Vec<_> = wished.iter().map(values::Wish::movement).collect();
-    let pairs = quoted::pairs(programs, asked, quoted::Quotes::Given);
+    let given = quoted::Quotes::Given;
+    let pairs = quoted::pairs(programs, asked, given, &onward);
     let candidate = Candidate { number: number.into(), movements: &movements, pairs: &pairs };
     Ok(arbitrage::settle_steps(&names, &alive, &candidate)?)
 }

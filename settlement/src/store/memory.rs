@@ -9,8 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::board::FrozenPair;
+use alliance_contracts::campaign::CampaignState;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, LinkId, QuoteId, RequestId, TransactionId, WindowId};
+use alliance_contracts::ids::{
+    AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+};
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{
     AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId, SourceReference,
@@ -24,8 +27,9 @@ use super::{
     Batch, LinkDetail, MemberBooks, NEWEST_PROPOSALS, Store, StoreError, StoreFuture,
     TransactionDetail, TransactionPlace, VersionedRegistry, rows, statements,
 };
-use crate::alliance::{AgreementRecord, Definition, PublishedBoard, RegistryParts};
+use crate::alliance::{AgreementRecord, CampaignRecord, Definition, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
+use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{BoardRow, Loaded, MemberDay, ObservationRow, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
@@ -69,6 +73,7 @@ struct Maps {
     accounts: BTreeMap<(Account, Asset), i128>,
     links: BTreeMap<LinkId, LinkRecord>,
     agreements: BTreeMap<AgreementId, AgreementRecord>,
+    campaigns: BTreeMap<CampaignId, CampaignRecord>,
     /// Active links by their ends, in the order that they are kept in.
     active: BTreeMap<(MemberNo, MemberNo), LinkId>,
     keys: BTreeMap<(PartnerId, IdempotencyKey), KeyRecord>,
@@ -125,6 +130,7 @@ impl Maps {
         self.check_members(writes)?;
         self.check_links(writes)?;
         self.check_agreements(writes)?;
+        self.check_campaigns(writes)?;
         self.check_transactions(writes)?;
         self.check_chains(writes)
     }
@@ -196,6 +202,24 @@ impl Maps {
                 AgreementState::Active => Some(record.agreement.version),
             };
             once(&mut seen, (record.pair(), version), false, "an agreement of the pair")?;
+        }
+        Ok(())
+    }
+
+    /// What is active was approved, where two are needed by another than who has proposed it.
+    fn check_campaigns(&self, writes: &Writes) -> Result<()> {
+        for record in writes.campaigns.values() {
+            let approved = record.approved_by.as_ref();
+            if record.state == CampaignState::Active && approved.is_none() {
+                return contradiction("an active campaign that nobody has approved");
+            }
+            if record.needs_two && approved == Some(&record.proposed_by) {
+                return contradiction("a campaign approved by who has proposed it");
+            }
+        }
+        let wrong = |lot: &Option<Lot>| lot.is_some_and(|lot| lot.points < 0);
+        if writes.lots.values().any(wrong) {
+            return contradiction("a lot of less than nothing");
         }
         Ok(())
     }
@@ -303,6 +327,8 @@ impl Maps {
         }
         let agreements = writes.agreements.iter().map(|(id, record)| (*id, record.clone()));
         self.agreements.extend(agreements);
+        let campaigns = writes.campaigns.iter().map(|(id, record)| (*id, record.clone()));
+        self.campaigns.extend(campaigns);
         self.apply_members(writes);
         self.apply_transactions(writes);
         self.apply_chains(writes);
@@ -319,6 +345,7 @@ impl Maps {
                 sealed_reference: Some(new.sealed_reference.clone()),
                 balance: new.opening,
                 frozen: false,
+                lots: Vec::new(),
             };
             self.members.insert(row.member, (sealed, new.opening));
             self.lookups.insert(new.lookup, row.member);
@@ -327,6 +354,12 @@ impl Maps {
         for (member, balance) in &writes.balances {
             if let Some((sealed, _)) = self.members.get_mut(member) {
                 sealed.balance = *balance;
+            }
+        }
+        for ((member, campaign, day), lot) in &writes.lots {
+            if let Some((sealed, _)) = self.members.get_mut(member) {
+                sealed.lots.retain(|kept| kept.campaign != *campaign || kept.day != *day);
+                sealed.lots.extend(*lot);
             }
         }
         for (place, balance) in &writes.accounts {
@@ -426,6 +459,7 @@ impl Maps {
                 .filter(|record| record.state == AgreementState::Active)
                 .map(|record| Arc::new(record.clone()))
                 .collect(),
+            campaigns: self.campaigns.values().map(|record| Arc::new(record.clone())).collect(),
         };
         Ok(Some((self.registry_version, parts)))
     }

@@ -33,6 +33,7 @@ use super::{
 };
 use crate::alliance::{AgreementRecord, PublishedBoard};
 use crate::command::{MemberNo, RequestEvidence};
+use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
@@ -78,8 +79,9 @@ const A_TRANSACTION: i64 = 6;
 const AN_ACCOUNT: i64 = 7;
 const A_HEAD: i64 = 8;
 const A_FLOW: i64 = 9;
-const A_MEMBER_DAY: i64 = 11;
 const AN_AGREEMENT: i64 = 10;
+const A_MEMBER_DAY: i64 = 11;
+const A_LOT: i64 = 12;
 
 const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] };
 const REFERENCE: Columns =
@@ -88,6 +90,9 @@ const REFERENCE: Columns =
 /// A member with its balance.
 const WITH_BALANCE: &str =
     "{maybe balances b WHERE b.alliance = m.alliance AND b.member = m.member}";
+/// Lots of members that were found.
+const LOTS_OF_FOUND: &str =
+    "FROM found f {each lots o WHERE o.alliance = $1 AND o.member = f.member AND o.points > 0}";
 /// A transaction with its receipt.
 const WITH_RECEIPT: &str = "{maybe receipts r WHERE r.alliance = t.alliance \
      AND r.corridor = t.corridor AND r.seq = t.seq}";
@@ -123,6 +128,9 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &rows::MEMBER.wide(A_MEMBER),
         "FROM found f {each members m WHERE m.alliance = $1 AND m.member = f.member}",
         WITH_BALANCE,
+        "UNION ALL SELECT",
+        &rows::LOT.wide(A_LOT),
+        LOTS_OF_FOUND,
         "UNION ALL SELECT",
         &rows::LINK.wide(A_LINK),
         "FROM wanted_links l UNION ALL SELECT",
@@ -237,6 +245,7 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 13] {
 pub(super) struct Fetched {
     loaded: Loaded,
     receipts: HashMap<TransactionId, StoredReceipt>,
+    lots: HashMap<MemberNo, Vec<Lot>>,
 }
 
 impl Fetched {
@@ -251,6 +260,10 @@ impl Fetched {
                 loaded.references.push((partner, row.name("a reference")?));
             }
             A_MEMBER => loaded.members.push(rows::member(&mut row)?),
+            A_LOT => {
+                let (member, lot) = rows::lot(&mut row)?;
+                self.lots.entry(member).or_default().push(lot);
+            }
             A_LINK => loaded.links.push(rows::link(&mut row)?),
             A_TRANSACTION => {
                 let (record, receipt) = rows::transaction(&mut row)?;
@@ -274,7 +287,12 @@ impl Fetched {
     }
 
     /// Everything that was loaded.
-    pub(super) fn loaded(self) -> Loaded {
+    pub(super) fn loaded(mut self) -> Loaded {
+        if !self.lots.is_empty() {
+            for sealed in &mut self.loaded.members {
+                sealed.lots = self.lots.remove(&sealed.member).unwrap_or_default();
+            }
+        }
         self.loaded
     }
 
@@ -318,6 +336,7 @@ const A_FROZEN_PAIR: i64 = 6;
 const A_SIGNED_AGREEMENT: i64 = 7;
 const PROGRAM_FEEDS: i64 = 8;
 const A_PROPOSAL: i64 = 9;
+const A_CAMPAIGN: i64 = 10;
 
 /// The registry of one moment.
 pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
@@ -339,7 +358,8 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
          UNION ALL SELECT {proposal} FROM (SELECT * FROM rate_proposals \
          WHERE alliance = $1 ORDER BY number DESC LIMIT {NEWEST_PROPOSALS}) AS p \
          UNION ALL SELECT {agreement} FROM agreements g WHERE g.alliance = $1 \
-         AND g.state = 'active'",
+         AND g.state = 'active' \
+         UNION ALL SELECT {campaign} FROM campaigns y WHERE y.alliance = $1",
         version = Columns::first(NOTHING, "registry_version"),
         definition = part(&["version"], &["document"], &[], A_DEFINITION),
         board = rows::BOARD.wide(A_BOARD),
@@ -350,6 +370,7 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
         feeds = part(&[], &["program", "state"], &[], PROGRAM_FEEDS),
         proposal = rows::PROPOSAL.wide(A_PROPOSAL),
         agreement = rows::AGREEMENT.wide(A_SIGNED_AGREEMENT),
+        campaign = rows::CAMPAIGN.wide(A_CAMPAIGN),
     );
     Sql::of(text.into(), 1, &[], WIDE)
 });
@@ -378,6 +399,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
                 let record = rows::proposal(&mut row)?;
                 stored.proposals.insert(record.number, record);
             }
+            A_CAMPAIGN => stored.campaigns.push(Arc::new(rows::campaign(&mut row)?)),
             A_SIGNED_AGREEMENT => stored.agreements.push(Arc::new(rows::agreement(&mut row)?)),
             other => return Err(corrupt(format_args!("a row of kind {other}"))),
         }
@@ -390,6 +412,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
     let pair = |pair: &FrozenPair| (pair.source.clone(), pair.target.clone());
     stored.frozen.sort_by_key(pair);
     stored.agreements.sort_by_key(|record| record.id);
+    stored.campaigns.sort_by_key(|record| record.id);
     Ok(Some((registry_version, rows::registry(stored)?)))
 }
 
@@ -508,8 +531,19 @@ static HEADS: LazyLock<Sql> = LazyLock::new(|| {
 });
 
 static MEMBER: LazyLock<Sql> = LazyLock::new(|| {
-    let rest = format!("FROM members m {WITH_BALANCE} WHERE m.alliance = $1 AND m.lookup = $2");
-    of(&rows::MEMBER, &rest, 2)
+    let text = [
+        "WITH found AS (SELECT member FROM members WHERE alliance = $1 AND lookup = $2) SELECT",
+        &Columns::first(NOTHING, "0"),
+        "WHERE 1 = 0 UNION ALL SELECT",
+        &rows::MEMBER.wide(A_MEMBER),
+        "FROM found f {each members m WHERE m.alliance = $1 AND m.member = f.member}",
+        WITH_BALANCE,
+        "UNION ALL SELECT",
+        &rows::LOT.wide(A_LOT),
+        LOTS_OF_FOUND,
+    ]
+    .join(" ");
+    Sql::of(text.into(), 2, &[], WIDE)
 });
 
 static REQUEST: LazyLock<Sql> = LazyLock::new(|| {
@@ -814,7 +848,10 @@ impl<E: Engine> Store for E {
 
     fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>> {
         let values = vec![lookup.0.to_vec().into()];
-        Box::pin(async move { one(fetch_one(self, &MEMBER, values).await?, rows::member) })
+        Box::pin(async move {
+            let rows = fetch(self, &MEMBER, values).await?;
+            Ok(Fetched::of(rows)?.loaded().members.pop())
+        })
     }
 
     fn request(&self, id: RequestId) -> StoreFuture<'_, Option<Arc<RequestEvidence>>> {

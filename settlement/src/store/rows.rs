@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use alliance_contracts::agreement::{Agreement, AgreementState};
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
+use alliance_contracts::campaign::{Campaign, CampaignState};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{Id, Kind as IdKind};
 use alliance_contracts::json;
@@ -34,8 +35,11 @@ use alliance_contracts::transaction::TransactionState;
 use sqlx::{ColumnIndex, Decode, Type};
 
 use super::StoreError;
-use crate::alliance::{AgreementRecord, AgreementSignature, PublishedBoard, RegistryParts};
+use crate::alliance::{
+    AgreementRecord, AgreementSignature, CampaignRecord, PublishedBoard, RegistryParts,
+};
 use crate::command::{MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
+use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{MemberDay, ObservationRow, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord,
@@ -616,6 +620,8 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         | Outcome::BoardStale
         | Outcome::Proposal(_)
         | Outcome::ProposalRefused(_)
+        | Outcome::CampaignRefused(_)
+        | Outcome::CampaignStale
         | Outcome::CheckpointRefused => Err(StoreError::Contradiction(
             "an operator's command has no idempotency key".to_owned(),
         )),
@@ -655,6 +661,7 @@ pub(super) fn member(row: &mut Row) -> Result<SealedMember> {
         member: MemberNo(row.int("a member's number")?),
         balance: row.int("a member's balance")?,
         frozen: row.maybe_int().is_some(),
+        lots: Vec::new(),
         program: row.name("a member's program")?,
         lookup: row.maybe_lookup("a member's lookup")?,
         wrapped_key: row.maybe_bytes(),
@@ -765,6 +772,58 @@ pub(super) fn agreement(row: &mut Row) -> Result<AgreementRecord> {
     })
 }
 
+/// Of `campaigns y`.
+pub(super) const CAMPAIGN: Columns = Columns {
+    ints: &["y.warned", "y.needs_two", "y.proposed_at", "y.approved_at", "y.stopped_at"],
+    texts: &["y.state", "y.proposed_by", "y.approved_by", "y.stopped_by"],
+    bytes: &["y.campaign_id", "y.payload"],
+};
+
+/// A campaign. What it says stands in the payload, and nowhere else.
+pub(super) fn campaign(row: &mut Row) -> Result<CampaignRecord> {
+    let warned = u32::try_from(row.int("a campaign's warnings")?).map_err(corrupt)?;
+    let needs_two = row.int("who approves a campaign")? != 0;
+    let proposed_at = row.time("a campaign's time")?;
+    let (approved_at, stopped_at) = (row.maybe_int(), row.maybe_int());
+    let state = row.text("a campaign's state")?;
+    let state = CampaignState::from_stored(&state)
+        .ok_or_else(|| corrupt(format_args!("a campaign's state is {state:?}")))?;
+    let proposed_by = row.name("a campaign's proposer")?;
+    let approved_by = row.maybe_name("a campaign's approver")?;
+    let stopped_by = row.maybe_name("who stopped a campaign")?;
+    let id = row.id("a campaign's id")?;
+    let payload = row.bytes("a campaign")?;
+    let campaign: Campaign = json::read_canonical(&payload)
+        .ok_or_else(|| corrupt(format_args!("{id} is no campaign in its one form")))?;
+    Ok(CampaignRecord {
+        id,
+        campaign,
+        state,
+        warned,
+        needs_two,
+        proposed_by,
+        proposed_at,
+        approved_by,
+        approved_at: approved_at.map(Timestamp::from_millis),
+        stopped_by,
+        stopped_at: stopped_at.map(Timestamp::from_millis),
+    })
+}
+
+/// Of `lots o`.
+pub(super) const LOT: Columns = Columns {
+    ints: &["o.member", "o.day", "o.points", "o.held_until"],
+    texts: &[],
+    bytes: &["o.campaign_id"],
+};
+
+pub(super) fn lot(row: &mut Row) -> Result<(MemberNo, Lot)> {
+    let member = MemberNo(row.int("a lot's member")?);
+    let (day, points) = (row.int("a lot's day")?, row.int("a lot's points")?);
+    let held_until = row.time("a lot's end")?;
+    Ok((member, Lot { campaign: row.id("a lot's campaign")?, day, points, held_until }))
+}
+
 /// Of `receipts r`.
 pub(super) const RECEIPT: Columns = Columns {
     ints: &["r.seq"],
@@ -847,7 +906,7 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, StoredRec
     if terms.transaction != id || terms.kind != kind || !same_place {
         return Err(corrupt(format_args!("{id} and its receipt do not fit together")));
     }
-    let Receipt { order, source, target, rate, settlement, completed_at, .. } = terms;
+    let Receipt { bonus, order, source, target, rate, settlement, completed_at, .. } = terms;
     let side = |side: ReceiptSide, member| TransactionSideRecord {
         partner: side.partner,
         program: side.program,
@@ -867,6 +926,7 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, StoredRec
         target: side(target, target_member),
         rate,
         settlement,
+        bonus,
         created_at,
         completed_at: Some(completed_at),
         reversed,
@@ -971,6 +1031,7 @@ pub(super) struct StoredRegistry {
     /// By number: of those that stand there twice, one.
     pub(super) proposals: BTreeMap<u32, RateProposal>,
     pub(super) agreements: Vec<Arc<AgreementRecord>>,
+    pub(super) campaigns: Vec<Arc<CampaignRecord>>,
 }
 
 /// The parts out of what is kept.
@@ -997,6 +1058,7 @@ pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
         feeds: stored.feeds,
         proposals: stored.proposals.into_values().collect(),
         agreements: stored.agreements,
+        campaigns: stored.campaigns,
         definition,
     })
 }
@@ -1183,6 +1245,8 @@ mod tests {
         assert!(matches!(key(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(member(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(link(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(campaign(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(lot(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(agreement(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(transaction(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(stored_receipt(&mut empty()), Err(StoreError::Corrupt(_))));

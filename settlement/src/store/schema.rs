@@ -32,6 +32,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         3 "0003_rates" "rates",
         4 "0004_agreements" "agreements",
         5 "0005_feeds" "feeds",
+        6 "0006_campaigns" "campaigns",
     )
 });
 
@@ -42,6 +43,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         3 "0003_rates" "rates",
         4 "0004_agreements" "agreements",
         5 "0005_feeds" "feeds",
+        6 "0006_campaigns" "campaigns",
     )
 });
 

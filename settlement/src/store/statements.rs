@@ -170,6 +170,27 @@ statement!(
      b_signature = excluded.b_signature"
 );
 statement!(
+    CAMPAIGNS, CAMPAIGNS_ROWS, true,
+    [warned Int, needs_two Int, proposed_at Int, approved_at Int, stopped_at Int,
+     campaign_id Bytes, state Text, proposed_by Text, approved_by Text, stopped_by Text,
+     payload Bytes],
+    "INSERT INTO campaigns (alliance, warned, needs_two, proposed_at, approved_at, stopped_at, \
+     campaign_id, state, proposed_by, approved_by, stopped_by, payload) \
+     SELECT $1, warned, needs_two, proposed_at, approved_at, stopped_at, campaign_id, state, \
+     proposed_by, approved_by, stopped_by, payload FROM {w} WHERE true \
+     ON CONFLICT (alliance, campaign_id) DO UPDATE SET warned = excluded.warned, \
+     approved_at = excluded.approved_at, stopped_at = excluded.stopped_at, \
+     state = excluded.state, approved_by = excluded.approved_by, \
+     stopped_by = excluded.stopped_by"
+);
+statement!(
+    LOTS, LOTS_ROWS, true,
+    [member Int, campaign_id Bytes, day Int, points Int, held_until Int],
+    "INSERT INTO lots (alliance, member, campaign_id, day, points, held_until) \
+     SELECT $1, member, campaign_id, day, points, held_until FROM {w} WHERE true \
+     ON CONFLICT (alliance, member, campaign_id, day) DO UPDATE SET points = excluded.points"
+);
+statement!(
     KEYS, KEYS_ROWS, true,
     [partner Text, key Text, outcome Text, subject_id Bytes, digest Bytes, request_id Bytes],
     "INSERT INTO idempotency_keys (alliance, partner, key, outcome, subject_id, digest, \
@@ -332,6 +353,8 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &OPENINGS,
         &LINKS,
         &AGREEMENTS,
+        &CAMPAIGNS,
+        &LOTS,
         &MEMBER_DAYS,
         &CHECKPOINTS,
         &QUOTE_KEY,
@@ -373,6 +396,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     first.extend(members(writes));
     first.extend([links(writes, false), links(writes, true)]);
     first.extend([agreements(writes, false), agreements(writes, true)]);
+    first.push(campaigns(writes));
     let (new_heads, moved_heads) = heads(writes);
     let hot = [
         keys(writes)?,
@@ -389,6 +413,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     ];
     let mut last = vec![member_days(writes), checkpoints(writes)];
     last.extend(quote_key(writes));
+    last.push(lots(writes));
     for steps in [&mut first, &mut last] {
         steps.retain(|(_, rows)| !rows.is_empty());
     }
@@ -610,6 +635,47 @@ fn agreements(writes: &Writes, proposed: bool) -> Step<'_> {
         ]);
     }
     (&AGREEMENTS, rows)
+}
+
+fn campaigns(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&CAMPAIGNS_ROWS);
+    for record in writes.campaigns.values() {
+        let name = |name: &'_ Option<OperatorName>| {
+            Value::Text(name.as_ref().map(|name| Cow::Owned(name.as_str().to_owned())))
+        };
+        rows.push([
+            i64::from(record.warned).into(),
+            i64::from(record.needs_two).into(),
+            record.proposed_at.into(),
+            record.approved_at.map(Timestamp::as_millis).into(),
+            record.stopped_at.map(Timestamp::as_millis).into(),
+            Value::id(record.id),
+            record.state.as_str().into(),
+            record.proposed_by.as_str().into(),
+            name(&record.approved_by),
+            name(&record.stopped_by),
+            record.campaign.payload().into(),
+        ]);
+    }
+    (&CAMPAIGNS, rows)
+}
+
+/// A lot that is gone is one of nothing: written in its place, like everything that is found by
+/// its key, and not loaded any more.
+fn lots(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&LOTS_ROWS);
+    for ((member, campaign, day), lot) in &writes.lots {
+        let points = lot.map_or(0, |lot| lot.points);
+        let held_until = lot.map_or(Timestamp::from_millis(0), |lot| lot.held_until);
+        rows.push([
+            (*member).into(),
+            Value::id(*campaign),
+            (*day).into(),
+            points.into(),
+            held_until.into(),
+        ]);
+    }
+    (&LOTS, rows)
 }
 
 fn keys(writes: &Writes) -> Result<Rows<'_>, StoreError> {

@@ -319,7 +319,7 @@ async fn a_partner_sees_its_own_members() {
     assert_eq!(
         balance,
         json!({"as_of": "2026-11-23T04:05:06.789Z", "balance": "99000", "frozen": false,
-            "member": "A-1001", "program": "aurora"})
+            "held": "0", "member": "A-1001", "program": "aurora"})
     );
     let scaled = world.send(&world.get(cedar(), "/v1/members/cedar/C-9/balance")).await.ok(200);
     assert_eq!(scaled["balance"], "123.45");

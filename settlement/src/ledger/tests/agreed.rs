@@ -118,6 +118,7 @@ fn an_order_has_the_size_and_the_step_that_were_agreed() {
         let request = QuoteRequest {
             amount: SideAmount { side, value: value.parse().unwrap() },
             kind: TransactionKind::Exchange,
+            segment: None,
             source: account(A),
             target: account(B),
             tier: None,

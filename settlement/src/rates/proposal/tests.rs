@@ -36,6 +36,7 @@ fn registry() -> Registry {
         frozen: Vec::new(),
         feeds: Default::default(),
         proposals: Vec::new(),
+        campaigns: Vec::new(),
         agreements: Vec::new(),
     };
     Registry::new(1, parts)

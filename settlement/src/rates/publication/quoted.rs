@@ -9,6 +9,7 @@ use alliance_contracts::limits;
 use alliance_contracts::names::{PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 
+use super::onward::Onward;
 use crate::alliance::{ProgramDefinition, PublishedBoard};
 use crate::rates::arbitrage::{AliveBoard, Factor, Pair};
 use crate::rates::terms::{self, AgreedTerms, BoardTerms, DirectedRate};
@@ -37,14 +38,18 @@ pub(super) struct Quoted {
 }
 
 impl Quoted {
-    pub(super) fn of(programs: &[&ProgramDefinition], published: &PublishedBoard) -> Self {
+    pub(super) fn of(
+        programs: &[&ProgramDefinition],
+        published: &PublishedBoard,
+        onward: &Onward<'_>,
+    ) -> Self {
         let value = |program: &&ProgramDefinition| {
             published.board.value(&program.program).map_or(0, |value| value.micros())
         };
         Self {
             number: published.board.board.into(),
             values: programs.iter().map(value).collect(),
-            pairs: pairs(programs, &published.terms, Quotes::Standing),
+            pairs: pairs(programs, &published.terms, Quotes::Standing, onward),
         }
     }
 
@@ -67,6 +72,7 @@ pub(super) fn pairs(
     programs: &[&ProgramDefinition],
     terms: &BoardTerms,
     quotes: Quotes,
+    onward: &Onward<'_>,
 ) -> Vec<Pair> {
     let mut partners: Vec<&PartnerId> = programs.iter().map(|program| &program.partner).collect();
     partners.sort_unstable();
@@ -98,7 +104,15 @@ pub(super) fn pairs(
                 let terms = own.get(&(from, to)).copied();
                 agreed.and_then(|agreed| best(&by_tier(agreed, terms, source, target), quotes))
             };
-            quoted.extend(directed.and_then(|directed| pair(from, to, &directed)));
+            let suspended = own.get(&(from, to)).is_some_and(|terms| terms.suspended);
+            let raised = |directed: &DirectedRate| match suspended {
+                true => directed.multiplier.micros(),
+                false => onward.on(programs[from], programs[to], directed.multiplier.micros()),
+            };
+            quoted.extend(directed.and_then(|directed| {
+                let raised = raised(&directed);
+                pair(from, to, &directed, raised)
+            }));
         }
     }
     quoted
@@ -136,9 +150,8 @@ fn best(rates: &[DirectedRate], quotes: Quotes) -> Option<DirectedRate> {
 }
 
 /// None where nothing is left to anybody.
-fn pair(from: usize, to: usize, directed: &DirectedRate) -> Option<Pair> {
-    let (fee, multiplier) = (directed.members_fee(), directed.multiplier);
-    let factor = Factor::new(fee.micros(), multiplier.micros()).ok()?;
+fn pair(from: usize, to: usize, directed: &DirectedRate, multiplier: i64) -> Option<Pair> {
+    let factor = Factor::new(directed.members_fee().micros(), multiplier).ok()?;
     let (from, to) = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
     Some(Pair { from, to, factor, ends_with_board: directed.takes_nothing() })
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alliance_contracts::agreement::{Agreement, AgreementState};
+use alliance_contracts::campaign::{Campaign, CampaignState};
 use alliance_contracts::ids::WindowId;
 use alliance_contracts::names::ProgramId;
 
 use super::*;
 use crate::alliance::{
-    AgreementRecord, Breaker, Definition, PublishedBoard, Registry, RegistryParts,
+    AgreementRecord, Breaker, CampaignRecord, Definition, PublishedBoard, Registry, RegistryParts,
 };
 use crate::ledger::Flow;
 use crate::rates::surcharge::SurchargeModel;
@@ -56,6 +57,7 @@ struct Story {
     flows: Vec<FlowRow>,
     approved: BTreeMap<ProgramId, Decimal>,
     signed: Vec<Arc<AgreementRecord>>,
+    campaigns: Vec<Arc<CampaignRecord>>,
     now: Timestamp,
 }
 
@@ -70,11 +72,12 @@ impl Story {
             flows: Vec::new(),
             approved: BTreeMap::new(),
             signed: Vec::new(),
+            campaigns: Vec::new(),
             now: NOW,
         }
     }
 
-    fn next(&self) -> Result<Publication, NoBoard> {
+    fn registry(&self) -> Registry {
         let parts = RegistryParts {
             definition: self.definition.clone(),
             version: 1,
@@ -86,9 +89,14 @@ impl Story {
             agreements: self.signed.clone(),
             feeds: Default::default(),
             proposals: Vec::new(),
+            campaigns: self.campaigns.clone(),
         };
+        Registry::new(1, parts)
+    }
+
+    fn next(&self) -> Result<Publication, NoBoard> {
         next(&Situation {
-            registry: &Registry::new(1, parts),
+            registry: &self.registry(),
             boards: still_quoted(&self.boards, self.now),
             flows: &self.flows,
             feeds: &BTreeMap::new(),
@@ -379,4 +387,100 @@ fn there_is_no_next_board_before_the_last_holds() {
     story.publish();
     story.now = NOW.plus_seconds(119);
     assert!(matches!(story.next(), Err(NoBoard::NotYet { board: 2, .. })));
+}
+
+/// Aurora to borealis by a half more, held for so many days of a week.
+fn half_more(holdback_days: u32) -> Campaign {
+    serde_json::from_value(serde_json::json!({
+        "v": 1, "alliance": "demo", "name": "Half more", "sponsor": "borealis-coffee",
+        "source": "aurora", "target": "borealis", "multiplier": "1.5", "budget": "1000",
+        "from": NOW, "until": NOW.plus_seconds(7 * 86_400), "holdback_days": holdback_days
+    }))
+    .unwrap()
+}
+
+impl Story {
+    fn run(&mut self, campaign: Campaign) {
+        self.campaigns.push(Arc::new(CampaignRecord {
+            id: "cmp_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
+            campaign,
+            state: CampaignState::Active,
+            warned: 0,
+            needs_two: true,
+            proposed_by: name("lin"),
+            proposed_at: NOW,
+            approved_by: Some(name("chen")),
+            approved_at: Some(NOW),
+            stopped_by: None,
+            stopped_at: None,
+        }));
+    }
+
+    fn gain_by(&self, campaign: &Campaign) -> Option<String> {
+        let boards = still_quoted(&self.boards, self.now);
+        let gain = campaign_gain(&self.registry(), boards, campaign, self.now).unwrap();
+        gain.map(|gain| gain.to_string())
+    }
+}
+
+#[test]
+fn a_campaign_whose_bonus_goes_round_is_refused_with_the_cycle_and_its_gain() {
+    let story = Story::new(definition());
+    let gain = story.gain_by(&half_more(0)).unwrap();
+    // 0.99 × 1.5 there, 0.99 back.
+    assert!(gain.contains("aurora") && gain.contains("borealis"), "{gain}");
+    assert!(gain.ends_with("multiplies by 1.4701"), "{gain}");
+    assert!(story.gain_by(&half_more(5)).is_some(), "free before the week is over");
+    assert_eq!(story.gain_by(&half_more(7)), None, "held until it is over, it counts nothing");
+    let small = Campaign { multiplier: name("1.02"), ..half_more(0) };
+    assert_eq!(story.gain_by(&small), None, "the fees are more: 0.99 × 1.02 × 0.99");
+}
+
+#[test]
+fn a_campaign_is_looked_at_beside_those_that_run() {
+    let mut story = Story::new(definition());
+    let small = Campaign { multiplier: name("1.02"), ..half_more(0) };
+    story.run(small.clone());
+    let back = Campaign {
+        source: Some(name("borealis")),
+        target: name("aurora"),
+        sponsor: name("aurora-air"),
+        ..small
+    };
+    assert!(story.gain_by(&back).is_some(), "0.99 × 1.02 twice");
+    story.campaigns.clear();
+    assert_eq!(story.gain_by(&back), None);
+}
+
+#[test]
+fn a_board_moves_less_where_a_campaigns_bonus_goes_round() {
+    let moves = |campaign: Option<Campaign>| {
+        let mut story = Story::new(definition());
+        story.definition.programs[1].value = name("0.0505");
+        campaign.into_iter().for_each(|campaign| story.run(campaign));
+        let next = story.next().unwrap();
+        let suspended = next.terms.pairs.iter().any(|pair| pair.suspended);
+        (value(&next, "aurora"), suspended)
+    };
+    let free = moves(None);
+    assert_eq!(free, ("0.0505".to_owned(), false));
+    let small = |days| Campaign { multiplier: name("1.015"), ..half_more(days) };
+    assert_eq!(moves(Some(small(7))), free, "what is held counts nothing");
+    let (less, suspended) = moves(Some(small(0)));
+    assert!(name::<Decimal>(&less) < name("0.0505") && !suspended, "{less}");
+}
+
+#[test]
+fn a_bonus_that_would_gain_on_the_next_board_is_suspended_on_it() {
+    let mut story = Story::new(definition());
+    story.run(Campaign { multiplier: name("1.02"), ..half_more(0) });
+    assert!(!story.next().unwrap().changes, "at one per cent each way nobody gains");
+    for agreement in &mut story.definition.agreements {
+        agreement.fee = name("0.002");
+    }
+    let next = story.publish();
+    let pair = next.terms.pair(&name("aurora"), &name("borealis")).unwrap();
+    assert!(pair.suspended, "{:?}", next.remarks);
+    assert!(next.remarks.contains(&Remark::Suspended(name("aurora"), name("borealis"))));
+    assert_eq!(story.gain_by(&half_more(0)), None, "suspended, it is given by nobody");
 }

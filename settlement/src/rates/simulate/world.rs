@@ -52,6 +52,7 @@ impl<'a> World<'a> {
             agreements: Vec::new(),
             feeds: Default::default(),
             proposals: Vec::new(),
+            campaigns: Vec::new(),
         };
         let model = |program: &ProgramDefinition| {
             let model = program.model.clone();

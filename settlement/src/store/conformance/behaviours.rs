@@ -6,8 +6,9 @@ use std::time::Duration;
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::FrozenPair;
+use alliance_contracts::campaign::{CampaignState, day_of};
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, LinkId, TransactionId};
+use alliance_contracts::ids::{AgreementId, CampaignId, LinkId, TransactionId};
 use alliance_contracts::link::LinkState;
 use alliance_contracts::merkle;
 use alliance_contracts::names::{Corridor, PartnerId, ProgramId};
@@ -20,12 +21,14 @@ use tokio::time::timeout;
 
 use super::place::Place;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
-use crate::alliance::AgreementRecord;
+use crate::alliance::{AgreementRecord, CampaignRecord};
 use crate::command::{
-    Command, Define, MemberNo, Outcome, ProposeRates, Publish, RequestEvidence, SignedCheckpoint,
+    ApproveCampaign, Command, Define, MemberNo, Outcome, ProposeCampaign, ProposeRates, Publish,
+    RequestEvidence, SignedCheckpoint, StopCampaign,
 };
+use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{MemberDay, MemberRow, ObservationRow};
-use crate::ledger::{Flow, LinkRecord, Wanted, Writes};
+use crate::ledger::{AccountBalance, Flow, LinkRecord, Wanted, Writes};
 use crate::rates::feeds::{FeedKind, Observation};
 use crate::rates::proposal::{ProposalState, RateProposal};
 use crate::rates::publication;
@@ -910,6 +913,120 @@ pub async fn agreements_come_in_pages_by_partner_and_state(place: &Place) {
     }
     let nobodys = store.agreements(&with, None, None, None, 10).await.unwrap();
     assert!(nobodys.is_empty());
+}
+
+/// A campaign on the first two brands' programs, proposed in a batch that is not committed.
+async fn with_campaign(world: &mut World) -> (Prepared, CampaignRecord) {
+    let document = serde_json::json!({
+        "v": 1, "alliance": world.store.alliance(), "name": "Dübel ★", "sponsor": "aurora-air",
+        "source": "aurora", "target": "borealis", "multiplier": "2", "budget": "1000000",
+        "from": world.now, "until": world.now.plus_seconds(604_800), "holdback_days": 7
+    });
+    let campaign = serde_json::from_value(document).unwrap();
+    let (id, by) = (world.id(), name("lin"));
+    let proposal = Command::ProposeCampaign(Box::new(ProposeCampaign { id, campaign, by }));
+    let prepared = world.prepare(vec![proposal]).await;
+    assert_eq!(prepared.outcomes, [Outcome::Done(1)]);
+    let record = prepared.writes.campaigns.values().next().unwrap().clone();
+    (prepared, record)
+}
+
+/// The same, approved and committed.
+async fn with_running_campaign(world: &mut World) -> CampaignId {
+    let (prepared, CampaignRecord { id, .. }) = with_campaign(world).await;
+    prepared.commit().await.unwrap();
+    let based_on = world.store.registry().await.unwrap().unwrap().0;
+    let approval = ApproveCampaign { id, by: name("chen"), based_on };
+    let approved = world.decide(vec![Command::ApproveCampaign(Box::new(approval))]).await;
+    assert_eq!(approved, [Outcome::Done(1)]);
+    id
+}
+
+pub async fn campaigns_are_kept_and_the_registry_grows_with_each(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let before = world.store.registry().await.unwrap().unwrap().0;
+    let (prepared, proposed) = with_campaign(&mut world).await;
+    prepared.commit().await.unwrap();
+    let (version, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!((version, parts.campaigns.len()), (before + 1, 1));
+    assert_eq!(*parts.campaigns[0], proposed);
+    let approval = ApproveCampaign { id: proposed.id, by: name("chen"), based_on: version };
+    world.decide(vec![Command::ApproveCampaign(Box::new(approval))]).await;
+    let stop = StopCampaign { id: proposed.id, by: name("lin") };
+    world.decide(vec![Command::StopCampaign(Box::new(stop))]).await;
+    let (version, parts) = world.store.registry().await.unwrap().unwrap();
+    let stopped = CampaignRecord {
+        state: CampaignState::Stopped,
+        approved_by: Some(name("chen")),
+        approved_at: Some(world.now),
+        stopped_by: Some(name("lin")),
+        stopped_at: Some(world.now),
+        ..proposed
+    };
+    assert_eq!((version, &*parts.campaigns[0]), (before + 3, &stopped));
+}
+
+pub async fn nobody_approves_what_they_have_proposed(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let (mut prepared, proposed) = with_campaign(&mut world).await;
+    let by = |by: Option<&str>| CampaignRecord {
+        state: CampaignState::Active,
+        approved_by: by.map(name),
+        approved_at: Some(world.now),
+        ..proposed.clone()
+    };
+    let (own, none) = (by(Some("lin")), by(None));
+    prepared.writes.campaigns.insert(proposed.id, own.clone());
+    world.contradicts(prepared).await;
+    let (mut prepared, again) = with_campaign(&mut world).await;
+    prepared.writes.campaigns.insert(again.id, CampaignRecord { id: again.id, ..none });
+    world.contradicts(prepared).await;
+    let (mut prepared, again) = with_campaign(&mut world).await;
+    let alone = CampaignRecord { id: again.id, needs_two: false, ..own };
+    prepared.writes.campaigns.insert(again.id, alone);
+    prepared.commit().await.unwrap();
+}
+
+pub async fn lots_come_with_their_member_and_go(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let campaign = with_running_campaign(&mut world).await;
+    let first = world.perform(0, 1, 0).await;
+    world.perform(0, 1, 0).await;
+    world.perform(0, 1, 1).await;
+    let day = day_of(world.now);
+    let held_until = world.now.plus_seconds(8 * 86_400);
+    let held_until = Timestamp::from_millis(day_of(held_until) * 86_400_000);
+    let member = world.store.member(world.lookup(1, 0)).await.unwrap().unwrap();
+    let one = member.lots[0].points / 2;
+    assert!(one > 0 && member.balance > OPENING);
+    assert_eq!(member.lots, [Lot { campaign, day, points: 2 * one, held_until }]);
+    let mut wanted = Wanted::default();
+    wanted.members.insert(member.member);
+    let mut batch = world.store.begin().await.unwrap();
+    let loaded = batch.load(&wanted).await.unwrap();
+    assert_eq!((loaded.members.len(), &loaded.members[0]), (1, &member));
+    drop(batch);
+    let other = world.store.member(world.lookup(0, 0)).await.unwrap().unwrap();
+    assert!(other.lots.is_empty());
+    let accounts = world.store.accounts().await.unwrap();
+    let spent = |a: &&AccountBalance| a.account == Account::Campaign(campaign) && a.balance < 0;
+    assert_eq!(accounts.iter().filter(spent).count(), 1);
+    // What is taken back leaves the lot; of an order that was the only one, nothing is left.
+    let back = world.reversal(first, None).await;
+    assert!(matches!(world.decide(vec![back]).await[..], [Outcome::Transaction(_)]));
+    let member = world.store.member(world.lookup(1, 0)).await.unwrap().unwrap();
+    assert_eq!(member.lots[0].points, one);
+    let mut prepared = world.prepare(Vec::new()).await;
+    let place = (member.member, campaign, day);
+    prepared.writes.lots.insert(place, Some(Lot { points: -1, ..member.lots[0] }));
+    world.contradicts(prepared).await;
+    let mut prepared = world.prepare(Vec::new()).await;
+    prepared.writes.lots.insert(place, None);
+    prepared.commit().await.unwrap();
+    let member = world.store.member(world.lookup(1, 0)).await.unwrap().unwrap();
+    assert!(member.lots.is_empty());
+    let other = world.store.member(world.lookup(1, 1)).await.unwrap().unwrap();
+    assert_eq!(other.lots.len(), 1, "another's stay");
 }
 
 pub async fn the_registry_grows_by_versions(place: &Place) {

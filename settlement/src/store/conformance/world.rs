@@ -298,6 +298,7 @@ impl World {
         let request = QuoteRequest {
             amount: SideAmount { side: Side::Source, value },
             kind: TransactionKind::Exchange,
+            segment: None,
             source: account(source),
             target: account(target),
             tier: None,
@@ -316,7 +317,8 @@ impl World {
         let id: QuoteId = self.id();
         let expires_at = priced.expires_at;
         let (rate, settlement) = (priced.rate, priced.settlement);
-        let terms = QuotedTerms { id, expires_at, rate, settlement, source, target };
+        let bonus = priced.bonus;
+        let terms = QuotedTerms { id, expires_at, rate, settlement, source, target, bonus };
         let transaction: TransactionId = self.id();
         Exchange {
             transaction,
@@ -461,7 +463,7 @@ impl World {
         format!(
             "{:?}",
             (
-                store.registry().await.unwrap().map(|(version, _)| version),
+                store.registry().await.unwrap().map(|(version, parts)| (version, parts.campaigns)),
                 (heads, receipts, nodes, links, agreements),
                 accounts,
                 store.member_books(first, 100_000).await.unwrap(),
