@@ -10,6 +10,7 @@ use alliance_contracts::agreement::{Agreement, KnownProgram, SignedAt, diff, ver
 use alliance_contracts::arithmetic::{
     self, Amounts, Reversal, ReversalAsk, Reversed, Terms, exchange_by_source, exchange_by_target,
 };
+use alliance_contracts::board::{Board, CommittedTerms, PairTerms, TermsRoot};
 use alliance_contracts::campaign::Campaign;
 use alliance_contracts::content_digest::{
     content_digest, orders_digest, parse_orders_digest, verify_content_digest,
@@ -65,6 +66,9 @@ const KINDS: &[(&str, &str)] = &[
     ("alliance-seen", "http-signatures.md"),
     ("arithmetic", "quotes.md"),
     ("arithmetic-extended", "quotes.md"),
+    ("board", "boards.md"),
+    ("board-jws", "boards.md"),
+    ("board-pairs", "boards.md"),
     ("campaign", "campaigns.md"),
     ("campaign-bonus", "campaigns.md"),
     ("campaign-postings", "campaigns.md"),
@@ -459,6 +463,38 @@ fn an_order_without_an_amount_has_null_in_its_place() {
     let bytes = reversal_bytes(receipts()[0].transaction, &request);
     assert!(text_of(&bytes).starts_with(r#"{"amount":null,"source_reference":"#));
     assert!(page("http-signatures.md").contains(r#"`"amount":null`"#));
+}
+
+// --- boards.md ---------------------------------------------------------------------------------
+
+#[test]
+fn the_board_is_signed_computed_and_commits_to_its_pairs() {
+    let board: Board = read("board");
+    let signed = jws::parse(&line("board-jws")).unwrap();
+    assert_eq!(text_of(&signed.payload), text_of(&jcs("board")));
+    assert_eq!(text_of(&board.payload()), text_of(&signed.payload));
+    signed.verify(JwsType::Board, key("gateway").public_key()).unwrap();
+    for value in &board.values {
+        value.recompute().unwrap();
+    }
+    let pairs: Vec<CommittedTerms> = read("board-pairs");
+    assert!(pairs.iter().all(|pair| pair.stand_on(&board)), "{pairs:?}");
+    let terms: Vec<PairTerms> = pairs.into_iter().map(|pair| pair.terms).collect();
+    assert_eq!(TermsRoot::of(&terms), board.terms);
+}
+
+#[test]
+fn the_page_of_boards_names_every_member() {
+    let tables: String = page("boards.md").lines().filter(|line| line.starts_with('|')).collect();
+    let Value::Object(members) = read::<Value>("board") else { panic!("an object") };
+    let Value::Array(pairs) = read::<Value>("board-pairs") else { panic!("a list") };
+    let value = members["values"][0].as_object().unwrap();
+    let terms = pairs[0]["terms"].as_object().unwrap();
+    for name in members.keys().chain(value.keys()).chain(terms.keys()) {
+        // Whose points are given and arrive, and how many, is said where the pair is.
+        let said = ["source", "target", "volume", "flow"].contains(&name.as_str());
+        assert!(said || tables.contains(&format!("`{name}`")), "{name}");
+    }
 }
 
 // --- agreements.md -----------------------------------------------------------------------------
