@@ -71,6 +71,13 @@ pub fn explained() -> String {
 # scale = 0                  # decimals of its points: 0, 1 or 2. It never changes
 # value = "0.05"             # what a point is worth, in the currency above
 # balances = "hosted"        # the gateway keeps its members' balances
+#
+# How its value moves (docs/value-model.md); without this by `value` alone, between half and double.
+# [programs.model]
+# band = { min = "0.04", max = "0.06" }              # never outside of this
+# max_step = "0.02"                                  # from one board to the next, as a part of it
+# smoothing = "0.3"                                  # of the way to where it should be, so much
+# weights = { base = "0.6", redemption = "0.4" }     # also backing and cost, by what is reported
 
 # ---- Agreements: what pairs of partners have agreed on ---------------------------------------
 # Without one, a pair exchanges nothing.
@@ -83,6 +90,28 @@ pub fn explained() -> String {
 # minimum_gross = "0.5"      # the least worth of an order, in the currency above
 # quote_lifetime_seconds = 60       # how long a quote stands
 # reversal_period_seconds = 86400   # how long the giving partner may turn an order round
+# open_quote_limit = "100000"       # worth that may be ordered at rates that have moved since
+
+# ---- Rates: when boards are published, and what guards them ----------------------------------
+#
+# [rates]
+# schedule = "0 * * * *"     # cron: every hour; "" is by hand, `alliance rates publish`
+# time_zone = "Asia/Shanghai"       # that the schedule is told in
+# notice_seconds = 120       # how long before it takes effect a board that moves a value is told
+# approval_threshold = "0.05"       # a larger step needs a second person
+#
+# More goes one way than comes back: that way costs more, until the other way makes up for it.
+# [rates.surcharge]
+# deadband = "10000"         # an imbalance up to this costs nothing, in the currency above
+# depth = "100000"           # so much beyond it costs one slope
+# slope = "0.01"
+# max = "0.05"               # never more than this
+# retention = "0.97"         # of a flow, so much is left at the next board
+#
+# Far more than usual goes one way: that way takes no orders until somebody has looked.
+# [rates.breaker]
+# factor = "10"              # times what is usual on a board
+# floor = "100000"           # and at least this, in the currency above
 "#
     .to_owned()
 }
@@ -258,7 +287,7 @@ mod tests {
             .lines()
             .map(|line| {
                 let bare = line.strip_prefix("# ").unwrap_or(line);
-                let setting = bare.starts_with("[[")
+                let setting = bare.starts_with('[')
                     || bare.starts_with("  {")
                     || bare == "]"
                     || bare.split_once(" = ").is_some_and(|(name, _)| {
@@ -272,6 +301,9 @@ mod tests {
         let config = Config::parse(&settings, Path::new(""), &Overrides::default()).unwrap();
         assert_eq!(config.definition.programs.len(), 1);
         assert_eq!(config.definition.agreements.len(), 1);
+        assert!(config.definition.programs[0].model.is_some());
+        let rates = &config.definition.rates;
+        assert!(rates.surcharge.is_some() && rates.breaker.is_some());
         assert!(config.gateway.metrics_listen.is_some() && config.gateway.public_url.is_some());
     }
 
