@@ -47,8 +47,9 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
     info(title = "alliance", description = DESCRIPTION, license(name = "Apache-2.0")),
     paths(
         programs::list, rates::show, rate_stream::stream, observations::create,
-        quotes::create, quote_batch::create, transactions::create, transactions::show, transaction_batch::create, reversals::create, links::list,
-        links::show, link_proposals::create, link_changes::confirm, link_changes::revoke,
+        quotes::create, quote_batch::create, transactions::create, transactions::show,
+        transaction_batch::create, reversals::create, links::list, links::show,
+        link_proposals::create, link_changes::confirm, link_changes::revoke,
         campaigns::list,
         agreements::list, agreements::show, agreement_proposals::create, agreement_diff::show,
         agreement_changes::countersign, agreement_changes::withdraw,

@@ -9,8 +9,8 @@
 //! | `slices` | flows cut at the times at which a board may take effect |
 //! | `world` | the alliance as it stands, and what a period does to it |
 //!
-//! Every board is made by [`super::publication::next`], the same function that makes the alliance's; what
-//! is simulated is the world around it: the clock, the feeds, and what members exchange. Time runs
+//! Every board is made by [`super::publication::next`], the same function that makes the alliance's;
+//! what is simulated is the world around it: the clock, the feeds, and what members exchange. Time runs
 //! in periods. At the beginning of each, a board is worked out from what has been exchanged before
 //! it; where that board moves a value it takes effect `notice_seconds` later, and until then flows
 //! go at the board before.
