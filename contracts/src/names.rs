@@ -133,6 +133,10 @@ name!(
     SourceReference, "a source reference", "1 to 255 printable ASCII characters", is_printable_255
 );
 name!(
+    /// A connected brand's own name for what it holds or has given (protocol § 6).
+    OperationRef, "a reference", "1 to 255 printable ASCII characters", is_printable_255
+);
+name!(
     /// A member's tier in a program, as the program's partner calls it (`gold`).
     TierName, "a tier", "[a-z0-9][a-z0-9-]{0,30}", is_short_slug
 );

@@ -9,11 +9,11 @@
 //! | `slices` | flows cut at the times at which a board may take effect |
 //! | `world` | the alliance as it stands, and what a period does to it |
 //!
-//! Every board is made by [`super::publication::next`], the same function that makes the alliance's;
-//! what is simulated is the world around it: the clock, the feeds, and what members exchange. Time runs
-//! in periods. At the beginning of each, a board is worked out from what has been exchanged before
-//! it; where that board moves a value it takes effect `notice_seconds` later, and until then flows
-//! go at the board before.
+//! Every board is made by [`super::publication::next`], the same function that makes the
+//! alliance's; what is simulated is the world around it: the clock, the feeds, and what members
+//! exchange. Time runs in periods. At the beginning of each, a board is worked out from what has
+//! been exchanged before it; where that board moves a value it takes effect `notice_seconds` later,
+//! and until then flows go at the board before.
 //!
 //! Deliberately absent: orders (a flow is a sum of money, not a number of members), late orders
 //! on boards that have been superseded, agreements that are signed or end meanwhile, and chance.
