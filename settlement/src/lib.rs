@@ -30,6 +30,7 @@ pub mod ledger;
 pub mod pricing;
 pub mod rates;
 pub mod receipts;
+pub mod saga;
 #[cfg(feature = "store")]
 pub mod sequencer;
 #[cfg(feature = "store")]
