@@ -353,6 +353,11 @@ pub struct Saga {
     pub remark: Option<Remark>,
     /// Points held in our own books, in minor units; zero where none are.
     pub held: i64,
+    /// The transaction that it turns round.
+    pub reverses: Option<TransactionId>,
+    /// What its receipt will say: a payload without its place in the chain, with the evidence so
+    /// far. Its bytes, because a receipt is nothing but bytes.
+    pub terms: Vec<u8>,
 }
 
 impl Saga {

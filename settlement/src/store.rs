@@ -53,6 +53,7 @@ use crate::ledger::{
 use crate::rates::feeds::FeedKind;
 use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
+use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
 
 pub use schema::migrate;
@@ -95,6 +96,8 @@ pub struct TransactionDetail {
     pub record: TransactionRecord,
     /// Its receipt, once completed.
     pub receipt: Option<StoredReceipt>,
+    /// Where it stands at connected brands; none where none is asked, and once all is well.
+    pub saga: Option<Saga>,
     /// The member of its source.
     pub source_member: Option<SealedMember>,
     /// The member of its target.
@@ -123,6 +126,19 @@ pub struct MemberBooks {
     pub opening: i64,
     /// What it has now, in minor units.
     pub balance: i64,
+}
+
+/// What a connected brand is being asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSagas {
+    /// The brand.
+    pub partner: PartnerId,
+    /// When the first call to it is due.
+    pub due_at: Timestamp,
+    /// How many transactions wait for it.
+    pub open: u64,
+    /// Of those, how many a person has been told of.
+    pub parked: u64,
 }
 
 /// A transaction's place, for the audit.
@@ -257,6 +273,24 @@ pub trait Store: Send + Sync + 'static {
         after: Option<TransactionId>,
         limit: u32,
     ) -> StoreFuture<'_, Vec<TransactionPlace>>;
+
+    /// What connected brands are being asked for, by brand.
+    fn open_sagas(&self) -> StoreFuture<'_, Vec<OpenSagas>>;
+
+    /// Transactions that wait for a call to this brand that is due, the longest due first, at most
+    /// `limit`.
+    fn due_sagas<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        now: Timestamp,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<TransactionId>>;
+
+    /// Transactions at connected brands with `id > after`, by id, at most `limit`.
+    fn sagas(&self, after: Option<TransactionId>, limit: u32) -> StoreFuture<'_, Vec<Saga>>;
+
+    /// What brands have answered about a transaction, the first answer first.
+    fn answers(&self, id: TransactionId) -> StoreFuture<'_, Vec<SignedAnswer>>;
 
     /// Closes connections, finishing what is under way.
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;

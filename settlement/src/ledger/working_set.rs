@@ -34,6 +34,7 @@ use crate::rates::feeds::{Feeds, Observation};
 use crate::rates::proposal::RateProposal;
 use crate::rates::terms::BoardTerms;
 use crate::receipts::{ReceiptDraft, StoredReceipt, TreeNode};
+use crate::saga::{Saga, SignedAnswer};
 use crate::vault::{Lookup, MemberKey, Vault};
 
 /// What a batch needs to have loaded.
@@ -59,6 +60,10 @@ pub struct Wanted {
     pub proposals: BTreeSet<(PartnerId, PartnerId)>,
     /// Transactions by id.
     pub transactions: BTreeSet<TransactionId>,
+    /// Transactions under way, or that have been, at connected brands.
+    pub sagas: BTreeSet<TransactionId>,
+    /// Transactions, to know whether a reversal of them is under way.
+    pub reversals: BTreeSet<TransactionId>,
     /// Chain heads.
     pub corridors: BTreeSet<Corridor>,
     /// Accounts of the ledger other than members'.
@@ -488,6 +493,12 @@ pub struct Writes {
     pub transactions: Vec<TransactionRecord>,
     /// Older transactions that a reversal changed: state and totals reversed.
     pub reversed: BTreeMap<TransactionId, (TransactionState, Reversed)>,
+    /// Transactions that were pending, as they have ended.
+    pub finished: BTreeMap<TransactionId, TransactionRecord>,
+    /// Transactions under way at connected brands, as they are now; none: gone.
+    pub sagas: BTreeMap<TransactionId, Option<Saga>>,
+    /// What brands have answered.
+    pub answers: Vec<SignedAnswer>,
     /// New balances of members.
     pub balances: BTreeMap<MemberNo, i64>,
     /// New balances of the other accounts.
@@ -542,6 +553,7 @@ impl Writes {
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
             && self.transactions.is_empty()
+            && self.sagas.is_empty()
             && self.links.is_empty()
             && self.agreements.is_empty()
             && self.campaigns.is_empty()
@@ -597,6 +609,9 @@ pub struct WorkingSet {
     pub(crate) pairs: HashSet<Pair>,
     pub(crate) agreements: HashMap<AgreementId, AgreementRecord>,
     pub(crate) transactions: HashMap<TransactionId, TransactionRecord>,
+    pub(crate) sagas: HashMap<TransactionId, Saga>,
+    /// Transactions of which a reversal is under way.
+    pub(crate) reversing: HashSet<TransactionId>,
     pub(crate) accounts: HashMap<(Account, Asset), i128>,
     pub(crate) heads: HashMap<Corridor, ChainHead>,
     /// By source and target program.
@@ -623,6 +638,10 @@ pub struct Loaded {
     pub agreements: Vec<AgreementRecord>,
     /// Transactions.
     pub transactions: Vec<TransactionRecord>,
+    /// Transactions under way, or that have been, at connected brands.
+    pub sagas: Vec<Saga>,
+    /// Transactions of which a reversal is under way.
+    pub reversing: Vec<TransactionId>,
     /// Accounts other than members'.
     pub accounts: Vec<AccountBalance>,
     /// Chain heads.
@@ -696,6 +715,8 @@ impl WorkingSet {
             pairs: HashSet::new(),
             agreements: HashMap::new(),
             transactions: HashMap::new(),
+            sagas: HashMap::new(),
+            reversing: HashSet::new(),
             accounts: HashMap::new(),
             heads: HashMap::new(),
             flows: HashMap::new(),
@@ -760,6 +781,8 @@ impl WorkingSet {
         }
         self.agreements.extend(loaded.agreements.into_iter().map(|one| (one.id, one)));
         self.transactions.extend(loaded.transactions.into_iter().map(|t| (t.id, t)));
+        self.sagas.extend(loaded.sagas.into_iter().map(|saga| (saga.transaction, saga)));
+        self.reversing.extend(loaded.reversing);
         self.accounts
             .extend(loaded.accounts.into_iter().map(|a| ((a.account, a.asset), a.balance)));
         self.heads.extend(loaded.heads);

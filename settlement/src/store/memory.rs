@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::campaign::CampaignState;
+use alliance_contracts::connector::Step;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
     AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
@@ -24,7 +25,7 @@ use alliance_contracts::transaction::TransactionState;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Batch, LinkDetail, MemberBooks, NEWEST_PROPOSALS, Store, StoreError, StoreFuture,
+    Batch, LinkDetail, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError, StoreFuture,
     TransactionDetail, TransactionPlace, VersionedRegistry, rows, statements,
 };
 use crate::alliance::{AgreementRecord, CampaignRecord, Definition, PublishedBoard, RegistryParts};
@@ -38,6 +39,7 @@ use crate::ledger::{
 use crate::rates::feeds::{FeedKind, Feeds};
 use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
+use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -79,6 +81,8 @@ struct Maps {
     keys: BTreeMap<(PartnerId, IdempotencyKey), KeyRecord>,
     requests: BTreeMap<RequestId, Arc<RequestEvidence>>,
     transactions: BTreeMap<TransactionId, TransactionRecord>,
+    sagas: BTreeMap<TransactionId, Saga>,
+    answers: BTreeMap<(TransactionId, Step), SignedAnswer>,
     quotes: BTreeSet<QuoteId>,
     /// Of transactions that did not fail.
     references: BTreeSet<(PartnerId, SourceReference)>,
@@ -132,6 +136,7 @@ impl Maps {
         self.check_agreements(writes)?;
         self.check_campaigns(writes)?;
         self.check_transactions(writes)?;
+        self.check_sagas(writes)?;
         self.check_chains(writes)
     }
 
@@ -251,6 +256,33 @@ impl Maps {
             }
             if reversed.source < 0 || reversed.target < 0 {
                 return contradiction("less than nothing is reversed");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_sagas(&self, writes: &Writes) -> Result<()> {
+        for id in writes.finished.keys() {
+            let state = self.transactions.get(id).map(|record| record.state);
+            if state != Some(TransactionState::Pending) {
+                return contradiction("what was not pending cannot end");
+            }
+        }
+        let mut reversing = HashSet::new();
+        let others =
+            self.sagas.values().filter(|saga| !writes.sagas.contains_key(&saga.transaction));
+        for saga in others.chain(writes.sagas.values().flatten()) {
+            if saga.held < 0 || (saga.phase.has_ended() && saga.held != 0) {
+                return contradiction("a saga holds what it may not");
+            }
+            if let Some(original) = saga.reverses.filter(|_| !saga.phase.has_ended()) {
+                once(&mut reversing, original, false, "a reversal under way")?;
+            }
+        }
+        let gone = writes.sagas.iter().filter(|(_, saga)| saga.is_none());
+        for (id, _) in gone {
+            if !self.sagas.contains_key(id) {
+                return contradiction("a saga that is not there cannot go");
             }
         }
         Ok(())
@@ -398,6 +430,27 @@ impl Maps {
                 record.reversed = *reversed;
             }
         }
+        for (id, finished) in &writes.finished {
+            if finished.state == TransactionState::Failed {
+                let place = (finished.caller.clone(), finished.source_reference.clone());
+                self.references.remove(&place);
+            }
+            if let Some(record) = self.transactions.get_mut(id) {
+                record.state = finished.state;
+                record.seq = finished.seq;
+                record.completed_at = finished.completed_at;
+            }
+        }
+        for (id, saga) in &writes.sagas {
+            match saga {
+                Some(saga) => self.sagas.insert(*id, saga.clone()),
+                None => self.sagas.remove(id),
+            };
+        }
+        for answer in &writes.answers {
+            let place = (answer.transaction, answer.step);
+            self.answers.entry(place).or_insert_with(|| answer.clone());
+        }
     }
 
     fn apply_chains(&mut self, writes: &Writes) {
@@ -524,6 +577,14 @@ impl Maps {
                 .filter_map(|id| self.transactions.get(id))
                 .cloned()
                 .collect(),
+            sagas: wanted.sagas.iter().filter_map(|id| self.sagas.get(id)).cloned().collect(),
+            reversing: self
+                .sagas
+                .values()
+                .filter(|saga| !saga.phase.has_ended())
+                .filter_map(|saga| saga.reverses)
+                .filter(|original| wanted.reversals.contains(original))
+                .collect(),
             accounts: accounts.collect(),
             heads: heads.collect(),
             members: members.iter().filter_map(|member| self.sealed(Some(*member))).collect(),
@@ -626,6 +687,7 @@ impl Store for MemoryStore {
                 .and_then(|seq| maps.receipts.get(&(record.corridor.clone(), seq)).cloned()),
             source_member: maps.sealed(record.source.member),
             target_member: maps.sealed(record.target.member),
+            saga: maps.sagas.get(&id).cloned(),
             record: record.clone(),
         });
         ready(Ok(detail))
@@ -776,6 +838,51 @@ impl Store for MemoryStore {
                 reversed: record.reversed,
             });
         ready(Ok(places.take(page(limit)).collect()))
+    }
+
+    fn open_sagas(&self) -> StoreFuture<'_, Vec<OpenSagas>> {
+        let mut open: BTreeMap<PartnerId, OpenSagas> = BTreeMap::new();
+        for saga in self.read().sagas.values() {
+            let Some(partner) = saga.partner() else { continue };
+            let theirs = open.entry(partner.clone()).or_insert_with(|| OpenSagas {
+                partner: partner.clone(),
+                due_at: saga.due_at,
+                open: 0,
+                parked: 0,
+            });
+            theirs.due_at = theirs.due_at.min(saga.due_at);
+            theirs.open += 1;
+            theirs.parked += u64::from(saga.parked_at.is_some());
+        }
+        ready(Ok(open.into_values().collect()))
+    }
+
+    fn due_sagas<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        now: Timestamp,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<TransactionId>> {
+        let maps = self.read();
+        let due = |saga: &&Saga| saga.partner() == Some(partner) && saga.due_at <= now;
+        let mut due: Vec<_> = maps.sagas.values().filter(due).collect();
+        due.sort_by_key(|saga| (saga.due_at, saga.transaction));
+        ready(Ok(due.iter().take(page(limit)).map(|saga| saga.transaction).collect()))
+    }
+
+    fn sagas(&self, after: Option<TransactionId>, limit: u32) -> StoreFuture<'_, Vec<Saga>> {
+        let maps = self.read();
+        let later = maps.sagas.values();
+        let later = later.filter(|saga| after.is_none_or(|after| saga.transaction > after));
+        ready(Ok(later.take(page(limit)).cloned().collect()))
+    }
+
+    fn answers(&self, id: TransactionId) -> StoreFuture<'_, Vec<SignedAnswer>> {
+        let maps = self.read();
+        let theirs = maps.answers.values().filter(|answer| answer.transaction == id);
+        let mut theirs: Vec<_> = theirs.cloned().collect();
+        theirs.sort_by_key(|answer| (answer.received_at, answer.step.as_str()));
+        ready(Ok(theirs))
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -28,7 +28,7 @@ use super::rows::{
 };
 use super::schema;
 use super::{
-    Batch, LinkDetail, MemberBooks, NEWEST_PROPOSALS, Store, StoreError, StoreFuture,
+    Batch, LinkDetail, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError, StoreFuture,
     TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use crate::alliance::{AgreementRecord, PublishedBoard};
@@ -41,6 +41,7 @@ use crate::ledger::{
 use crate::rates::feeds::FeedKind;
 use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
+use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -62,6 +63,8 @@ static WANT_LINK: List = List { name: "want_link", columns: &[("id", Bytes)] };
 static WANT_AGREEMENT: List = List { name: "want_agreement", columns: &[("id", Bytes)] };
 static WANT_PROPOSAL: List = List { name: "want_proposal", columns: &[("a", Text), ("b", Text)] };
 static WANT_TRANSACTION: List = List { name: "want_transaction", columns: &[("id", Bytes)] };
+static WANT_SAGA: List = List { name: "want_saga", columns: &[("id", Bytes)] };
+static WANT_REVERSAL: List = List { name: "want_reversal", columns: &[("id", Bytes)] };
 static WANT_CORRIDOR: List = List { name: "want_corridor", columns: &[("corridor", Text)] };
 static WANT_ACCOUNT: List =
     List { name: "want_account", columns: &[("account", Text), ("asset", Text)] };
@@ -82,8 +85,11 @@ const A_FLOW: i64 = 9;
 const AN_AGREEMENT: i64 = 10;
 const A_MEMBER_DAY: i64 = 11;
 const A_LOT: i64 = 12;
+const A_SAGA: i64 = 13;
+const A_REVERSAL: i64 = 14;
 
 const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] };
+const REVERSAL: Columns = Columns { ints: &[], texts: &[], bytes: &["s.reverses"] };
 const REFERENCE: Columns =
     Columns { ints: &[], texts: &["t.caller", "t.source_reference"], bytes: &[] };
 
@@ -93,9 +99,10 @@ const WITH_BALANCE: &str =
 /// Lots of members that were found.
 const LOTS_OF_FOUND: &str =
     "FROM found f {each lots o WHERE o.alliance = $1 AND o.member = f.member AND o.points > 0}";
-/// A transaction with its receipt.
+/// A transaction with its receipt, or its terms where it has none.
 const WITH_RECEIPT: &str = "{maybe receipts r WHERE r.alliance = t.alliance \
-     AND r.corridor = t.corridor AND r.seq = t.seq}";
+     AND r.corridor = t.corridor AND r.seq = t.seq} \
+     {maybe sagas s WHERE s.alliance = t.alliance AND s.transaction_id = t.transaction_id}";
 
 /// Everything that a batch needs. The plus sign keeps SQLite from trying every pair of members.
 pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
@@ -143,6 +150,12 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
          AND t.transaction_id = want_transaction.id}",
         WITH_RECEIPT,
         "UNION ALL SELECT",
+        &rows::SAGA.wide(A_SAGA),
+        "FROM {want_saga} {each sagas s WHERE s.alliance = $1 \
+         AND s.transaction_id = want_saga.id} UNION ALL SELECT",
+        &REVERSAL.wide(A_REVERSAL),
+        "FROM {want_reversal} {each sagas s WHERE s.alliance = $1 \
+         AND s.reverses = want_reversal.id AND s.partner IS NOT NULL} UNION ALL SELECT",
         &rows::ACCOUNT.wide(AN_ACCOUNT),
         "FROM {want_account} {each accounts a WHERE a.alliance = $1 \
          AND a.account = want_account.account AND a.asset = want_account.asset} \
@@ -179,12 +192,14 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &WANT_MEMBER_DAY,
         &WANT_AGREEMENT,
         &WANT_PROPOSAL,
+        &WANT_SAGA,
+        &WANT_REVERSAL,
     ];
     Sql::of(text.into(), 1, LISTS, WIDE)
 });
 
 /// The lists of [`LOAD`].
-pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 13] {
+pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 15] {
     let mut keys = Rows::new(&WANT_KEY);
     for (partner, key) in &wanted.keys {
         keys.push([partner.as_str().into(), key.as_str().into()]);
@@ -223,6 +238,10 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 13] {
     for (a, b) in &wanted.proposals {
         proposals.push([a.as_str().into(), b.as_str().into()]);
     }
+    let mut sagas = Rows::new(&WANT_SAGA);
+    wanted.sagas.iter().for_each(|id| sagas.push([Value::id(*id)]));
+    let mut reversals = Rows::new(&WANT_REVERSAL);
+    wanted.reversals.iter().for_each(|id| reversals.push([Value::id(*id)]));
     [
         keys,
         quotes,
@@ -237,6 +256,8 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 13] {
         member_days,
         agreements,
         proposals,
+        sagas,
+        reversals,
     ]
 }
 
@@ -267,9 +288,11 @@ impl Fetched {
             A_LINK => loaded.links.push(rows::link(&mut row)?),
             A_TRANSACTION => {
                 let (record, receipt) = rows::transaction(&mut row)?;
-                self.receipts.insert(record.id, receipt);
+                self.receipts.extend(receipt.map(|receipt| (record.id, receipt)));
                 loaded.transactions.push(record);
             }
+            A_SAGA => loaded.sagas.push(rows::saga(&mut row)?),
+            A_REVERSAL => loaded.reversing.push(row.id("a reversal's original")?),
             AN_ACCOUNT => loaded.accounts.push(rows::account(&mut row)?),
             A_HEAD => loaded.heads.push(rows::head(&mut row)?),
             A_FLOW => loaded.flows.push(rows::flow(&mut row)?),
@@ -304,6 +327,7 @@ impl Fetched {
         let record: TransactionRecord = self.loaded.transactions.pop()?;
         Some(TransactionDetail {
             receipt: self.receipts.remove(&record.id),
+            saga: self.loaded.sagas.pop(),
             source_member: self.member(record.source.member),
             target_member: self.member(record.target.member),
             record,
@@ -433,6 +457,9 @@ static TRANSACTION: LazyLock<Sql> = LazyLock::new(|| {
         "FROM t {each members m WHERE m.alliance = $1 \
          AND m.member IN (t.source_member, t.target_member)}",
         WITH_BALANCE,
+        "UNION ALL SELECT",
+        &rows::SAGA.wide(A_SAGA),
+        "FROM t {each sagas s WHERE s.alliance = $1 AND s.transaction_id = t.transaction_id}",
     ]
     .join(" ");
     Sql::of(text.into(), 2, &[], WIDE)
@@ -552,6 +579,34 @@ static REQUEST: LazyLock<Sql> = LazyLock::new(|| {
 
 static ACCOUNTS: LazyLock<Sql> = LazyLock::new(|| {
     of(&rows::ACCOUNT, "FROM accounts a WHERE a.alliance = $1 ORDER BY a.account, a.asset", 1)
+});
+
+/// Of each brand that is asked for something: since when its first call has been due, and how many
+/// calls are open.
+static SAGAS_OPEN: Sql = Sql::query(
+    "SELECT MIN(due_at), COUNT(*), COUNT(parked_at), partner FROM sagas WHERE alliance = $1 \
+     AND partner IS NOT NULL GROUP BY partner ORDER BY partner",
+    1,
+    shape(3, 1, 0),
+);
+
+static SAGAS_DUE: Sql = Sql::query(
+    "SELECT transaction_id FROM sagas WHERE alliance = $1 AND partner = $2 AND due_at <= $3 \
+     ORDER BY due_at, transaction_id LIMIT $4",
+    4,
+    shape(0, 0, 1),
+);
+
+static SAGAS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM sagas s WHERE s.alliance = $1 AND s.transaction_id > $2 \
+                ORDER BY s.transaction_id LIMIT $3";
+    of(&rows::SAGA, rest, 3)
+});
+
+static ANSWERS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM answers w WHERE w.alliance = $1 AND w.transaction_id = $2 \
+                ORDER BY w.received_at, w.step";
+    of(&rows::SIGNED_ANSWER, rest, 2)
 });
 
 static BOARDS: LazyLock<Sql> = LazyLock::new(|| {
@@ -676,6 +731,10 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("SUSPENSIONS", &SUSPENSIONS),
         ("MEMBER_BOOKS", &MEMBER_BOOKS),
         ("PLACES", &PLACES),
+        ("SAGAS_OPEN", &SAGAS_OPEN),
+        ("SAGAS_DUE", &SAGAS_DUE),
+        ("SAGAS_READ", &SAGAS),
+        ("ANSWERS_READ", &ANSWERS),
     ]
 }
 
@@ -947,6 +1006,43 @@ impl<E: Engine> Store for E {
                     reversed,
                 })
             })
+        })
+    }
+
+    fn open_sagas(&self) -> StoreFuture<'_, Vec<OpenSagas>> {
+        Box::pin(async move {
+            each(fetch(self, &SAGAS_OPEN, vec![]).await?, |row| {
+                Ok(OpenSagas {
+                    due_at: row.time("when a call is due")?,
+                    open: row.count("open calls")?,
+                    parked: row.count("parked calls")?,
+                    partner: row.name("who is called")?,
+                })
+            })
+        })
+    }
+
+    fn due_sagas<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        now: Timestamp,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<TransactionId>> {
+        let values = vec![partner.as_str().into(), now.into(), i64::from(limit).into()];
+        Box::pin(async move {
+            each(fetch(self, &SAGAS_DUE, values).await?, |row| row.id("what is due"))
+        })
+    }
+
+    fn sagas(&self, after: Option<TransactionId>, limit: u32) -> StoreFuture<'_, Vec<Saga>> {
+        let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+        let values = vec![after, i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &SAGAS, values).await?, rows::saga) })
+    }
+
+    fn answers(&self, id: TransactionId) -> StoreFuture<'_, Vec<SignedAnswer>> {
+        Box::pin(async move {
+            each(fetch(self, &ANSWERS, vec![Value::id(id)]).await?, rows::signed_answer)
         })
     }
 

@@ -19,6 +19,7 @@ use alliance_contracts::agreement::{Agreement, AgreementState};
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::campaign::{Campaign, CampaignState};
+use alliance_contracts::connector::{RefusalCode, Step};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{Id, Kind as IdKind};
 use alliance_contracts::json;
@@ -49,6 +50,7 @@ use crate::rates::feeds::{FeedKind, Feeds, Observation};
 use crate::rates::proposal::RateProposal;
 use crate::rates::terms::BoardTerms;
 use crate::receipts::StoredReceipt;
+use crate::saga::{Given, Phase, Plan, Remark, Saga, SignedAnswer, Taken};
 use crate::vault::Lookup;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -873,19 +875,19 @@ pub(super) const TRANSACTION: Columns = Columns {
         "t.quote_id",
         "t.reverses",
         "r.signature",
-        "r.payload",
+        "COALESCE(r.payload, s.terms)",
     ],
 };
 
-/// A transaction and its receipt. What the row does not say stands in the payload. Every
-/// transaction of this version is completed; one without a receipt has no terms.
-pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, StoredReceipt)> {
+/// A transaction and its receipt. What the row does not say stands in the payload: of its receipt,
+/// or, where it has none yet or never will, of its saga.
+pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, Option<StoredReceipt>)> {
     let created_at = row.time("a transaction's time")?;
     let reversed =
         Reversed { source: row.int("reversed_source")?, target: row.int("reversed_target")? };
     let request_index = u32::try_from(row.int("request_index")?).map_err(corrupt)?;
     let (source_member, target_member) = (row.member_no(), row.member_no());
-    let seq = row.count("a transaction's seq")?;
+    let seq = row.maybe_int().map(u64::try_from).transpose().map_err(corrupt)?;
     let (kind, state) = (row.text("a transaction's kind")?, row.text("a transaction's state")?);
     let kind = TransactionKind::from_stored(&kind)
         .ok_or_else(|| corrupt(format_args!("a transaction's kind is {kind:?}")))?;
@@ -895,14 +897,14 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, StoredRec
     let source_reference = row.name("a transaction's reference")?;
     let corridor: Corridor = row.name("a transaction's corridor")?;
     let reason = row.maybe_name("a transaction's reason")?;
-    let kid = kid(row)?;
+    let kid = row.maybe_kid()?;
     let id = row.id("a transaction's id")?;
     let (request, quote) = (row.id("a request")?, row.maybe_id("a quote")?);
     let reverses = row.maybe_id("the transaction reversed")?;
-    let signature = array("a signature", &row.bytes("a receipt's signature")?)?;
+    let signature = row.maybe_bytes();
     let payload = row.bytes("a receipt's payload")?;
     let terms = receipt::parse(&payload).map_err(|error| corrupt(format_args!("{id}: {error}")))?;
-    let same_place = (&terms.corridor, terms.seq) == (&corridor, seq);
+    let same_place = (&terms.corridor, terms.seq) == (&corridor, seq.unwrap_or(0));
     if terms.transaction != id || terms.kind != kind || !same_place {
         return Err(corrupt(format_args!("{id} and its receipt do not fit together")));
     }
@@ -928,17 +930,117 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, StoredRec
         settlement,
         bonus,
         created_at,
-        completed_at: Some(completed_at),
+        completed_at: seq.map(|_| completed_at),
         reversed,
         reverses,
         reason,
         corridor: corridor.clone(),
-        seq: Some(seq),
+        seq,
         request,
         request_index,
     };
-    let receipt = StoredReceipt { corridor, seq, transaction: id, payload, signature, kid };
+    let receipt = match (seq, kid, signature) {
+        (Some(seq), Some(kid), Some(signature)) => {
+            let signature = array("a signature", &signature)?;
+            Some(StoredReceipt { corridor, seq, transaction: id, payload, signature, kid })
+        }
+        (None, None, None) => None,
+        _ => return Err(corrupt(format_args!("{id} has half a receipt"))),
+    };
     Ok((record, receipt))
+}
+
+/// Of `sagas s`.
+pub(super) const SAGA: Columns = Columns {
+    ints: &["s.due_at", "s.attempts", "s.deadline_at", "s.parked_at", "s.held"],
+    texts: &[
+        "s.taken",
+        "s.given",
+        "s.phase",
+        "s.giver",
+        "s.receiver",
+        "s.reservation",
+        "s.reference",
+        "s.refused_step",
+        "s.refusal",
+        "s.remark",
+    ],
+    bytes: &["s.transaction_id", "s.reverses", "s.terms"],
+};
+
+pub(super) fn saga(row: &mut Row) -> Result<Saga> {
+    let due_at = row.time("when a saga is due")?;
+    let attempts = u32::try_from(row.int("a saga's attempts")?).map_err(corrupt)?;
+    let deadline_at = row.time("a saga's deadline")?;
+    let parked_at = row.maybe_int().map(Timestamp::from_millis);
+    let held = row.int("what a saga holds")?;
+    let taken = stored("what is taken", &row.text("what is taken")?, Taken::from_stored)?;
+    let given = stored("what is given", &row.text("what is given")?, Given::from_stored)?;
+    let phase = stored("a phase", &row.text("a phase")?, Phase::from_stored)?;
+    let (giver, receiver) = (row.name("a giver")?, row.name("a receiver")?);
+    let (reservation, reference) =
+        (row.maybe_name("a reservation")?, row.maybe_name("a reference")?);
+    let refusal = match (row.maybe_text(), row.maybe_text()) {
+        (Some(step), Some(code)) => Some((
+            stored("a refused step", &step, Step::from_stored)?,
+            stored("a refusal", &code, RefusalCode::from_stored)?,
+        )),
+        (None, None) => None,
+        _ => return Err(corrupt("half a refusal")),
+    };
+    let remark = row.maybe_text();
+    let remark =
+        remark.map(|remark| stored("a remark", &remark, Remark::from_stored)).transpose()?;
+    Ok(Saga {
+        transaction: row.id("a saga's transaction")?,
+        plan: Plan { taken, given },
+        phase,
+        giver,
+        receiver,
+        due_at,
+        attempts,
+        deadline_at,
+        parked_at,
+        reservation,
+        reference,
+        refusal,
+        remark,
+        held,
+        reverses: row.maybe_id("the transaction reversed")?,
+        terms: row.bytes("a saga's terms")?,
+    })
+}
+
+/// A word out of a closed list.
+fn stored<T>(what: &str, text: &str, find: fn(&str) -> Option<T>) -> Result<T> {
+    find(text).ok_or_else(|| corrupt(format_args!("{what} is {text:?}")))
+}
+
+/// Of `answers w`.
+pub(super) const SIGNED_ANSWER: Columns = Columns {
+    ints: &["w.received_at"],
+    texts: &["w.step", "w.partner", "w.kid"],
+    bytes: &["w.transaction_id", "w.base", "w.signature", "w.body"],
+};
+
+pub(super) fn signed_answer(row: &mut Row) -> Result<SignedAnswer> {
+    let received_at = row.time("an answer's time")?;
+    let step = stored("an answer's step", &row.text("an answer's step")?, Step::from_stored)?;
+    let (partner, kid) = (row.name("an answer's partner")?, kid(row)?);
+    let (transaction, base) = (row.id("an answer's transaction")?, row.bytes("an answer's base")?);
+    let signature = array("an answer's signature", &row.bytes("an answer's signature")?)?;
+    let (base_hash, body) = (Hash::of(&base), row.bytes("an answer")?);
+    Ok(SignedAnswer {
+        transaction,
+        step,
+        partner,
+        kid,
+        base,
+        base_hash,
+        signature,
+        body,
+        received_at,
+    })
 }
 
 /// Of `accounts a`.
@@ -1249,6 +1351,8 @@ mod tests {
         assert!(matches!(lot(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(agreement(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(transaction(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(saga(&mut empty()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(signed_answer(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(stored_receipt(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(account(&mut empty()), Err(StoreError::Corrupt(_))));
         assert!(matches!(head(&mut empty()), Err(StoreError::Corrupt(_))));

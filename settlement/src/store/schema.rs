@@ -33,6 +33,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         4 "0004_agreements" "agreements",
         5 "0005_feeds" "feeds",
         6 "0006_campaigns" "campaigns",
+        9 "0009_sagas" "sagas",
     )
 });
 
@@ -44,6 +45,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         4 "0004_agreements" "agreements",
         5 "0005_feeds" "feeds",
         6 "0006_campaigns" "campaigns",
+        9 "0009_sagas" "sagas",
     )
 });
 

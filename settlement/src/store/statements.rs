@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::link::LinkState;
-use alliance_contracts::names::PartnerId;
+use alliance_contracts::names::{OperationRef, PartnerId};
 use alliance_contracts::time::Timestamp;
 
 use super::StoreError;
@@ -18,6 +18,7 @@ use crate::alliance::AgreementSignature;
 use crate::ledger::Writes;
 use crate::ledger::working_set::DefinitionRow;
 use crate::rates::proposal::OperatorName;
+use crate::saga::Remark;
 
 /// A statement, what it is called where it fails, and whether every row must take effect.
 #[derive(Debug)]
@@ -235,6 +236,47 @@ statement!(
      reversed_source = excluded.reversed_source, reversed_target = excluded.reversed_target"
 );
 statement!(
+    /// What was pending has ended.
+    FINISHED, FINISHED_ROWS, true,
+    [transaction_id Bytes, state Text, seq Int],
+    "UPDATE transactions SET state = w.state, seq = w.seq FROM {w} \
+     WHERE transactions.alliance = $1 AND transactions.transaction_id = w.transaction_id \
+     AND transactions.state = 'pending'"
+);
+statement!(
+    SAGAS, SAGAS_ROWS, true,
+    [due_at Int, attempts Int, deadline_at Int, parked_at Int, held Int, partner Text,
+     transaction_id Bytes, taken Text, given Text, phase Text, giver Text, receiver Text,
+     reservation Text, reference Text, refused_step Text, refusal Text, remark Text,
+     reverses Bytes, terms Bytes],
+    "INSERT INTO sagas (alliance, due_at, attempts, deadline_at, parked_at, held, partner, \
+     transaction_id, taken, given, phase, giver, receiver, reservation, reference, \
+     refused_step, refusal, remark, reverses, terms) SELECT $1, due_at, attempts, deadline_at, \
+     parked_at, held, partner, transaction_id, taken, given, phase, giver, receiver, \
+     reservation, reference, refused_step, refusal, remark, reverses, terms FROM {w} WHERE true \
+     ON CONFLICT (alliance, transaction_id) DO UPDATE SET due_at = excluded.due_at, \
+     attempts = excluded.attempts, parked_at = excluded.parked_at, held = excluded.held, \
+     partner = excluded.partner, phase = excluded.phase, reservation = excluded.reservation, \
+     reference = excluded.reference, refused_step = excluded.refused_step, \
+     refusal = excluded.refusal, remark = excluded.remark, terms = excluded.terms"
+);
+statement!(
+    SAGAS_GONE, SAGAS_GONE_ROWS, true,
+    [transaction_id Bytes],
+    "DELETE FROM sagas WHERE alliance = $1 \
+     AND transaction_id IN (SELECT w.transaction_id FROM {w})"
+);
+statement!(
+    /// An answer is never changed: the first is kept.
+    ANSWERS, ANSWERS_ROWS, false,
+    [received_at Int, transaction_id Bytes, step Text, partner Text, kid Text, base Bytes,
+     signature Bytes, body Bytes],
+    "INSERT INTO answers (alliance, received_at, transaction_id, step, partner, kid, base, \
+     signature, body) SELECT $1, received_at, transaction_id, step, partner, kid, base, \
+     signature, body FROM {w} WHERE true \
+     ON CONFLICT (alliance, transaction_id, step) DO NOTHING"
+);
+statement!(
     RECEIPTS, RECEIPTS_ROWS, true,
     [corridor Text, seq Int, transaction_id Bytes, payload Bytes, signature Bytes, kid Text],
     "INSERT INTO receipts (alliance, corridor, seq, transaction_id, payload, signature, kid) \
@@ -356,6 +398,10 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &CAMPAIGNS,
         &LOTS,
         &MEMBER_DAYS,
+        &FINISHED,
+        &SAGAS,
+        &SAGAS_GONE,
+        &ANSWERS,
         &CHECKPOINTS,
         &QUOTE_KEY,
         &DESTROY_QUOTE_KEYS,
@@ -414,6 +460,9 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     let mut last = vec![member_days(writes), checkpoints(writes)];
     last.extend(quote_key(writes));
     last.push(lots(writes));
+    last.push(finished(writes));
+    last.extend(sagas(writes));
+    last.push(answers(writes));
     for steps in [&mut first, &mut last] {
         steps.retain(|(_, rows)| !rows.is_empty());
     }
@@ -754,6 +803,64 @@ fn reversed(writes: &Writes) -> Rows<'_> {
         ]);
     }
     rows
+}
+
+fn finished(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&FINISHED_ROWS);
+    for record in writes.finished.values() {
+        let (state, seq) = (record.state.as_str().into(), record.seq.map(signed).into());
+        rows.push([Value::id(record.id), state, seq]);
+    }
+    (&FINISHED, rows)
+}
+
+fn sagas(writes: &Writes) -> [Step<'_>; 2] {
+    let (mut kept, mut gone) = (Rows::new(&SAGAS_ROWS), Rows::new(&SAGAS_GONE_ROWS));
+    for (id, saga) in &writes.sagas {
+        let Some(saga) = saga else {
+            gone.push([Value::id(*id)]);
+            continue;
+        };
+        kept.push([
+            saga.due_at.into(),
+            i64::from(saga.attempts).into(),
+            saga.deadline_at.into(),
+            saga.parked_at.map(Timestamp::as_millis).into(),
+            saga.held.into(),
+            saga.partner().map(PartnerId::as_str).into(),
+            Value::id(saga.transaction),
+            saga.plan.taken.as_str().into(),
+            saga.plan.given.as_str().into(),
+            saga.phase.as_str().into(),
+            saga.giver.as_str().into(),
+            saga.receiver.as_str().into(),
+            saga.reservation.as_ref().map(OperationRef::as_str).into(),
+            saga.reference.as_ref().map(OperationRef::as_str).into(),
+            saga.refusal.map(|(step, _)| step.as_str()).into(),
+            saga.refusal.map(|(_, code)| code.as_str()).into(),
+            saga.remark.map(Remark::as_str).into(),
+            saga.reverses.map_or(Value::Bytes(None), Value::id),
+            saga.terms.as_slice().into(),
+        ]);
+    }
+    [(&SAGAS, kept), (&SAGAS_GONE, gone)]
+}
+
+fn answers(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&ANSWERS_ROWS);
+    for answer in &writes.answers {
+        rows.push([
+            answer.received_at.into(),
+            Value::id(answer.transaction),
+            answer.step.as_str().into(),
+            answer.partner.as_str().into(),
+            answer.kid.as_str().into(),
+            answer.base.as_slice().into(),
+            answer.signature[..].into(),
+            answer.body.as_slice().into(),
+        ]);
+    }
+    (&ANSWERS, rows)
 }
 
 fn receipts(writes: &Writes) -> Rows<'_> {
