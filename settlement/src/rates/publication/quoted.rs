@@ -86,67 +86,66 @@ pub(super) fn pairs(
         }
     }
     let of: Vec<usize> = programs.iter().map(|p| partner(&p.partner).unwrap_or(0)).collect();
-    let place: HashMap<_, _> =
-        programs.iter().enumerate().map(|(at, p)| (&p.program, at)).collect();
-    let own: HashMap<(usize, usize), _> = terms
-        .pairs
-        .iter()
-        .filter_map(|pair| Some(((*place.get(&pair.source)?, *place.get(&pair.target)?), pair)))
-        .collect();
+    let own = by_direction(programs, terms);
     let mut quoted = Vec::with_capacity(programs.len() * programs.len());
     for from in 0..programs.len() {
         for to in (0..programs.len()).filter(|to| *to != from) {
             let agreed = agreed[of[from] * partners.len() + of[to]];
+            let own = own[from * programs.len() + to];
             let directed = if of[from] == of[to] {
                 Some(DirectedRate::WITHIN)
             } else {
-                let (source, target) = (&programs[from].program, &programs[to].program);
-                let terms = own.get(&(from, to)).copied();
-                agreed.and_then(|agreed| best(&by_tier(agreed, terms, source, target), quotes))
+                let ends = (&programs[from].program, &programs[to].program);
+                agreed.and_then(|agreed| best(agreed, own, ends, quotes))
             };
-            let suspended = own.get(&(from, to)).is_some_and(|terms| terms.suspended);
-            let raised = |directed: &DirectedRate| match suspended {
-                true => directed.multiplier.micros(),
-                false => onward.on(programs[from], programs[to], directed.multiplier.micros()),
+            let Some(directed) = directed else { continue };
+            let raised = if own.is_some_and(|terms| terms.suspended) {
+                directed.multiplier.micros()
+            } else {
+                onward.on(programs[from], programs[to], directed.multiplier.micros())
             };
-            quoted.extend(directed.and_then(|directed| {
-                let raised = raised(&directed);
-                pair(from, to, &directed, raised)
-            }));
+            quoted.extend(pair(from, to, &directed, raised));
         }
     }
     quoted
 }
 
-/// What members get in a direction: without a tier, and with each that says something there.
-fn by_tier(
-    agreed: &AgreedTerms,
-    terms: Option<&PairTerms>,
-    source: &ProgramId,
-    target: &ProgramId,
-) -> Vec<DirectedRate> {
-    let Some(plain) = agreed.directed(terms) else { return Vec::new() };
-    let there = |tier: &&TierMapping| tier.source == *source && tier.target == *target;
-    let mut rates = vec![plain];
-    for tier in agreed.tiers.iter().filter(there) {
-        let brings = agreed.tier(source, &tier.source_tier, target, terms);
-        let multiplier = brings.and_then(|brings| terms::product(plain.multiplier, brings));
-        rates.extend(multiplier.map(|multiplier| DirectedRate { multiplier, ..plain }));
+/// The terms of each direction that has any, in a table of all.
+fn by_direction<'t>(
+    programs: &[&ProgramDefinition],
+    terms: &'t BoardTerms,
+) -> Vec<Option<&'t PairTerms>> {
+    let place: HashMap<_, _> =
+        programs.iter().enumerate().map(|(at, p)| (&p.program, at)).collect();
+    let mut own = vec![None; programs.len() * programs.len()];
+    for pair in &terms.pairs {
+        if let Some((from, to)) = place.get(&pair.source).zip(place.get(&pair.target)) {
+            own[from * programs.len() + to] = Some(pair);
+        }
     }
-    rates
+    own
 }
 
-/// The best that members get. Of a board that others have followed, the best that did not end with
-/// it, where anything did not.
-fn best(rates: &[DirectedRate], quotes: Quotes) -> Option<DirectedRate> {
-    let most = |rates: &mut dyn Iterator<Item = &DirectedRate>| {
-        rates.max_by_key(|rate| rate.keeps()).copied()
-    };
-    let lasting = match quotes {
-        Quotes::Given => None,
-        Quotes::Standing => most(&mut rates.iter().filter(|rate| !rate.takes_nothing())),
-    };
-    lasting.or_else(|| most(&mut rates.iter()))
+/// The best that members get in a direction, without a tier and with each that says something
+/// there. Of a board that others have followed, the best that did not end with it, where anything
+/// did not.
+fn best(
+    agreed: &AgreedTerms,
+    terms: Option<&PairTerms>,
+    (source, target): (&ProgramId, &ProgramId),
+    quotes: Quotes,
+) -> Option<DirectedRate> {
+    let plain = agreed.directed(terms)?;
+    let there = |tier: &&TierMapping| tier.source == *source && tier.target == *target;
+    let by_tier = agreed.tiers.iter().filter(there).filter_map(|tier| {
+        let brings = agreed.tier(source, &tier.source_tier, target, terms)?;
+        let multiplier = terms::product(plain.multiplier, brings)?;
+        Some(DirectedRate { multiplier, ..plain })
+    });
+    let standing = quotes == Quotes::Standing;
+    // What ends with its board comes after all that does not, where it is not given any more.
+    let rank = |rate: &DirectedRate| (!standing || !rate.takes_nothing(), rate.keeps());
+    std::iter::once(plain).chain(by_tier).max_by_key(rank)
 }
 
 /// None where nothing is left to anybody.
