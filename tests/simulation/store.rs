@@ -11,13 +11,14 @@ use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId,
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::{AgreementRecord, PublishedBoard};
 use alliance_settlement::command::{MemberNo, RequestEvidence};
+use alliance_settlement::ledger::lots::Lot;
 use alliance_settlement::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use alliance_settlement::ledger::{AccountBalance, ChainHead, FlowRow, KeyRecord, Wanted, Writes};
 use alliance_settlement::rates::feeds::FeedKind;
 use alliance_settlement::rates::proposal::RateProposal;
 use alliance_settlement::receipts::StoredReceipt;
 use alliance_settlement::store::{
-    Batch, LinkDetail, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
+    Batch, LinkDetail, LotPlace, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
     TransactionPlace, VersionedRegistry,
 };
 use alliance_settlement::vault::Lookup;
@@ -284,6 +285,8 @@ impl Store for StagedStore {
         flows() -> Vec<FlowRow>;
         proposals(last: u32, limit: u32) -> Vec<RateProposal>;
         observations(program: &'a ProgramId, feed: FeedKind, limit: u32) -> Vec<ObservationRow>;
+        all_agreements(after: Option<AgreementId>, limit: u32) -> Vec<AgreementRecord>;
+        lots(after: Option<LotPlace>, limit: u32) -> Vec<(MemberNo, Lot)>;
         member_books(after: MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
     }
