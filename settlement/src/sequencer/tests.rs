@@ -133,6 +133,10 @@ impl Store for Faulty {
         observations(program: &'a alliance_contracts::names::ProgramId, feed: crate::rates::feeds::FeedKind, limit: u32) -> Vec<crate::ledger::working_set::ObservationRow>;
         member_books(after: crate::command::MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
+        open_sagas() -> Vec<crate::store::OpenSagas>;
+        due_sagas(partner: &'a alliance_contracts::names::PartnerId, now: Timestamp, limit: u32) -> Vec<TransactionId>;
+        sagas(after: Option<TransactionId>, limit: u32) -> Vec<crate::saga::Saga>;
+        answers(id: TransactionId) -> Vec<crate::saga::SignedAnswer>;
     }
     fn close(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         self.inner.close()
