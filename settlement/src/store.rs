@@ -288,11 +288,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'_, Vec<AgreementRecord>>;
 
     /// Lots with points in them that stand after a place, by place, at most `limit`, for the audit.
-    fn lots(
-        &self,
-        after: Option<LotPlace>,
-        limit: u32,
-    ) -> StoreFuture<'_, Vec<(MemberNo, Lot)>>;
+    fn lots(&self, after: Option<LotPlace>, limit: u32) -> StoreFuture<'_, Vec<(MemberNo, Lot)>>;
 
     /// What connected brands are being asked for, by brand.
     fn open_sagas(&self) -> StoreFuture<'_, Vec<OpenSagas>>;

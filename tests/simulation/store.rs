@@ -17,8 +17,10 @@ use alliance_settlement::ledger::{AccountBalance, ChainHead, FlowRow, KeyRecord,
 use alliance_settlement::rates::feeds::FeedKind;
 use alliance_settlement::rates::proposal::RateProposal;
 use alliance_settlement::receipts::StoredReceipt;
+use alliance_settlement::saga::{Saga, SignedAnswer};
 use alliance_settlement::store::{
-    Batch, LinkDetail, LotPlace, MemberBooks, Store, StoreError, StoreFuture, TransactionDetail,
+    Batch, LinkDetail, LotPlace, MemberBooks, OpenSagas, Store, StoreError, StoreFuture,
+    TransactionDetail,
     TransactionPlace, VersionedRegistry,
 };
 use alliance_settlement::vault::Lookup;
@@ -289,6 +291,10 @@ impl Store for StagedStore {
         lots(after: Option<LotPlace>, limit: u32) -> Vec<(MemberNo, Lot)>;
         member_books(after: MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
+        open_sagas() -> Vec<OpenSagas>;
+        due_sagas(partner: &'a PartnerId, now: Timestamp, limit: u32) -> Vec<TransactionId>;
+        sagas(after: Option<TransactionId>, limit: u32) -> Vec<Saga>;
+        answers(id: TransactionId) -> Vec<SignedAnswer>;
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

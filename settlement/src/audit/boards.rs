@@ -65,9 +65,10 @@ impl Auditor<'_> {
         if last.is_some_and(|last| board.effective_at < last.effective_at) {
             self.find(&place, "takes effect before the board before it");
         }
-        let late = terms.pairs.iter().map(|pair| {
-            ((pair.source.clone(), pair.target.clone()), pair.late.micros())
-        });
+        let late = terms
+            .pairs
+            .iter()
+            .map(|pair| ((pair.source.clone(), pair.target.clone()), pair.late.micros()));
         self.boards.late = late.collect();
         self.boards.effective.push((board.board, board.effective_at));
         self.boards.last = Some(Last {

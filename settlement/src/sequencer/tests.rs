@@ -135,6 +135,10 @@ impl Store for Faulty {
         lots(after: Option<crate::store::LotPlace>, limit: u32) -> Vec<(crate::command::MemberNo, crate::ledger::lots::Lot)>;
         member_books(after: crate::command::MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
+        open_sagas() -> Vec<crate::store::OpenSagas>;
+        due_sagas(partner: &'a alliance_contracts::names::PartnerId, now: Timestamp, limit: u32) -> Vec<TransactionId>;
+        sagas(after: Option<TransactionId>, limit: u32) -> Vec<crate::saga::Saga>;
+        answers(id: TransactionId) -> Vec<crate::saga::SignedAnswer>;
     }
     fn close(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         self.inner.close()

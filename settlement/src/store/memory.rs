@@ -25,8 +25,8 @@ use alliance_contracts::transaction::TransactionState;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Batch, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError, StoreFuture,
-    TransactionDetail, TransactionPlace, VersionedRegistry, rows, statements,
+    Batch, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError,
+    StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry, rows, statements,
 };
 use crate::alliance::{AgreementRecord, CampaignRecord, Definition, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
@@ -852,15 +852,12 @@ impl Store for MemoryStore {
         ready(Ok(rest.take(page(limit)).cloned().collect()))
     }
 
-    fn lots(
-        &self,
-        after: Option<LotPlace>,
-        limit: u32,
-    ) -> StoreFuture<'_, Vec<(MemberNo, Lot)>> {
+    fn lots(&self, after: Option<LotPlace>, limit: u32) -> StoreFuture<'_, Vec<(MemberNo, Lot)>> {
         let maps = self.read();
-        let lots = maps.members.iter().flat_map(|(member, (sealed, _))| {
-            sealed.lots.iter().map(|lot| (*member, *lot))
-        });
+        let lots = maps
+            .members
+            .iter()
+            .flat_map(|(member, (sealed, _))| sealed.lots.iter().map(|lot| (*member, *lot)));
         let place = |(member, lot): &(MemberNo, Lot)| (*member, lot.campaign, lot.day);
         let mut rest: Vec<_> =
             lots.filter(|lot| after.is_none_or(|after| place(lot) > after)).collect();

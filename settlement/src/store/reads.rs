@@ -28,8 +28,8 @@ use super::rows::{
 };
 use super::schema;
 use super::{
-    Batch, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError, StoreFuture,
-    TransactionDetail, TransactionPlace, VersionedRegistry,
+    Batch, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError,
+    StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use crate::alliance::{AgreementRecord, PublishedBoard};
 use crate::command::{MemberNo, RequestEvidence};
@@ -1036,11 +1036,7 @@ impl<E: Engine> Store for E {
         Box::pin(async move { each(fetch(self, &ALL_AGREEMENTS, values).await?, rows::agreement) })
     }
 
-    fn lots(
-        &self,
-        after: Option<LotPlace>,
-        limit: u32,
-    ) -> StoreFuture<'_, Vec<(MemberNo, Lot)>> {
+    fn lots(&self, after: Option<LotPlace>, limit: u32) -> StoreFuture<'_, Vec<(MemberNo, Lot)>> {
         let (member, campaign, day) = match after {
             Some((member, campaign, day)) => (member, Value::id(campaign), day),
             None => (MemberNo(i64::MIN), Value::from(Vec::new()), i64::MIN),
