@@ -20,8 +20,7 @@ use alliance_settlement::receipts::StoredReceipt;
 use alliance_settlement::saga::{Saga, SignedAnswer};
 use alliance_settlement::store::{
     Batch, LinkDetail, LotPlace, MemberBooks, OpenSagas, Store, StoreError, StoreFuture,
-    TransactionDetail,
-    TransactionPlace, VersionedRegistry,
+    TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use alliance_settlement::vault::Lookup;
 

@@ -30,7 +30,8 @@ use super::world::{self, Random, Result, program};
 const BOARDS: usize = 25;
 /// Clients that exchange points all the time.
 const CLIENTS: u64 = 32;
-/// Between a board and the next one: every board has taken effect, and quotes of three stand.
+/// Between a board and the next one, beside the notice, which the alliance's clock leaps over: every
+/// board has taken effect, and quotes of several stand.
 const BETWEEN: Duration = Duration::from_millis(1_500);
 
 struct Live {
@@ -131,6 +132,7 @@ impl Live {
     /// Boards under load, and the load without boards.
     async fn measure(self: Arc<Self>) -> Result<()> {
         self.house.publish(None).await?.ok_or("there is no board with the agreements")?;
+        self.ahead.fetch_add(world::NOTICE_SECONDS, Ordering::Relaxed);
         tokio::time::sleep(BETWEEN).await;
         let (stop, publishing) =
             (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -157,6 +159,7 @@ impl Live {
             self.house.publish(None).await?.ok_or("nothing was published")?;
             published.add(start.elapsed());
             publishing.store(false, Ordering::Relaxed);
+            self.ahead.fetch_add(world::NOTICE_SECONDS, Ordering::Relaxed);
         }
         stop.store(true, Ordering::Relaxed);
         let (mut beside, mut between, mut refused) = (Times::default(), Times::default(), 0);

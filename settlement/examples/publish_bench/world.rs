@@ -22,6 +22,8 @@ use alliance_settlement::rates::model::ValueModel;
 pub const PROGRAMS: u64 = 500;
 pub const PARTNERS: u64 = 100;
 pub const OVERRIDES: usize = 5_000;
+/// Longer than a busy machine takes for a board.
+pub const NOTICE_SECONDS: i64 = 10;
 /// Directions in which something is exchanged.
 const FLOWS: u64 = 10_000;
 
@@ -101,7 +103,7 @@ pub fn definition(random: &mut Random) -> Result<Definition> {
         "alliance": "bench", "currency": "CNY", "programs": programs,
         "partners": partners.collect::<Vec<_>>(),
         "rates": {
-            "approval_threshold": "0.2", "notice_seconds": 1, "schedule": "",
+            "approval_threshold": "0.2", "notice_seconds": NOTICE_SECONDS, "schedule": "",
             "breaker": {"factor": "100", "floor": "1000000"},
             "surcharge": {}
         }

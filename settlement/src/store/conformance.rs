@@ -7,6 +7,7 @@
 //! | `world` | an alliance in it, worked on by the real ledger |
 //! | `behaviours` | what every store must do |
 //! | `databases` | what every database must do besides |
+//! | `audits` | what the audit finds of what was changed behind the writer's back |
 //! | `postgres_only` | what only a server can be asked |
 //! | `sqlite_only` | what only a file can suffer |
 //! | `schemas` | that both schemas are the same |
@@ -20,6 +21,7 @@
 // These are tests: what should not be ends the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+pub mod audits;
 pub mod behaviours;
 pub mod databases;
 pub mod place;
@@ -116,6 +118,7 @@ macro_rules! database_behaviours {
             a_database_of_a_later_version_says_so,
             migrating_again_and_at_once_does_no_harm,
             what_was_tampered_with_is_corrupt,
+            the_audit_names_what_was_tampered_with,
             finance_teams_read_views,
             a_closed_store_answers_no_more,
         }

@@ -106,13 +106,14 @@ impl<'a> Board<'a> {
             values.iter().map(|value| if *value == 0 { 1 } else { *value }).collect();
         self.units = units_of(&units)?;
         let Changed { all, programs, slots } = std::mem::take(&mut self.changed);
-        if all {
-            (0..self.place.len()).try_for_each(|slot| self.look_again(slot, &values))?;
-        }
-        for program in programs {
-            for other in 0..self.programs {
-                self.look_again(program * self.programs + other, &values)?;
-                self.look_again(other * self.programs + program, &values)?;
+        let mut changed = vec![all; self.programs];
+        programs.into_iter().for_each(|program| changed[program] = true);
+        if changed.contains(&true) {
+            // In the order of the table: many programs at a time change in some rounds.
+            for (from, row) in changed.iter().enumerate() {
+                for (to, _) in changed.iter().enumerate().filter(|(_, column)| *row || **column) {
+                    self.look_again(from * self.programs + to, &values)?;
+                }
             }
         }
         slots.into_iter().try_for_each(|slot| self.look_again(slot, &values))?;
