@@ -96,7 +96,8 @@ impl Auditor<'_> {
     ///
     /// It was late where its board was no longer in force when it was decided, as its gateway saw
     /// it. Surely so where an earlier receipt of the chain is of a later board; surely not where
-    /// no later board held by then.
+    /// no later board held by then. A gateway knows the last two boards only: one whose clock is
+    /// behind both takes the first of these for the one in force.
     pub(super) fn count_late(
         &mut self,
         pair: (ProgramId, ProgramId),
@@ -106,9 +107,10 @@ impl Auditor<'_> {
     ) {
         let cited = self.chain.as_ref().map_or(0, |chain| chain.cited);
         let in_force = decided_at.map_or(u32::MAX, |at| self.boards.in_force_at(at));
+        let behind = self.boards.effective.last().is_some_and(|(last, _)| board + 1 < *last);
         let late = self.late.entry(pair).or_default();
         late.least += if board < cited.min(in_force) { gross } else { 0 };
-        late.most += if board < in_force { gross } else { 0 };
+        late.most += if board < in_force || behind { gross } else { 0 };
     }
 
     /// What the books say was late, against the last board and the orders.
