@@ -227,6 +227,31 @@ impl Stage {
     }
 }
 
+/// A board is worked out beside the writer: orders in between are performed at once, and the board
+/// is as good as before them.
+#[tokio::test]
+async fn orders_go_on_while_a_board_is_worked_out_and_do_not_make_it_stale() {
+    let mut stage = Stage::new().await;
+    // Worked out, and not handed over yet.
+    let board = stage.world.next_board("0.11", None).await;
+    for _ in 0..3 {
+        let orders = stage.orders(PEOPLE).await;
+        let answers = stage.submit(&orders).await;
+        assert_eq!(answers.iter().filter(|answer| performed(answer)).count(), PEOPLE);
+    }
+    let before = stage.receipts().await;
+    let mut published = vec![Command::Publish(Box::new(board))];
+    published.extend(stage.orders(PEOPLE).await);
+    let answers = stage.submit(&published).await;
+    assert_eq!(answers[0].as_ref().unwrap().decided.outcome, Outcome::Done(1));
+    assert_eq!(answers[1..].iter().filter(|answer| performed(answer)).count(), PEOPLE);
+    assert_eq!((before, stage.receipts().await), (3 * PEOPLE, 4 * PEOPLE));
+    // And at once after it.
+    let orders = stage.orders(PEOPLE).await;
+    let answers = stage.submit(&orders).await;
+    assert_eq!(answers.iter().filter(|answer| performed(answer)).count(), PEOPLE);
+}
+
 #[tokio::test]
 async fn a_board_among_many_orders_is_signed_before_they_are_written_ahead() {
     let mut stage = Stage::new().await;

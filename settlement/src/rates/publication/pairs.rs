@@ -134,7 +134,7 @@ fn fee_of(situation: &Situation<'_>, terms: &BoardTerms, pair: &PairTerms) -> Op
     terms.agreed_between(one, other).map(|agreed| agreed.fee)
 }
 
-fn plain(source: &ProgramId, target: &ProgramId, fee: Decimal) -> PairTerms {
+pub(super) fn plain(source: &ProgramId, target: &ProgramId, fee: Decimal) -> PairTerms {
     PairTerms {
         exchanged: Total::ZERO,
         fee,

@@ -154,3 +154,88 @@ fn pair(from: usize, to: usize, directed: &DirectedRate, multiplier: i64) -> Opt
     let (from, to) = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
     Some(Pair { from, to, factor, ends_with_board: directed.takes_nothing() })
 }
+
+#[cfg(test)]
+mod tests {
+    use alliance_contracts::decimal::Decimal;
+    use alliance_contracts::quote::FeeBearer;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FROM: &str = "aurora";
+    const TO: &str = "borealis";
+
+    /// As it reads: a list of all that members get, of which the best is chosen in two steps.
+    fn chosen(
+        agreed: &AgreedTerms,
+        terms: Option<&PairTerms>,
+        (source, target): (&ProgramId, &ProgramId),
+        quotes: Quotes,
+    ) -> Option<DirectedRate> {
+        let mut rates = vec![agreed.directed(terms)?];
+        for tier in &agreed.tiers {
+            if tier.source == *source && tier.target == *target {
+                let brings = agreed.tier(source, &tier.source_tier, target, terms);
+                let multiplier = brings.and_then(|b| terms::product(rates[0].multiplier, b));
+                rates.extend(multiplier.map(|multiplier| DirectedRate { multiplier, ..rates[0] }));
+            }
+        }
+        let most = |rates: Vec<DirectedRate>| rates.into_iter().max_by_key(DirectedRate::keeps);
+        let lasting = rates.iter().copied().filter(|rate| !rate.takes_nothing()).collect();
+        let lasting = (quotes == Quotes::Standing).then(|| most(lasting)).flatten();
+        lasting.or_else(|| most(rates))
+    }
+
+    fn micros(from: i64, to: i64) -> impl Strategy<Value = Decimal> {
+        (from..=to).prop_map(|micros| Decimal::from_micros(micros).unwrap())
+    }
+
+    fn tier() -> impl Strategy<Value = TierMapping> {
+        let ends = prop_oneof![Just((FROM, TO)), Just((TO, FROM)), Just((FROM, "cumulus"))];
+        (ends, "[a-c]", micros(900_000, 1_100_000)).prop_map(
+            |((source, target), name, multiplier)| TierMapping {
+                multiplier,
+                source: source.parse().unwrap(),
+                source_tier: name.parse().unwrap(),
+                target: target.parse().unwrap(),
+                target_tier: "gold".parse().unwrap(),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_best_of_a_direction_is_the_one_that_the_whole_list_has(
+            fee in prop_oneof![Just(Decimal::ZERO), micros(0, 30_000)],
+            bearer in prop_oneof![Just(FeeBearer::Member), Just(FeeBearer::SourcePartner)],
+            tiers in prop::collection::vec(tier(), 0..4),
+            own in prop::option::of((micros(0, 20_000), micros(900_000, 1_000_000), any::<[bool; 2]>())),
+            standing in any::<bool>(),
+        ) {
+            let agreed = AgreedTerms {
+                a: "aurora-air".parse().unwrap(),
+                b: "borealis-coffee".parse().unwrap(),
+                fee,
+                fee_bearer: bearer,
+                quote_lifetime_seconds: 60,
+                tiers,
+            };
+            let (source, target): (ProgramId, ProgramId) =
+                (FROM.parse().unwrap(), TO.parse().unwrap());
+            let own = own.map(|(surcharge, multiplier, [suspended, withheld])| PairTerms {
+                surcharge,
+                multiplier,
+                suspended,
+                withheld,
+                ..super::super::pairs::plain(&source, &target, fee)
+            });
+            let quotes = if standing { Quotes::Standing } else { Quotes::Given };
+            let ends = (&source, &target);
+            prop_assert_eq!(
+                best(&agreed, own.as_ref(), ends, quotes),
+                chosen(&agreed, own.as_ref(), ends, quotes)
+            );
+        }
+    }
+}
