@@ -12,7 +12,8 @@ use c::encoding::Hash;
 use c::jws::{self, JwsType};
 use c::keys::SigningKey;
 use c::program::Programs;
-use c::quote::{FeeBearer, Quote, QuoteRequest, Rate, Settlement, Side};
+use c::quote::{AskedSide, FeeBearer, Quote, QuoteRequest, Rate, Settlement, Side};
+use c::side::SideOf;
 use c::total::Total;
 use c::valuation::{
     Band, Basis, Input, InputKind, InputStatus, ProgramValuation, ValuationMismatch,
@@ -246,17 +247,16 @@ fn request(source: &str, target: &str, side: Side, value: &str) -> QuoteRequest 
 /// A quote as the protocol says that it comes about, written down once more.
 fn quote(request: &QuoteRequest, rate: Rate) -> Quote {
     let programs = programs();
-    let find = |id: &c::names::ProgramId| programs.programs.iter().find(|p| p.program == *id);
-    let (source, target) =
-        (find(&request.source.program).unwrap(), find(&request.target.program).unwrap());
+    let find = |asked: &AskedSide| {
+        let AskedSide::Account(account) = asked else { panic!("{asked:?}") };
+        programs.programs.iter().find(|p| p.program == account.program).unwrap()
+    };
+    let (source, target) = (find(&request.source), find(&request.target));
     let terms = rate.terms(source.scale, target.scale);
-    let amounts = match request.amount.side {
-        Side::Source => {
-            exchange_by_source(&terms, request.amount.value.to_minor(source.scale).unwrap())
-        }
-        Side::Target => {
-            exchange_by_target(&terms, request.amount.value.to_minor(target.scale).unwrap())
-        }
+    let asked = request.amount.as_ref().unwrap();
+    let amounts = match asked.side {
+        Side::Source => exchange_by_source(&terms, asked.value.to_minor(source.scale).unwrap()),
+        Side::Target => exchange_by_target(&terms, asked.value.to_minor(target.scale).unwrap()),
     }
     .unwrap();
     let money = |micros| Decimal::from_micros(micros).unwrap();
@@ -312,7 +312,7 @@ fn a_quote_is_computed_again_to_the_digit_from_either_side_and_whoever_bears_the
     // 1000 × 0.0525 × 0.95 × (1 − 0.023) / 0.0723 = 673.96…, by hand.
     let request = request("aurora", "borealis", Side::Source, "1000");
     let quoted = quote(&request, rate(FeeBearer::Member, "0.95"));
-    assert_eq!(quoted.target.amount, decimal("673.96"));
+    assert_eq!(quoted.target.amount(), decimal("673.96"));
 }
 
 #[test]
@@ -334,7 +334,8 @@ fn each_thing_that_a_quote_does_not_come_to_is_named() {
         recompute_quote(shown, &programs(), request, quoted, Decimal::ONE)
     };
     let mut one_more = right.clone();
-    one_more.target.amount = decimal("673.97");
+    let SideOf::Account(side) = &mut one_more.target else { panic!("no points") };
+    side.amount = decimal("673.97");
     assert_eq!(again(&one_more, &shown, &asked), Err(QuoteFault::Amounts));
     let mut dearer = right.clone();
     let settlement = dearer.settlement.as_mut().unwrap();

@@ -418,12 +418,8 @@ fn view(set: &WorkingSet, record: TransactionRecord, receipt: StoredReceipt) -> 
     let name = |member: Option<crate::command::MemberNo>| {
         member.and_then(|member| set.member(member)).and_then(|member| member.reference.clone())
     };
-    TransactionView {
-        source_member: name(record.source.member),
-        target_member: name(record.target.member),
-        record,
-        receipt: Some(receipt),
-    }
+    let [source_member, target_member] = record.members().map(name);
+    TransactionView { source_member, target_member, record, receipt: Some(receipt) }
 }
 
 fn answer(jobs: Vec<Job>, answers: Vec<Answer>) {

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use alliance_contracts::agreement::Agreement;
-use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{Id, Kind};
 use alliance_contracts::jws;
@@ -15,10 +14,12 @@ use alliance_contracts::key_list::{Jwk, KeyStatement, TrustedKeys};
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::link::Consent;
 use alliance_contracts::names::PartnerId;
-use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
+use alliance_contracts::quote::{
+    AskedSide, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
+};
 use alliance_settlement::clearing_house::{ClearingHouse, Clock, Settings, system_clock};
 use alliance_settlement::command::{
-    Command, CountersignAgreement, Exchange, Keyed, NewLink, NewMember, Outcome, ProposeAgreement,
+    Command, CountersignAgreement, Keyed, NewLink, NewMember, Order, Outcome, ProposeAgreement,
     RequestEvidence,
 };
 use alliance_settlement::store;
@@ -204,13 +205,14 @@ impl Live {
     }
 
     fn order(&self, person: u64, turn: u64) -> Result<Command> {
-        let account = |program: u64| -> Result<MemberAccount> {
+        let account = |program: u64| -> Result<AskedSide> {
             let member = format!("M-{person}").parse()?;
-            Ok(MemberAccount { member, program: world::program(program).parse()? })
+            let program = world::program(program).parse()?;
+            Ok(AskedSide::Account(MemberAccount { member, program }))
         };
         let caller: PartnerId = world::partner(turn).parse()?;
         let request = QuoteRequest {
-            amount: SideAmount { side: Side::Source, value: Decimal::ONE },
+            amount: Some(SideAmount { side: Side::Source, value: "100".parse()? }),
             kind: TransactionKind::Exchange,
             segment: None,
             source: account(turn)?,
@@ -221,8 +223,8 @@ impl Live {
         let opened = self.house.open_token(&caller, &quote.token);
         let (keyed, transaction) = (self.keyed(&caller)?, self.id());
         let source_reference = keyed.key.as_str().parse()?;
-        let exchange = Exchange { transaction, source_reference, quote: opened.quoted };
-        Ok(Command::Exchange(keyed, exchange))
+        let order = Order { transaction, source_reference, quote: opened.quoted };
+        Ok(Command::Order(keyed, order))
     }
 
     fn id<K: Kind>(&self) -> Id<K> {

@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use alliance_contracts::board::{Board, TermsRoot};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::jws::{self, JwsType};
-use alliance_contracts::names::ProgramId;
 use alliance_contracts::time::Timestamp;
 
 use super::Auditor;
 use crate::alliance::PublishedBoard;
-use crate::ledger::FlowRow;
+use crate::ledger::{Direction, FlowEnd, FlowRow};
 
 /// The boards so far, the last one last.
 #[derive(Default)]
@@ -20,7 +19,7 @@ pub(super) struct Boards {
     /// From when each holds, in the order of their numbers.
     effective: Vec<(u32, Timestamp)>,
     /// What the last board says was late when it was made.
-    late: BTreeMap<(ProgramId, ProgramId), i128>,
+    late: BTreeMap<Direction, i128>,
 }
 
 struct Last {
@@ -65,10 +64,10 @@ impl Auditor<'_> {
         if last.is_some_and(|last| board.effective_at < last.effective_at) {
             self.find(&place, "takes effect before the board before it");
         }
-        let late = terms
-            .pairs
-            .iter()
-            .map(|pair| ((pair.source.clone(), pair.target.clone()), pair.late.micros()));
+        let late = terms.pairs.iter().map(|pair| {
+            let (source, target) = (pair.source.clone(), pair.target.clone());
+            ((FlowEnd::Program(source), FlowEnd::Program(target)), pair.late.micros())
+        });
         self.boards.late = late.collect();
         self.boards.effective.push((board.board, board.effective_at));
         self.boards.last = Some(Last {
@@ -100,7 +99,7 @@ impl Auditor<'_> {
     /// behind both takes the first of these for the one in force.
     pub(super) fn count_late(
         &mut self,
-        pair: (ProgramId, ProgramId),
+        direction: Direction,
         board: u32,
         decided_at: Option<Timestamp>,
         gross: i128,
@@ -108,7 +107,7 @@ impl Auditor<'_> {
         let cited = self.chain.as_ref().map_or(0, |chain| chain.cited);
         let in_force = decided_at.map_or(u32::MAX, |at| self.boards.in_force_at(at));
         let behind = self.boards.effective.last().is_some_and(|(last, _)| board + 1 < *last);
-        let late = self.late.entry(pair).or_default();
+        let late = self.late.entry(direction).or_default();
         late.least += if board < cited.min(in_force) { gross } else { 0 };
         late.most += if board < in_force || behind { gross } else { 0 };
     }

@@ -28,8 +28,8 @@ pub(super) struct Campaigns {
     grants: HashMap<TransactionId, (MemberNo, Lot)>,
     /// What should be held, by member, campaign and day.
     lots: HashMap<(MemberNo, CampaignId, i64), Lot>,
-    /// When each member's last exchange was decided: that one emptied what was free.
-    last_exchange: HashMap<MemberNo, Timestamp>,
+    /// When each member's last order was decided: that one emptied what was free.
+    last_order: HashMap<MemberNo, Timestamp>,
 }
 
 impl Auditor<'_> {
@@ -52,10 +52,10 @@ impl Auditor<'_> {
         if self.campaigns.known.is_empty() && receipt.bonus.is_none() {
             return;
         }
-        let exchange = receipt.kind == TransactionKind::Exchange;
-        if exchange && let Some(at) = placed.decided_at {
+        let forward = receipt.kind != TransactionKind::Reversal;
+        if forward && let Some(at) = placed.decided_at {
             for member in placed.members.into_iter().flatten() {
-                let last = self.campaigns.last_exchange.entry(member).or_insert(at);
+                let last = self.campaigns.last_order.entry(member).or_insert(at);
                 *last = at.max(*last);
             }
         }
@@ -64,19 +64,20 @@ impl Auditor<'_> {
             let finding = format!("has points of {}, which is no campaign", bonus.campaign);
             return self.find(place, finding);
         };
-        let scale = self.scales.get(&receipt.target.program).copied().unwrap_or(0);
+        let ends = receipt.source.program().zip(receipt.target.program());
+        let scale = ends.and_then(|(_, target)| self.scales.get(target)).copied().unwrap_or(0);
         let points = bonus.points.to_minor(scale).unwrap_or(0);
-        if exchange {
+        if forward {
             let cost = i128::from(bonus.cost.micros());
             *self.campaigns.granted.entry(bonus.campaign).or_insert(0) += cost;
             let campaign = &record.campaign;
-            let of_another = !campaign.covers(&receipt.source.program, &receipt.target.program);
+            let of_another = !ends.is_some_and(|(source, target)| campaign.covers(source, target));
             let too_late = placed.decided_at.is_some_and(|at| !campaign.runs_at(at));
             if of_another || too_late {
                 self.find(place, format!("has points of {} that it does not give", bonus.campaign));
             }
         }
-        match (exchange, placed.members[1], placed.decided_at, receipt.reverses) {
+        match (forward, placed.members[1], placed.decided_at, receipt.reverses) {
             (true, Some(holder), Some(at), _) => {
                 let Some(held_until) = record.campaign.held_until(at) else { return };
                 let lot = Lot { campaign: record.id, day: day_of(at), points, held_until };
@@ -121,7 +122,7 @@ impl Auditor<'_> {
         let mut missing: Vec<(MemberNo, Lot)> = lots
             .into_iter()
             .filter(|((member, ..), lot)| {
-                let last = self.campaigns.last_exchange.get(member);
+                let last = self.campaigns.last_order.get(member);
                 lot.points > 0 && last.is_some_and(|last| *last < lot.held_until)
             })
             .map(|((member, ..), lot)| (member, lot))

@@ -216,6 +216,7 @@ mod tests {
             let agreed = AgreedTerms {
                 a: "aurora-air".parse().unwrap(),
                 b: "borealis-coffee".parse().unwrap(),
+                exchanges: true,
                 fee,
                 fee_bearer: bearer,
                 quote_lifetime_seconds: 60,
