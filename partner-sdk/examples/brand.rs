@@ -110,7 +110,7 @@ impl Connector for Brand {
                 // Here the latte is made. What the points pay is kept, for a cancellation.
                 let paid = call.amount.micros();
                 let given = sqlx::query("INSERT INTO benefits VALUES ($1, $2, $3, 0)");
-                let given = given.bind(reference.as_str()).bind(&benefit.item).bind(paid);
+                let given = given.bind(reference.as_str()).bind(benefit.item.as_str()).bind(paid);
                 given.execute(&mut **tx).await?;
                 journal(tx, "benefit", None, 0, id).await?;
             }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::key_list::TrustedKeys;
-use alliance_contracts::receipt::Asset;
+use alliance_contracts::receipt::{Account, Asset};
 
 use crate::audit::{Auditor, Finding};
 use crate::command::MemberNo;
@@ -63,6 +63,7 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
         let seq = place.seq.map(|seq| (&place.corridor, seq));
         auditor.transaction(*id, seq, place.reversed);
     }
+    audit_sagas(store, &places, &mut auditor).await?;
     let members = audit_members(store, &mut auditor).await?;
     let accounts = store.accounts().await?;
     for account in &accounts {
@@ -74,6 +75,8 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
     let money: Vec<i128> = accounts
         .iter()
         .filter(|account| matches!(account.asset, Asset::Currency(_)))
+        // What is held is nobody's yet: it has no other side.
+        .filter(|account| !matches!(account.account, Account::Held(_)))
         .map(|account| account.balance)
         .collect();
     let (receipts, findings) = auditor.finish(&money);
@@ -105,6 +108,23 @@ async fn transaction_places(
         for place in page {
             let crate::store::TransactionPlace { id, corridor, seq, members, reversed } = place;
             places.insert(id, Place { corridor, seq, members, reversed });
+        }
+    }
+}
+
+async fn audit_sagas(
+    store: &dyn Store,
+    places: &HashMap<TransactionId, Place>,
+    auditor: &mut Auditor<'_>,
+) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let page = store.sagas(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.transaction);
+        for saga in &page {
+            let members = places.get(&saga.transaction).map_or([None, None], |p| p.members);
+            auditor.saga(saga, members);
         }
     }
 }
