@@ -307,12 +307,27 @@ fn a_brand_in_any_mood_ends_as_it_says() {
             let pending = aurora.transaction(accrued[mood]).await.unwrap();
             assert_eq!(pending.state, TransactionState::Pending, "{mood} is never guessed");
         }
+        let silent = accrued["silent-"].to_string();
+        let listed = stage.alliance.run(&["pending", "list"]);
+        let text = String::from_utf8(listed.stdout).unwrap();
+        assert!(text.contains(&silent) && text.contains("crediting"), "{text}");
+        assert!(listed.status.success(), "nothing is parked yet: {text}");
         stage.brand.set_speaking(true);
+        let retried = stage.alliance.run(&["pending", "retry", &silent, "--as", "chen.yu"]);
+        assert!(retried.status.success(), "{}", String::from_utf8_lossy(&retried.stderr));
         for mood in ["silent-", "unsigned-"] {
             let done = ended(&aurora, accrued[mood]).await;
             assert_eq!(done.state, TransactionState::Completed);
             assert_eq!(stage.brand.books().await.effects[&done.id].calls, 1);
         }
+        let none = stage.alliance.run(&["pending", "retry", &silent, "--as", "chen.yu"]);
+        assert_eq!(none.status.code(), Some(2), "it waits for nobody any more");
+        let shown = stage.alliance.run(&["pending", "show", &silent, "--json"]);
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+        assert_eq!(
+            (&shown["state"], &shown["answers"][0]["step"]),
+            (&"completed".into(), &"credit".into())
+        );
         // Asked for points: too few, or reserved and not let go of.
         let miles = stage.miles();
         for (name, member) in ["poor-R", "uncapturable-R"].into_iter().zip(&miles) {
@@ -336,6 +351,10 @@ fn a_brand_in_any_mood_ends_as_it_says() {
         assert_eq!(reversal.failure.unwrap().code, RefusalCode::NotCancellable);
         let still = dune.transaction(redeemed.id).await.unwrap();
         assert_eq!(still.state, TransactionState::Completed);
+        let listed = stage.alliance.run(&["pending", "list", "--json"]);
+        let pending: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+        assert_eq!(pending["pending"][0]["remark"], "capture_refused");
+        assert_eq!(listed.status.code(), Some(1), "finance has to look at it");
     });
     stop(stage);
 }

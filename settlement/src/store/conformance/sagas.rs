@@ -88,7 +88,7 @@ pub async fn a_transaction_under_way_is_kept_from_step_to_step(place: &Place) {
     assert!(detail.receipt.is_none() && detail.record.settlement.is_some());
     let saga = detail.saga.unwrap();
     assert_eq!((saga.phase, saga.held, saga.attempts), (Phase::Crediting, 1_000, 0));
-    assert_eq!(world.store.sagas(None, 10).await.unwrap(), [saga.clone()]);
+    assert_eq!(world.store.sagas(None, 10).await.unwrap(), std::slice::from_ref(&saga));
     assert_eq!(world.store.sagas(Some(id), 10).await.unwrap(), []);
     let open = |due_at, parked| OpenSagas { partner: name(BRANDS[1].0), due_at, open: 1, parked };
     assert_eq!(world.store.open_sagas().await.unwrap(), [open(world.now, 0)]);
