@@ -3,8 +3,8 @@
 //! the tests are generated from it.
 //!
 //! A transaction takes something from a **giver** and gives something to a **receiver**. Where our
-//! own books keep what is taken, it is held in the commit that accepts the order, and taken or given
-//! back in the commit that ends it; where a brand keeps it, it is asked.
+//! own books keep what is taken, it is held in the commit that accepts the order, and taken or
+//! given back in the commit that ends it; where a brand keeps it, it is asked.
 //!
 //! | phase | waits for | who owes whom meanwhile |
 //! | --- | --- | --- |

@@ -352,7 +352,7 @@ impl KeyDefinition {
     }
 }
 
-/// Whether a text can be the address of a connector: a scheme, a host, perhaps a path, nothing else.
+/// Whether a text can be the address of a connector: a scheme, a host, perhaps a path.
 fn is_address(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let Some(rest) = rest else { return false };

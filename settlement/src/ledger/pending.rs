@@ -30,7 +30,10 @@ use crate::saga::{
 pub fn plan(registry: &Registry, record: &TransactionRecord) -> Plan {
     let backward = record.kind == TransactionKind::Reversal;
     let (from, to) = sides(record);
+    // Part of a reversal may be no point at all on one side.
+    let none = |side: &TransactionSideRecord| side.amount().is_zero();
     let taken = match (from, from.program()) {
+        (side, Some(_)) if none(side) => Taken::Nothing,
         (_, Some(program)) if registry.is_connected(program) => Taken::Reserved,
         (_, Some(_)) => Taken::Hosted,
         (side, None) if backward && registry.connector(side.partner()).is_some() => {
@@ -39,6 +42,7 @@ pub fn plan(registry: &Registry, record: &TransactionRecord) -> Plan {
         (_, None) => Taken::Nothing,
     };
     let given = match (to, to.program()) {
+        (side, Some(_)) if none(side) => Given::Nothing,
         (_, Some(program)) if registry.is_connected(program) => Given::Credited,
         (_, Some(_)) => Given::Hosted,
         (side, None) if !backward && registry.connector(side.partner()).is_some() => {
