@@ -8,6 +8,7 @@
 //! | `behaviours` | what every store must do |
 //! | `sagas` | the same, of transactions that wait for brands |
 //! | `databases` | what every database must do besides |
+//! | `audits` | what the audit finds of what was changed behind the writer's back |
 //! | `postgres_only` | what only a server can be asked |
 //! | `sqlite_only` | what only a file can suffer |
 //! | `schemas` | that both schemas are the same |
@@ -21,6 +22,7 @@
 // These are tests: what should not be ends the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+pub mod audits;
 pub mod behaviours;
 pub mod databases;
 pub mod place;
@@ -123,6 +125,7 @@ macro_rules! database_behaviours {
             a_database_of_a_later_version_says_so,
             migrating_again_and_at_once_does_no_harm,
             what_was_tampered_with_is_corrupt,
+            the_audit_names_what_was_tampered_with,
             finance_teams_read_views,
             a_closed_store_answers_no_more,
         }
