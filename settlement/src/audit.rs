@@ -40,7 +40,7 @@ use crate::alliance::Definition;
 use crate::command::MemberNo;
 use crate::ledger::{Direction, FlowEnd, FlowRow};
 use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
-use crate::saga::Saga;
+use crate::saga::{Phase, Saga};
 
 use agreements::{Signed, VersionOfPair};
 use boards::{Boards, Late};
@@ -273,17 +273,17 @@ impl<'a> Auditor<'a> {
     }
 
     /// A transaction at connected brands; after all receipts. What it holds is in the books, and in
-    /// no receipt yet.
-    pub fn saga(&mut self, saga: &Saga, members: [Option<MemberNo>; 2]) {
-        if saga.phase.has_ended() {
+    /// no receipt yet; that it was late stays said where it has failed.
+    pub fn saga(&mut self, saga: &Saga, placed: &Placed) {
+        if saga.phase == Phase::Completed {
             return;
         }
         let place = format!("transaction {}", saga.transaction);
         let Ok(terms) = receipt::parse(&saga.terms) else {
-            self.find(place, "is under way, and what its receipt is to say cannot be read");
+            self.find(place, "what its receipt is to say cannot be read");
             return;
         };
-        let [source, target] = members;
+        let [source, target] = placed.members;
         let backward = terms.kind == TransactionKind::Reversal;
         if saga.held > 0 {
             match if backward { target } else { source } {
@@ -293,9 +293,13 @@ impl<'a> Auditor<'a> {
         }
         let Some(settlement) = terms.settlement.filter(|_| !backward) else { return };
         let gross = i128::from(settlement.gross.micros());
+        let direction = (FlowEnd::of(&terms.source), FlowEnd::of(&terms.target));
+        self.count_late(direction.clone(), terms.rate.board, placed.decided_at, gross);
+        if saga.phase == Phase::Failed {
+            return;
+        }
         let held = (Account::Held(settlement.debtor), Asset::Currency(settlement.currency));
         *self.accounts.entry(held).or_insert(0) += gross;
-        let direction = (FlowEnd::of(&terms.source), FlowEnd::of(&terms.target));
         *self.flows.entry(direction).or_insert(0) += gross;
     }
 

@@ -194,8 +194,8 @@ async fn audit_sagas(
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.transaction);
         for saga in &page {
-            let members = places.get(&saga.transaction).map_or([None, None], |p| p.members);
-            auditor.saga(saga, members);
+            let placed = places.get(&saga.transaction).map(|place| place.placed);
+            auditor.saga(saga, &placed.unwrap_or_default());
         }
     }
 }
