@@ -21,7 +21,7 @@ mod agreements;
 mod boards;
 mod campaigns;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::encoding::Hash;
@@ -31,6 +31,7 @@ use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::limits::MONEY_SCALE;
 use alliance_contracts::merkle::{self, Frontier};
 use alliance_contracts::names::{Corridor, ProgramId};
+use alliance_contracts::program::Balances;
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::receipt::{self, Account, Asset, Receipt, ReceiptSide};
 use alliance_contracts::time::Timestamp;
@@ -39,6 +40,7 @@ use crate::alliance::Definition;
 use crate::command::MemberNo;
 use crate::ledger::{Direction, FlowEnd, FlowRow};
 use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
+use crate::saga::{Phase, Saga};
 
 use agreements::{Signed, VersionOfPair};
 use boards::{Boards, Late};
@@ -68,6 +70,8 @@ pub struct Placed {
 pub struct Auditor<'a> {
     keys: &'a TrustedKeys,
     scales: BTreeMap<ProgramId, u32>,
+    /// Programs whose members' balances their brands keep.
+    connected: BTreeSet<ProgramId>,
     chain: Option<Chain>,
     accounts: BTreeMap<(Account, Asset), i128>,
     members: HashMap<MemberNo, i128>,
@@ -108,6 +112,12 @@ impl<'a> Auditor<'a> {
         Self {
             keys,
             scales: definition.programs.iter().map(|p| (p.program.clone(), p.scale)).collect(),
+            connected: definition
+                .programs
+                .iter()
+                .filter(|program| program.balances == Balances::Connected)
+                .map(|program| program.program.clone())
+                .collect(),
             chain: None,
             accounts: BTreeMap::new(),
             members: HashMap::new(),
@@ -216,6 +226,9 @@ impl<'a> Auditor<'a> {
                     *self.accounts.entry(key).or_insert(0) += signed;
                     continue;
                 };
+                if self.connected.contains(program) {
+                    continue;
+                }
                 let sides = [&receipt.source, &receipt.target];
                 let of = |side: &&ReceiptSide| {
                     side.program() == Some(program) && side.member() == Some(pseudonym)
@@ -257,6 +270,37 @@ impl<'a> Auditor<'a> {
             total.source += source.unwrap_or(0);
             total.target += target.unwrap_or(0);
         }
+    }
+
+    /// A transaction at connected brands; after all receipts. What it holds is in the books, and in
+    /// no receipt yet; that it was late stays said where it has failed.
+    pub fn saga(&mut self, saga: &Saga, placed: &Placed) {
+        if saga.phase == Phase::Completed {
+            return;
+        }
+        let place = format!("transaction {}", saga.transaction);
+        let Ok(terms) = receipt::parse(&saga.terms) else {
+            self.find(place, "what its receipt is to say cannot be read");
+            return;
+        };
+        let [source, target] = placed.members;
+        let backward = terms.kind == TransactionKind::Reversal;
+        if saga.held > 0 {
+            match if backward { target } else { source } {
+                Some(giver) => *self.members.entry(giver).or_insert(0) -= i128::from(saga.held),
+                None => self.find(place, "holds points of nobody"),
+            }
+        }
+        let Some(settlement) = terms.settlement.filter(|_| !backward) else { return };
+        let gross = i128::from(settlement.gross.micros());
+        let direction = (FlowEnd::of(&terms.source), FlowEnd::of(&terms.target));
+        self.count_late(direction.clone(), terms.rate.board, placed.decided_at, gross);
+        if saga.phase == Phase::Failed {
+            return;
+        }
+        let held = (Account::Held(settlement.debtor), Asset::Currency(settlement.currency));
+        *self.accounts.entry(held).or_insert(0) += gross;
+        *self.flows.entry(direction).or_insert(0) += gross;
     }
 
     /// The levels of the corridor's tree whose nodes are kept, and how many there should be.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::key_list::TrustedKeys;
-use alliance_contracts::receipt::Asset;
+use alliance_contracts::receipt::{Account, Asset};
 
 use crate::alliance::Registry;
 use crate::audit::{Auditor, Finding, Placed};
@@ -79,6 +79,7 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
         let seq = place.seq.map(|seq| (&place.corridor, seq));
         auditor.transaction(*id, seq, place.reversed);
     }
+    audit_sagas(store, &places, &mut auditor).await?;
     let members = audit_members(store, &mut auditor).await?;
     audit_lots(store, &mut auditor).await?;
     let agreements = audit_agreements(store, &registry, &mut auditor).await?;
@@ -92,6 +93,8 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
     let money: Vec<i128> = accounts
         .iter()
         .filter(|account| matches!(account.asset, Asset::Currency(_)))
+        // What is held is nobody's yet: it has no other side.
+        .filter(|account| !matches!(account.account, Account::Held(_)))
         .map(|account| account.balance)
         .collect();
     let (receipts, findings) = auditor.finish(&money);
@@ -176,6 +179,23 @@ async fn transaction_places(
             let TransactionPlace { id, corridor, seq, members, reversed, created_at } = place;
             let placed = Placed { members, decided_at: Some(created_at) };
             places.insert(id, Place { corridor, seq, reversed, placed });
+        }
+    }
+}
+
+async fn audit_sagas(
+    store: &dyn Store,
+    places: &HashMap<TransactionId, Place>,
+    auditor: &mut Auditor<'_>,
+) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let page = store.sagas(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.transaction);
+        for saga in &page {
+            let placed = places.get(&saga.transaction).map(|place| place.placed);
+            auditor.saga(saga, &placed.unwrap_or_default());
         }
     }
 }

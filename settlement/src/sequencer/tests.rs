@@ -184,6 +184,7 @@ impl Stage {
             queue: Arc::default(),
             kept: Mutex::default(),
             writability: Writability::default(),
+            sagas_written: tokio::sync::Notify::new(),
         })
     }
 

@@ -39,6 +39,7 @@ fn world() -> World {
 
 pub(super) fn first() -> Agreement {
     Agreement {
+        answer_deadline_seconds: None,
         a: AURORA.parse().unwrap(),
         alliance: "demo".parse().unwrap(),
         b: BOREALIS.parse().unwrap(),

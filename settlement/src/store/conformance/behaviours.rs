@@ -20,6 +20,7 @@ use alliance_contracts::transaction::TransactionState;
 use tokio::time::timeout;
 
 use super::place::Place;
+pub use super::sagas::*;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
 use crate::alliance::{AgreementRecord, CampaignRecord};
 use crate::command::{
