@@ -1,0 +1,3 @@
+//! Pushing events to partners: what decides, without doing it.
+
+pub mod schedule;
