@@ -10,6 +10,7 @@ pub mod demo;
 pub mod draw;
 pub mod driver;
 pub mod instance;
+pub mod outbound;
 pub mod publisher;
 pub mod sandbox;
 pub mod server;
