@@ -123,7 +123,8 @@ impl World {
         };
         let agreement = |(a, b): (usize, usize)| {
             let (a, b) = (BRANDS[a].0, BRANDS[b].0);
-            serde_json::json!({ "a": a, "b": b, "fee": "0.02" })
+            let kinds = ["exchange", "redemption", "accrual"];
+            serde_json::json!({ "a": a, "b": b, "fee": "0.02", "kinds": kinds })
         };
         let agreements = [(0, 1), (1, 2), (0, 2)].map(agreement);
         let document = serde_json::json!({
