@@ -50,8 +50,9 @@ mod receipts;
 mod retry;
 mod send;
 
+pub use crate::clock::{Clock, SystemClock};
 pub use agreements::{AgreementFilter, ReviewedAgreement};
-pub use build::{ClientBuilder, Clock, SystemClock};
+pub use build::ClientBuilder;
 pub use call::{Answered, BoxFuture, Call};
 pub use error::{ConfigError, DecodeError, Error, VerificationError};
 pub use memory::{Memory, Remembered, SeenReceipt};
