@@ -13,7 +13,7 @@
 //!     .give("1000".parse()?)
 //!     .await?;
 //! let done = client.transact(&quote, "booking-4711".parse()?).await?;
-//! println!("{:?}: {} points arrived", done.state, done.target.amount);
+//! println!("{:?}: {} points arrived", done.state, done.target.amount());
 //! # Ok(()) }
 //! ```
 //!

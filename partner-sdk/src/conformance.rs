@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use alliance_contracts::conformance::{CaseOutcome, CaseReport, ConformanceReport};
 use alliance_contracts::keys::{PublicKey, SigningKey};
-use alliance_contracts::names::{Currency, MemberRef, PartnerId, ProgramId};
+use alliance_contracts::names::{Currency, ItemRef, MemberRef, PartnerId, ProgramId};
 
 use crate::clock::Clock;
 use call::Caller;
@@ -41,7 +41,7 @@ pub struct Target {
     /// A member that is frozen, where there is one.
     pub frozen: Option<MemberRef>,
     /// A benefit that can be given and taken back, where there is one.
-    pub item: Option<String>,
+    pub item: Option<ItemRef>,
     /// The key that signs the calls: the connector takes it for a gateway's.
     pub key: Arc<SigningKey>,
     /// A member with at least twenty points, which nobody else moves meanwhile.

@@ -51,16 +51,12 @@ fn reference() -> SourceReference {
 }
 
 fn token(receipt: &Receipt) -> String {
-    let side = |side: &c::receipt::ReceiptSide| QuoteSide {
-        amount: side.amount,
-        member: "sealed".to_owned(),
-        partner: side.partner.clone(),
-        program: side.program.clone(),
-    };
+    let side =
+        |side: &c::receipt::ReceiptSide| -> QuoteSide { side.clone().map(|_| "sealed".to_owned()) };
     let claims = QuoteClaims {
         alliance: receipt.alliance.clone(),
         bonus: None,
-        caller: receipt.source.partner.clone(),
+        caller: receipt.source.partner().clone(),
         expires_at: start().plus_seconds(60),
         id: receipt.quote.unwrap(),
         kind: receipt.kind,
@@ -95,7 +91,7 @@ fn proven(
         body: body.map(base64_encode),
         evidence,
         inclusion,
-        order: base64_encode(order),
+        order: Some(base64_encode(order)),
     };
     (receipt, detail)
 }
@@ -173,7 +169,7 @@ fn evidence_of_anything_else_is_refused() {
     assert_eq!(refused(&|_, d| d.base = base64_encode(b"x")), EvidenceFault::Base);
     assert_eq!(refused(&|r, _| r.order = Hash::of(b"x")), EvidenceFault::Order);
     assert_eq!(refused(&|_, d| d.body = None), EvidenceFault::Nothing);
-    assert!(matches!(refused(&|_, d| d.order = "=".to_owned()), EvidenceFault::Encoding(_)));
+    assert!(matches!(refused(&|_, d| d.order = Some("=".to_owned())), EvidenceFault::Encoding(_)));
     assert!(matches!(
         refused(&|_, d| d.body = Some(base64_encode(b"{}"))),
         EvidenceFault::Digest(_)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alliance_contracts::agreement::Agreement;
 use alliance_contracts::board::Board;
 use alliance_contracts::campaign::Campaign;
+use alliance_contracts::connector::Step;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
     AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
@@ -17,14 +18,16 @@ use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, ReasonCode, SourceReference,
 };
 use alliance_contracts::problem::{FieldError, ProblemCode};
-use alliance_contracts::quote::{Bonus, Rate, Settlement, SideAmount};
+use alliance_contracts::quote::{Bonus, Rate, Settlement, SideAmount, TransactionKind};
+use alliance_contracts::side::{AccountSide, ItemSide, SideOf};
 use alliance_contracts::time::Timestamp;
 
-use crate::alliance::{Definition, DefinitionFault};
+use crate::alliance::{Definition, DefinitionFault, Registry};
 use crate::rates::feeds::{NotTaken, Observation};
 use crate::rates::proposal::{OperatorName, Proposal};
 use crate::rates::terms::BoardTerms;
-use crate::vault::Lookup;
+use crate::saga::{self, SignedAnswer};
+use crate::vault::{Lookup, Vault};
 
 /// A member's number: what the ledger knows it by, for ever; says nothing about the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,7 +71,7 @@ pub struct Keyed {
     pub index: u32,
 }
 
-/// One side of an exchange, as the quote has it.
+/// A member's side of an order, as the quote has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderSide {
     /// The brand.
@@ -83,6 +86,77 @@ pub struct OrderSide {
     pub lookup: Lookup,
     /// Points, in minor units.
     pub amount: i64,
+    /// What it is entered as where its brand keeps its balance and nobody has named it before.
+    pub newcomer: Option<Box<NewMember>>,
+}
+
+/// One side of an order, as the quote has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QuotedSide {
+    /// A member's account.
+    Account(OrderSide),
+    /// An item of a brand.
+    Item(ItemSide),
+    /// A brand alone: it gives no points.
+    Partner(PartnerId),
+}
+
+impl QuotedSide {
+    /// What a quoted side is to the ledger: its member looked up by, its points counted. None where
+    /// its program is not here, or has fewer decimals.
+    #[must_use]
+    pub fn of(side: SideOf<MemberRef>, registry: &Registry, vault: &Vault) -> Option<Self> {
+        let AccountSide { amount, member, partner, program } = match side {
+            SideOf::Account(side) => side,
+            SideOf::Item(item) => return Some(Self::Item(item)),
+            SideOf::Partner { partner } => return Some(Self::Partner(partner)),
+        };
+        let scale = registry.program(&program)?.scale;
+        let (amount, lookup) = (amount.to_minor(scale)?, vault.lookup(&program, &member));
+        Some(Self::Account(OrderSide {
+            partner,
+            program,
+            scale,
+            member,
+            lookup,
+            amount,
+            newcomer: None,
+        }))
+    }
+
+    /// The brand.
+    #[must_use]
+    pub const fn partner(&self) -> &PartnerId {
+        match self {
+            Self::Account(side) => &side.partner,
+            Self::Item(item) => &item.partner,
+            Self::Partner(partner) => partner,
+        }
+    }
+
+    /// The member's side, where it is one.
+    #[must_use]
+    pub const fn account(&self) -> Option<&OrderSide> {
+        match self {
+            Self::Account(side) => Some(side),
+            Self::Item(_) | Self::Partner(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    #[must_use]
+    pub const fn account_mut(&mut self) -> Option<&mut OrderSide> {
+        match self {
+            Self::Account(side) => Some(side),
+            Self::Item(_) | Self::Partner(_) => None,
+        }
+    }
+
+    /// The program, of a member's side.
+    #[must_use]
+    pub fn program(&self) -> Option<&ProgramId> {
+        self.account().map(|side| &side.program)
+    }
 }
 
 /// The terms of a quote that is ours and the caller's.
@@ -90,6 +164,8 @@ pub struct OrderSide {
 pub struct QuotedTerms {
     /// The quote.
     pub id: QuoteId,
+    /// What kind of order it is for.
+    pub kind: TransactionKind,
     /// Until when it stands.
     pub expires_at: Timestamp,
     /// The rate.
@@ -97,9 +173,9 @@ pub struct QuotedTerms {
     /// Who will owe what.
     pub settlement: Option<Settlement>,
     /// What is given.
-    pub source: OrderSide,
+    pub source: QuotedSide,
     /// What arrives.
-    pub target: OrderSide,
+    pub target: QuotedSide,
     /// What a campaign adds.
     pub bonus: Option<Bonus>,
 }
@@ -117,7 +193,7 @@ pub enum Quoted {
 
 /// Performs a quote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchange {
+pub struct Order {
     /// The new transaction's id.
     pub transaction: TransactionId,
     /// The caller's reference.
@@ -135,8 +211,8 @@ pub struct Reverse {
     pub original: TransactionId,
     /// Its corridor (immutable, read at the door).
     pub corridor: Corridor,
-    /// Its members (immutable, read at the door).
-    pub members: [MemberNo; 2],
+    /// Its members, one or two (immutable, read at the door).
+    pub members: Vec<MemberNo>,
     /// How much; none: all that is left.
     pub amount: Option<SideAmount>,
     /// Why.
@@ -156,6 +232,8 @@ pub struct LinkEnd {
     pub member: MemberRef,
     /// Where it is found.
     pub lookup: Lookup,
+    /// What it is entered as where its brand keeps its balance and nobody has named it before.
+    pub newcomer: Option<Box<NewMember>>,
 }
 
 /// Proposes a link.
@@ -301,11 +379,41 @@ pub struct StopCampaign {
     pub by: OperatorName,
 }
 
+/// What a brand has answered to a call, or that it has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The transaction.
+    pub transaction: TransactionId,
+    /// The call.
+    pub step: Step,
+    /// What came of it.
+    pub answer: saga::Answer,
+    /// The answer as it was signed; none where none came.
+    pub signed: Option<SignedAnswer>,
+    /// The transaction's corridor (immutable, read before).
+    pub corridor: Corridor,
+    /// Its members, one or two (immutable, read before).
+    pub members: Vec<MemberNo>,
+    /// Where its source's member is found, unless that was forgotten.
+    pub lookup: Option<Lookup>,
+    /// The transaction that it turns round.
+    pub original: Option<TransactionId>,
+}
+
+/// A person's word on a transaction that waits for a brand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskAgain {
+    /// The transaction.
+    pub transaction: TransactionId,
+    /// By whom.
+    pub by: OperatorName,
+}
+
 /// Everything that can be asked of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// A partner performs a quote.
-    Exchange(Keyed, Exchange),
+    Order(Keyed, Order),
     /// A partner turns a transaction round.
     Reverse(Keyed, Reverse),
     /// A partner proposes a link.
@@ -348,6 +456,12 @@ pub enum Command {
     ApproveCampaign(Box<ApproveCampaign>),
     /// An operator stops it.
     StopCampaign(Box<StopCampaign>),
+    /// A gateway takes up the calls that these transactions wait for, as far as they are due.
+    TakeCalls(Vec<TransactionId>),
+    /// A gateway hands in what a brand has answered.
+    Answered(Box<Answered>),
+    /// An operator has a brand asked again now.
+    AskAgain(AskAgain),
     /// A gateway stores a checkpoint that it has signed.
     StoreCheckpoint(SignedCheckpoint),
     /// A gateway brings the quote key of a period, wrapped; older ones are destroyed.
@@ -366,7 +480,7 @@ impl Command {
     #[must_use]
     pub fn keyed(&self) -> Option<&Keyed> {
         match self {
-            Self::Exchange(keyed, _)
+            Self::Order(keyed, _)
             | Self::Reverse(keyed, _)
             | Self::ProposeLink(keyed, _)
             | Self::ConfirmLink(keyed, _)
@@ -423,6 +537,8 @@ pub enum Outcome {
     CampaignRefused(Vec<FieldError>),
     /// A campaign was looked at in what has changed since: look again.
     CampaignStale,
+    /// These calls belong to the gateway that asked, for a while.
+    Taken(Vec<TransactionId>),
     /// A checkpoint contradicts one that was signed before: it must not be served.
     CheckpointRefused,
 }

@@ -11,6 +11,7 @@ use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId,
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::{AgreementRecord, PublishedBoard};
 use alliance_settlement::command::{MemberNo, RequestEvidence};
+use alliance_settlement::ledger::lots::Lot;
 use alliance_settlement::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use alliance_settlement::ledger::{AccountBalance, ChainHead, FlowRow, KeyRecord, Wanted, Writes};
 use alliance_settlement::rates::feeds::FeedKind;
@@ -18,8 +19,8 @@ use alliance_settlement::rates::proposal::RateProposal;
 use alliance_settlement::receipts::StoredReceipt;
 use alliance_settlement::saga::{Saga, SignedAnswer};
 use alliance_settlement::store::{
-    Batch, LinkDetail, MemberBooks, OpenSagas, Store, StoreError, StoreFuture, TransactionDetail,
-    TransactionPlace, VersionedRegistry,
+    Batch, LinkDetail, LotPlace, MemberBooks, OpenSagas, Store, StoreError, StoreFuture,
+    TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use alliance_settlement::vault::Lookup;
 
@@ -285,6 +286,8 @@ impl Store for StagedStore {
         flows() -> Vec<FlowRow>;
         proposals(last: u32, limit: u32) -> Vec<RateProposal>;
         observations(program: &'a ProgramId, feed: FeedKind, limit: u32) -> Vec<ObservationRow>;
+        all_agreements(after: Option<AgreementId>, limit: u32) -> Vec<AgreementRecord>;
+        lots(after: Option<LotPlace>, limit: u32) -> Vec<(MemberNo, Lot)>;
         member_books(after: MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
         open_sagas() -> Vec<OpenSagas>;

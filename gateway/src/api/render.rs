@@ -1,17 +1,19 @@
 //! What a caller may see: references of its own members and what it supplied itself, pseudonyms of
 //! everybody else (protocol § 4).
 
+use alliance_contracts::connector::Step;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::link::{Link, LinkSide};
 use alliance_contracts::names::{MemberRef, PartnerId, ProgramId};
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::transaction::{
-    ReversedTotals, SignedReceipt, Transaction, TransactionSide,
+    Failure, ReversedTotals, SignedReceipt, Transaction, TransactionSide,
 };
 use alliance_settlement::alliance::Registry;
 use alliance_settlement::clearing_house::LinkView;
 use alliance_settlement::ledger::{LinkSideRecord, TransactionSideRecord};
 use alliance_settlement::receipts::StoredReceipt;
+use alliance_settlement::saga::{Phase, Saga};
 use alliance_settlement::sequencer::TransactionView;
 use serde_json::value::RawValue;
 
@@ -26,24 +28,22 @@ pub fn transaction(
     let record = view.record;
     // Who made the order named both members; who turns one round names none.
     let supplied = record.caller == *caller && record.kind != TransactionKind::Reversal;
-    let side = |side: TransactionSideRecord, name: Option<MemberRef>| TransactionSide {
-        member: if supplied || side.partner == *caller {
-            name.map(|name| name.expose().to_owned())
-        } else {
-            Some(side.pseudonym.to_string())
-        },
-        amount: side.amount,
-        partner: side.partner,
-        program: side.program,
+    let side = |side: TransactionSideRecord, name: Option<MemberRef>| -> TransactionSide {
+        let own = supplied || side.partner() == caller;
+        side.map(|member| match own {
+            true => name.map(|name| name.expose().to_owned()),
+            false => Some(member.pseudonym.to_string()),
+        })
     };
     let reversed = ReversedTotals {
-        source: points(registry, &record.source.program, record.reversed.source)?,
-        target: points(registry, &record.target.program, record.reversed.target)?,
+        source: total(registry, &record.source, record.reversed.source)?,
+        target: total(registry, &record.target, record.reversed.target)?,
     };
     Ok(Transaction {
         bonus: record.bonus,
         completed_at: record.completed_at,
         created_at: record.created_at,
+        failure: view.saga.and_then(failure).map(|failure| failure.seen_by(caller)),
         id: record.id,
         kind: record.kind,
         quote: record.quote,
@@ -58,6 +58,28 @@ pub fn transaction(
         state: record.state,
         target: side(record.target, view.target_member),
     })
+}
+
+/// Why a transaction came to nothing; none where it did not.
+fn failure(saga: Saga) -> Option<Failure> {
+    let (step, code) = saga.refusal.filter(|_| saga.phase == Phase::Failed)?;
+    let partner = match step {
+        Step::Credit => saga.receiver,
+        Step::Reserve | Step::Capture | Step::Release | Step::Cancel => saga.giver,
+    };
+    Some(Failure { code, partner })
+}
+
+/// What of a side has been turned round: points, or of an item's price money.
+fn total(
+    registry: &Registry,
+    side: &TransactionSideRecord,
+    minor: i64,
+) -> Result<Decimal, Refusal> {
+    match side.program() {
+        Some(program) => points(registry, program, minor),
+        None => Decimal::from_micros(minor).ok_or_else(|| Refusal::internal("a total below 0")),
+    }
 }
 
 /// Minor units as the wire has them.

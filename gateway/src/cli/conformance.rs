@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alliance_contracts::conformance::{CaseOutcome, CaseReport, ConformanceReport};
-use alliance_contracts::names::{Currency, MemberRef, PartnerId, ProgramId};
+use alliance_contracts::names::{Currency, ItemRef, MemberRef, PartnerId, ProgramId};
 use clap::Args;
 use serde::Serialize;
 
@@ -48,7 +48,7 @@ pub struct ConformanceArgs {
     frozen: Option<String>,
     /// A benefit that can be given and taken back
     #[arg(long, value_name = "ITEM")]
-    item: Option<String>,
+    item: Option<ItemRef>,
     /// The currency of the benefit's price
     #[arg(long, value_name = "CODE", default_value = "CNY")]
     currency: Currency,

@@ -9,7 +9,7 @@ use alliance_contracts::connector::{
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::json;
-use alliance_contracts::names::{MemberRef, OperationRef};
+use alliance_contracts::names::{ItemRef, MemberRef, OperationRef};
 use alliance_contracts::quote::TransactionKind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -152,14 +152,14 @@ impl<'a> World<'a> {
     }
 
     /// The benefit, for so much.
-    pub fn benefit(&self, item: &str, price: Decimal) -> Call {
+    pub fn benefit(&self, item: &ItemRef, price: Decimal) -> Call {
         let transaction = self.caller.draw();
         let body = CreditCall {
             amount: price,
             benefit: Some(Benefit {
                 cash: Decimal::ZERO,
                 currency: self.target.currency.clone(),
-                item: item.to_owned(),
+                item: item.clone(),
                 price,
             }),
             counterparty: self.target.counterparty.clone(),

@@ -23,7 +23,7 @@ fn target(connector: String) -> Target {
         counterparty: "aurora-air".parse().unwrap(),
         currency: "CNY".parse().unwrap(),
         frozen: Some("B-99".parse().unwrap()),
-        item: Some("latte".to_owned()),
+        item: Some("latte".parse().unwrap()),
         key: Arc::new(gateway_key()),
         member: "B-77".parse().unwrap(),
         patience: Duration::from_secs(30),

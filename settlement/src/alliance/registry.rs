@@ -10,8 +10,10 @@ use alliance_contracts::ids::WindowId;
 use alliance_contracts::keys::{Kid, PublicKey};
 use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
+use alliance_contracts::program::Balances;
 use alliance_contracts::time::Timestamp;
 
+use crate::ledger::flow::{Direction, FlowEnd};
 use crate::rates::feeds::Feeds;
 use crate::rates::proposal::{ProposalState, RateProposal};
 use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
@@ -407,6 +409,29 @@ impl Registry {
         }
     }
 
+    /// Every direction in which one partner can give and another receive: each end a program, or
+    /// on one side the partner itself. None within one partner.
+    #[must_use]
+    pub fn directions(&self, giver: &PartnerId, taker: &PartnerId) -> Vec<Direction> {
+        if giver == taker {
+            return Vec::new();
+        }
+        let programs_of = |partner: &PartnerId| -> Vec<FlowEnd> {
+            let programs = self.definition.programs.iter();
+            let own = programs.filter(|program| program.partner == *partner);
+            own.map(|own| FlowEnd::Program(own.program.clone())).collect()
+        };
+        let (given, taken) = (programs_of(giver), programs_of(taker));
+        let (pays, gives) = (FlowEnd::Partner(giver.clone()), FlowEnd::Partner(taker.clone()));
+        let mut directions = Vec::with_capacity((given.len() + 1) * (taken.len() + 1));
+        for source in &given {
+            directions.extend(taken.iter().map(|target| (source.clone(), target.clone())));
+            directions.push((source.clone(), gives.clone()));
+        }
+        directions.extend(taken.into_iter().map(|target| (pays.clone(), target)));
+        directions
+    }
+
     /// Whether any version of what two partners have signed limits what a member may give in a day,
     /// or what one may owe the other: then an order needs to know what was given.
     #[must_use]
@@ -420,6 +445,33 @@ impl Registry {
     #[must_use]
     pub fn key(&self, kid: &Kid) -> Option<&PartnerKey> {
         self.keys.get(kid)
+    }
+
+    /// Where a brand is called; none where it is not.
+    #[must_use]
+    pub fn connector(&self, partner: &PartnerId) -> Option<&str> {
+        self.partner(partner).and_then(|partner| partner.connector.as_deref())
+    }
+
+    /// How long after its acceptance a transaction of these two may wait for an answer before a
+    /// person is told.
+    #[must_use]
+    pub fn answer_deadline_seconds(&self, a: &PartnerId, b: &PartnerId, at: Timestamp) -> i64 {
+        self.agreement_at(a, b, at)
+            .and_then(|agreed| agreed.answer_deadline_seconds)
+            .unwrap_or(limits::ANSWER_DEADLINE_SECONDS)
+    }
+
+    /// Whether any brand is called at all.
+    #[must_use]
+    pub fn has_connectors(&self) -> bool {
+        self.definition.partners.iter().any(|partner| partner.connector.is_some())
+    }
+
+    /// Whether a brand keeps the balances of this program's members itself.
+    #[must_use]
+    pub fn is_connected(&self, program: &ProgramId) -> bool {
+        self.program(program).is_some_and(|program| program.balances == Balances::Connected)
     }
 
     /// Whether this partner may not trade now.

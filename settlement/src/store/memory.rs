@@ -25,16 +25,16 @@ use alliance_contracts::transaction::TransactionState;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Batch, LinkDetail, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError, StoreFuture,
-    TransactionDetail, TransactionPlace, VersionedRegistry, rows, statements,
+    Batch, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError,
+    StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry, rows, statements,
 };
 use crate::alliance::{AgreementRecord, CampaignRecord, Definition, PublishedBoard, RegistryParts};
 use crate::command::{MemberNo, RequestEvidence};
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{BoardRow, Loaded, MemberDay, ObservationRow, SealedMember};
 use crate::ledger::{
-    AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
-    Writes,
+    AccountBalance, ChainHead, Direction, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord,
+    Wanted, Writes,
 };
 use crate::rates::feeds::{FeedKind, Feeds};
 use crate::rates::proposal::RateProposal;
@@ -64,7 +64,7 @@ struct Maps {
     window: Option<WindowId>,
     suspensions: BTreeMap<PartnerId, Timestamp>,
     frozen: BTreeMap<(ProgramId, ProgramId), FrozenPair>,
-    flows: BTreeMap<(ProgramId, ProgramId), Flow>,
+    flows: BTreeMap<Direction, Flow>,
     member_days: BTreeMap<(MemberNo, Corridor), MemberDay>,
     feeds: BTreeMap<ProgramId, Feeds>,
     proposals: BTreeMap<u32, RateProposal>,
@@ -602,7 +602,7 @@ impl Maps {
 }
 
 impl Maps {
-    fn flow(&self, pair: &(ProgramId, ProgramId)) -> Option<FlowRow> {
+    fn flow(&self, pair: &Direction) -> Option<FlowRow> {
         let flow = *self.flows.get(pair)?;
         Some(FlowRow { source: pair.0.clone(), target: pair.1.clone(), flow })
     }
@@ -685,8 +685,8 @@ impl Store for MemoryStore {
             receipt: record
                 .seq
                 .and_then(|seq| maps.receipts.get(&(record.corridor.clone(), seq)).cloned()),
-            source_member: maps.sealed(record.source.member),
-            target_member: maps.sealed(record.target.member),
+            source_member: maps.sealed(record.members()[0]),
+            target_member: maps.sealed(record.members()[1]),
             saga: maps.sagas.get(&id).cloned(),
             record: record.clone(),
         });
@@ -834,10 +834,36 @@ impl Store for MemoryStore {
                 id: record.id,
                 corridor: record.corridor.clone(),
                 seq: record.seq,
-                members: [record.source.member, record.target.member],
+                members: record.members(),
                 reversed: record.reversed,
+                created_at: record.created_at,
             });
         ready(Ok(places.take(page(limit)).collect()))
+    }
+
+    fn all_agreements(
+        &self,
+        after: Option<AgreementId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<AgreementRecord>> {
+        let maps = self.read();
+        let all = maps.agreements.values();
+        let rest = all.filter(|one| after.is_none_or(|after| one.id > after));
+        ready(Ok(rest.take(page(limit)).cloned().collect()))
+    }
+
+    fn lots(&self, after: Option<LotPlace>, limit: u32) -> StoreFuture<'_, Vec<(MemberNo, Lot)>> {
+        let maps = self.read();
+        let lots = maps
+            .members
+            .iter()
+            .flat_map(|(member, (sealed, _))| sealed.lots.iter().map(|lot| (*member, *lot)));
+        let place = |(member, lot): &(MemberNo, Lot)| (*member, lot.campaign, lot.day);
+        let mut rest: Vec<_> =
+            lots.filter(|lot| after.is_none_or(|after| place(lot) > after)).collect();
+        rest.sort_unstable_by_key(place);
+        rest.truncate(page(limit));
+        ready(Ok(rest))
     }
 
     fn open_sagas(&self) -> StoreFuture<'_, Vec<OpenSagas>> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tokio::time::timeout;
 
+pub use super::audits::the_audit_names_what_was_tampered_with;
 use super::place::Place;
 use super::world::{World, corridor, name};
 use crate::command::{MemberNo, Outcome};
@@ -336,12 +337,12 @@ pub async fn finance_teams_read_views(place: &Place) {
         Some("1".to_owned()),
         Some("exchange".to_owned()),
         Some(id.to_string()),
-        Some(record.source.partner.to_string()),
-        Some(record.source.program.to_string()),
-        Some(record.source.amount.to_string()),
-        Some(record.target.partner.to_string()),
-        Some(record.target.program.to_string()),
-        Some(record.target.amount.to_string()),
+        Some(record.source.partner().to_string()),
+        Some(record.source.program().unwrap().to_string()),
+        Some(record.source.amount().to_string()),
+        Some(record.target.partner().to_string()),
+        Some(record.target.program().unwrap().to_string()),
+        Some(record.target.amount().to_string()),
         Some(settlement.debtor.to_string()),
         Some(settlement.creditor.to_string()),
         Some(settlement.currency.to_string()),

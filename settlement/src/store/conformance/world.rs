@@ -11,14 +11,17 @@ use alliance_contracts::key_list::KeyStatement;
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::link::Consent;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
-use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
+use alliance_contracts::quote::{
+    AskedSide, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
+};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::total::Total;
 
 use crate::alliance::{Definition, Registry};
 use crate::command::{
-    Command, CountersignAgreement, Define, Exchange, Keyed, LinkEnd, NewLink, NewMember, OrderSide,
-    Outcome, ProposeAgreement, ProposeLink, Publish, Quoted, QuotedTerms, RequestEvidence, Reverse,
+    Command, CountersignAgreement, Define, Keyed, LinkEnd, NewLink, NewMember, Order, Outcome,
+    ProposeAgreement, ProposeLink, Publish, Quoted, QuotedSide, QuotedTerms, RequestEvidence,
+    Reverse,
 };
 use crate::ledger::working_set::BoardRow;
 use crate::ledger::{self, Wanted, WorkingSet, Writes};
@@ -41,6 +44,8 @@ pub struct World {
     pub vault: Arc<Vault>,
     pub key: SigningKey,
     pub now: Timestamp,
+    /// Brands that keep their members' balances themselves.
+    pub connected: Vec<usize>,
     drawn: u64,
 }
 
@@ -72,16 +77,23 @@ impl World {
     pub fn on(store: Arc<dyn Store>) -> Self {
         let vault = Arc::new(Vault::new(store.alliance().clone(), &[7; 32]));
         let key = SigningKey::from_seed(&[8; 32]);
-        Self { store, vault, key, now: Timestamp::from_millis(1_790_000_000_000), drawn: 0 }
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        Self { store, vault, key, now, connected: Vec::new(), drawn: 0 }
     }
 
     /// A world with its definition, its members, and all links of each person.
     pub async fn new(store: Arc<dyn Store>) -> Self {
-        let mut world = Self::on(store);
+        Self::connected(store, Vec::new()).await
+    }
+
+    /// The same, in which some brands keep their members' balances themselves.
+    pub async fn connected(store: Arc<dyn Store>, connected: Vec<usize>) -> Self {
+        let mut world = Self { connected, ..Self::on(store) };
         world.define().await;
         let mut members = Vec::new();
-        for (_, program) in BRANDS {
-            members.extend((0..PEOPLE).map(|person| world.new_member(program, person, OPENING)));
+        for (at, (_, program)) in BRANDS.into_iter().enumerate() {
+            let opening = if world.connected.contains(&at) { 0 } else { OPENING };
+            members.extend((0..PEOPLE).map(|person| world.new_member(program, person, opening)));
         }
         let imported = world.decide(vec![Command::ImportMembers(Arc::new(members))]).await;
         assert_eq!(imported, [Outcome::Done(PEOPLE * BRANDS.len())]);
@@ -110,17 +122,29 @@ impl World {
         let partner = |(at, (partner, _)): (usize, &(&str, &str))| {
             let x = base64url_encode(self.partner_key(at).public_key().as_bytes());
             let keys = if at < 2 { serde_json::json!([{ "x": x }]) } else { "[]".parse().unwrap() };
-            serde_json::json!({ "partner": partner, "name": "Ærøskøbing Ærlines", "keys": keys })
+            let mut partner = serde_json::json!({
+                "partner": partner, "name": "Ærøskøbing Ærlines", "keys": keys
+            });
+            if self.connected.contains(&at) {
+                partner["connector"] = "http://127.0.0.1:9/connector".into();
+            }
+            partner
         };
         let program = |(at, (partner, program)): (usize, &(&str, &str))| {
             let value = ["0.1", "0.05", "0.2"][at];
+            let balances = if self.connected.contains(&at) { "connected" } else { "hosted" };
             serde_json::json!({
-                "partner": partner, "program": program, "name": program, "scale": at, "value": value
+                "partner": partner, "program": program, "name": program, "scale": at,
+                "value": value, "balances": balances
             })
         };
         let agreement = |(a, b): (usize, usize)| {
             let (a, b) = (BRANDS[a].0, BRANDS[b].0);
-            serde_json::json!({ "a": a, "b": b, "fee": "0.02" })
+            let mut kinds = vec![TransactionKind::Exchange];
+            if !self.connected.is_empty() {
+                kinds.extend([TransactionKind::Redemption, TransactionKind::Accrual]);
+            }
+            serde_json::json!({ "a": a, "b": b, "fee": "0.02", "kinds": kinds })
         };
         let agreements = [(0, 1), (1, 2), (0, 2)].map(agreement);
         let document = serde_json::json!({
@@ -224,6 +248,7 @@ impl World {
             program: name(BRANDS[brand].1),
             member: self.person(person),
             lookup: self.lookup(brand, person),
+            newcomer: None,
         };
         let (a, b) = (end(a), end(b));
         let link: LinkId = self.id();
@@ -277,7 +302,7 @@ impl World {
         let registry = self.registry().await;
         let keyed = self.keyed(BRANDS[source].0);
         let order = self.order(&registry, source, target, person, amount);
-        Command::Exchange(keyed, order)
+        Command::Order(keyed, order)
     }
 
     pub fn order(
@@ -287,40 +312,44 @@ impl World {
         target: usize,
         person: usize,
         amount: i64,
-    ) -> Exchange {
-        let account = |brand: usize| MemberAccount {
-            member: self.person(person),
-            program: name(BRANDS[brand].1),
-        };
-        let scale = |brand: usize| u32::try_from(brand).unwrap();
-        let value =
-            alliance_contracts::decimal::Decimal::from_minor(amount, scale(source)).unwrap();
+    ) -> Order {
+        let scale = u32::try_from(source).unwrap();
+        let value = alliance_contracts::decimal::Decimal::from_minor(amount, scale).unwrap();
         let request = QuoteRequest {
-            amount: SideAmount { side: Side::Source, value },
+            amount: Some(SideAmount { side: Side::Source, value }),
             kind: TransactionKind::Exchange,
             segment: None,
-            source: account(source),
-            target: account(target),
+            source: self.account(source, person),
+            target: self.account(target, person),
             tier: None,
         };
-        let caller: PartnerId = name(BRANDS[source].0);
-        let priced = pricing::price(registry, &caller, &request, self.now).unwrap();
-        let side = |brand: usize, (partner, amount): (PartnerId, _)| OrderSide {
-            partner,
-            program: name(BRANDS[brand].1),
-            scale: scale(brand),
-            member: self.person(person),
-            lookup: self.lookup(brand, person),
-            amount: alliance_contracts::decimal::Decimal::to_minor(amount, scale(brand)).unwrap(),
-        };
-        let (source, target) = (side(source, priced.source), side(target, priced.target));
+        self.order_of(registry, source, &request)
+    }
+
+    /// A member's account, as it is asked for.
+    pub fn account(&self, brand: usize, person: usize) -> AskedSide {
+        let (member, program) = (self.person(person), name(BRANDS[brand].1));
+        AskedSide::Account(MemberAccount { member, program })
+    }
+
+    /// An order of a brand, of any kind.
+    pub fn order_of(
+        &mut self,
+        registry: &Registry,
+        caller: usize,
+        request: &QuoteRequest,
+    ) -> Order {
+        let caller: PartnerId = name(BRANDS[caller].0);
+        let priced = pricing::price(registry, &caller, request, self.now).unwrap();
+        let side = |side| QuotedSide::of(side, registry, &self.vault).unwrap();
+        let (source, target) = (side(priced.source), side(priced.target));
         let id: QuoteId = self.id();
-        let expires_at = priced.expires_at;
+        let (kind, expires_at) = (request.kind, priced.expires_at);
         let (rate, settlement) = (priced.rate, priced.settlement);
         let bonus = priced.bonus;
-        let terms = QuotedTerms { id, expires_at, rate, settlement, source, target, bonus };
+        let terms = QuotedTerms { id, kind, expires_at, rate, settlement, source, target, bonus };
         let transaction: TransactionId = self.id();
-        Exchange {
+        Order {
             transaction,
             source_reference: name(&format!("order {}", self.drawn)),
             quote: Quoted::Open(Box::new(terms)),
@@ -331,8 +360,8 @@ impl World {
     pub async fn reversal(&mut self, original: TransactionId, target: Option<&str>) -> Command {
         let detail = self.store.transaction(original).await.unwrap().unwrap();
         let record = detail.record;
-        let keyed = self.keyed(record.target.partner.as_str());
-        let members = [record.source.member.unwrap(), record.target.member.unwrap()];
+        let keyed = self.keyed(record.target.partner().as_str());
+        let members = record.members().into_iter().flatten().collect();
         let transaction = self.id();
         let amount = target.map(|value| SideAmount { side: Side::Target, value: name(value) });
         Command::Reverse(
