@@ -29,12 +29,21 @@ pub enum JwsType {
     Keys,
     /// An agreement, signed by each of the two partners.
     Agreement,
+    /// What a brand's connector did in the scripted cases.
+    Conformance,
 }
 
 impl JwsType {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Receipt, Self::Quote, Self::Board, Self::Statement, Self::Keys, Self::Agreement];
+    pub const ALL: [Self; 7] = [
+        Self::Receipt,
+        Self::Quote,
+        Self::Board,
+        Self::Statement,
+        Self::Keys,
+        Self::Agreement,
+        Self::Conformance,
+    ];
 
     /// The `typ` string.
     #[must_use]
@@ -46,6 +55,7 @@ impl JwsType {
             Self::Statement => "alliance-statement+jws",
             Self::Keys => "alliance-keys+jws",
             Self::Agreement => "alliance-agreement+jws",
+            Self::Conformance => "alliance-conformance+jws",
         }
     }
 

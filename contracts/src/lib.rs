@@ -22,6 +22,7 @@ pub mod agreement;
 pub mod arithmetic;
 pub mod board;
 pub mod campaign;
+pub mod conformance;
 pub mod connector;
 pub mod content_digest;
 pub mod corridor;
