@@ -31,6 +31,7 @@ pub struct MemberAccount {
 /// An item as it is asked for: goods or a benefit of a brand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct PricedItem {
     /// The part of the price that the customer pays the brand in money, at most the price; 0
     /// where it is left out.
@@ -54,7 +55,6 @@ impl PricedItem {
 
 /// A side of an order as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum AskedSide {
     /// A member's account.

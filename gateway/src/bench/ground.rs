@@ -208,8 +208,8 @@ fn definition(folder: &Path, alliance: &AllianceId) -> Result<String, Failure> {
         text.push_str(&ProgramEntry { program, partner, name, scale: *scale, value }.text());
     }
     for (a, b) in PAIRS {
-        let (a, b) = (&partner(a), &partner(b));
-        text.push_str(&AgreementEntry { a, b, fee: parsed("0.01"), remark: "" }.text());
+        let (a, b, kinds) = (&partner(a), &partner(b), &[TransactionKind::Exchange]);
+        text.push_str(&AgreementEntry { a, b, fee: parsed("0.01"), kinds, remark: "" }.text());
         text.push_str(&format!("quote_lifetime_seconds = {QUOTE_LIFETIME_SECONDS}\n"));
     }
     Ok(text)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::base64url_encode;
 use alliance_contracts::names::{PartnerId, ProgramId};
+use alliance_contracts::quote::TransactionKind;
 use alliance_settlement::command::{Command, Outcome};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -208,7 +209,8 @@ fn entries(args: &AddArgs, instance: &Instance, x: &str) -> (String, usize) {
     let mut agreements = 0;
     if let Some(fee) = args.fee {
         for other in &instance.definition.partners {
-            let entry = AgreementEntry { a: &other.partner, b: partner, fee, remark: "" };
+            let kinds = &[TransactionKind::Exchange];
+            let entry = AgreementEntry { a: &other.partner, b: partner, fee, kinds, remark: "" };
             text.push_str(&entry.text());
             agreements += 1;
         }

@@ -8,7 +8,7 @@ use alliance_contracts::names::{AllianceId, Currency};
 use alliance_settlement::clearing_house::system_clock;
 use serde::{Deserialize, Serialize};
 
-use super::cast::{AGREEMENTS, BRANDS, Brand, Cast, parsed};
+use super::cast::{AGREEMENTS, BRANDS, Brand, Cast, KINDS, parsed};
 use crate::cli::failure::Failure;
 use crate::instance::create::{self, CreateError};
 use crate::instance::template::{self, AgreementEntry, PartnerEntry, ProgramEntry};
@@ -106,7 +106,8 @@ impl Folder {
         text.push_str("\n# ---- Agreements ----\n");
         for (a, b, fee) in AGREEMENTS {
             let (a, b) = (&cast.partners[a], &cast.partners[b]);
-            text.push_str(&AgreementEntry { a, b, fee: parsed(fee), remark: "" }.text());
+            let kinds = &KINDS;
+            text.push_str(&AgreementEntry { a, b, fee: parsed(fee), kinds, remark: "" }.text());
         }
         create::write(&path.join(MEMBERS_FILE), &cast.members_csv()).map_err(unwritable)?;
         create::write(&path.join(LINKS_FILE), &cast.links_csv()).map_err(unwritable)?;

@@ -178,7 +178,7 @@ fn rates(moved: &RatesMoved) -> String {
         ));
     }
     let so = format!(
-        "a brand verified {} and computed every value and a quote again: the same digits",
+        "a brand verified {} and computed every value and quotes again: the same digits",
         counted(usize::try_from(moved.recomputed).unwrap_or(usize::MAX), "board")
     );
     lines.push(verdict(moved.ok, &so, moved.fault.as_deref().unwrap_or("no board was seen")));
@@ -200,7 +200,11 @@ fn orders(orders: &Orders) -> String {
         heading(&format!("{rate} a second"))
     );
     let mut rows = vec![
-        row("performed", orders.accepted, &performed(orders)),
+        row("performed", orders.accepted, "each has a receipt:"),
+        row("  exchanges", orders.exchanges, "points for another brand's points"),
+        row("  redemptions", orders.redemptions, &redemptions(orders)),
+        row("  accruals", orders.accruals, "points that a brand bought for its customer"),
+        row("  reversals", orders.reversals, "all or part of an order, at its own terms"),
         row("answered again", orders.replays, "sent twice with one key: done once"),
         row("refused", orders.refused, "each for the rule it broke:"),
     ];
@@ -219,8 +223,8 @@ fn orders(orders: &Orders) -> String {
     lines.join("\n")
 }
 
-fn performed(orders: &Orders) -> String {
-    format!("{} exchanges, {} reversals", count(orders.exchanges), count(orders.reversals))
+fn redemptions(orders: &Orders) -> String {
+    format!("another brand's items, {} of them for points and cash", count(orders.with_cash))
 }
 
 fn row(what: &str, number: u64, remark: &str) -> Vec<String> {

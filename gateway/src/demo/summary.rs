@@ -67,10 +67,16 @@ pub struct Partner {
 pub struct Orders {
     /// Orders, reversals and replays sent.
     pub sent: u64,
-    /// Performed: exchanges and reversals.
+    /// Performed: orders of every kind and reversals.
     pub accepted: u64,
     /// Exchanges among them.
     pub exchanges: u64,
+    /// Redemptions among them.
+    pub redemptions: u64,
+    /// Of those, paid in points and cash.
+    pub with_cash: u64,
+    /// Accruals among them.
+    pub accruals: u64,
     /// Reversals among them.
     pub reversals: u64,
     /// Answered again under the same key.
@@ -200,6 +206,9 @@ impl Orders {
             sent: tally.sent(),
             accepted: tally.accepted(),
             exchanges: tally.exchanges,
+            redemptions: tally.redemptions,
+            with_cash: tally.with_cash,
+            accruals: tally.accruals,
             reversals: tally.reversals,
             replays: tally.replays,
             refused: tally.refusals(),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
+use alliance_contracts::quote::TransactionKind;
 
 /// The beginning of a file: names and `[gateway]`.
 #[must_use]
@@ -86,7 +87,7 @@ pub fn explained() -> String {
 # a = "aurora-air"
 # b = "borealis-coffee"
 # fee = "0.01"               # the part of an order's worth that the alliance takes
-# kinds = ["exchange"]       # what is allowed
+# kinds = ["exchange", "redemption", "accrual"]     # what is allowed; left out: exchange
 # minimum_gross = "0.5"      # the least worth of an order, in the currency above
 # quote_lifetime_seconds = 60       # how long a quote stands
 # reversal_period_seconds = 86400   # how long the giving partner may turn an order round
@@ -187,6 +188,8 @@ pub struct AgreementEntry<'a> {
     pub b: &'a PartnerId,
     /// The part of an order's worth that the alliance takes.
     pub fee: Decimal,
+    /// Which kinds of order they allow.
+    pub kinds: &'a [TransactionKind],
     /// A remark above it.
     pub remark: &'a str,
 }
@@ -197,9 +200,11 @@ impl AgreementEntry<'_> {
     pub fn text(&self) -> String {
         let Self { a, b, fee, .. } = self;
         let remark = remark(self.remark);
+        let kinds: Vec<String> = self.kinds.iter().map(|kind| quoted(kind.as_str())).collect();
+        let kinds = kinds.join(", ");
         format!(
             "\n{remark}[[agreements]]\na = \"{a}\"\nb = \"{b}\"\nfee = \"{fee}\"\n\
-             kinds = [\"exchange\"]\n"
+             kinds = [{kinds}]\n"
         )
     }
 }
@@ -266,13 +271,16 @@ mod tests {
         let value = "0.05".parse().unwrap();
         let entry = ProgramEntry { program: &program, partner: &a, name: "Miles", scale: 0, value };
         text.push_str(&entry.text());
+        const EVERY: [TransactionKind; 3] =
+            [TransactionKind::Exchange, TransactionKind::Redemption, TransactionKind::Accrual];
         let fee = "0.01".parse().unwrap();
-        text.push_str(&AgreementEntry { a: &a, b: &b, fee, remark: "" }.text());
+        text.push_str(&AgreementEntry { a: &a, b: &b, fee, kinds: &EVERY, remark: "" }.text());
         let config = Config::parse(&text, Path::new(""), &Overrides::default()).unwrap();
         assert_eq!(config.definition.partners[1].name, "Aurora \"Air\" \\ 曙光");
         assert_eq!(config.definition.partners[0].net_debit_cap, cap);
         assert_eq!(config.definition.programs[0].value, value);
         assert_eq!(config.definition.agreements[0].fee, fee);
+        assert_eq!(config.definition.agreements[0].kinds, EVERY);
         assert_eq!(config.gateway.listen.port(), 9);
     }
 

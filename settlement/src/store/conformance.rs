@@ -48,6 +48,7 @@ macro_rules! store_behaviours {
             a_batch_that_is_dropped_leaves_no_trace,
             a_commit_of_nothing_is_harmless,
             a_commit_is_seen_by_reads_and_by_the_next_batch,
+            orders_of_every_kind_come_back_and_are_turned_round,
             what_is_written_ahead_is_there_only_after_the_commit_of_the_rest,
             everything_is_there_after_opening_again,
             two_stores_of_one_alliance_take_turns,

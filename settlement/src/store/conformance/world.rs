@@ -140,10 +140,7 @@ impl World {
         };
         let agreement = |(a, b): (usize, usize)| {
             let (a, b) = (BRANDS[a].0, BRANDS[b].0);
-            let mut kinds = vec![TransactionKind::Exchange];
-            if !self.connected.is_empty() {
-                kinds.extend([TransactionKind::Redemption, TransactionKind::Accrual]);
-            }
+            let kinds = ["exchange", "redemption", "accrual"];
             serde_json::json!({ "a": a, "b": b, "fee": "0.02", "kinds": kinds })
         };
         let agreements = [(0, 1), (1, 2), (0, 2)].map(agreement);
