@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alliance_contracts::problem::ProblemCode;
 
+use super::connected::{ConnectedOrder, ConnectedOrders};
 use super::rates::{RatesMoved, Surcharged};
 use super::summary::{Audit, Corridor, Orders, Positions, Summary, Verification};
 use crate::cli::layout::{Column, count, counted, grouped, on_the_point, seconds, table};
@@ -13,9 +14,9 @@ const INDENT: &str = "  ";
 
 impl Shown for Summary {
     fn text(&self) -> String {
-        let sections = [
-            self.opening(),
-            orders(&self.orders),
+        let mut sections = vec![self.opening(), orders(&self.orders)];
+        sections.extend(self.connected.as_ref().map(connected));
+        sections.extend([
             rates(&self.rates),
             corridors(&self.corridors),
             verification(&self.verification),
@@ -23,7 +24,7 @@ impl Shown for Summary {
             audit(&self.audit),
             self.whereabouts(),
             self.next(),
-        ];
+        ]);
         let verdict = if self.ok {
             format!("{} {}", paint(GOOD, "✓"), paint(HEADING, "All of it verifies."))
         } else {
@@ -137,6 +138,34 @@ impl Summary {
         );
         lines.join("\n")
     }
+}
+
+/// What a brand that keeps its own balances was asked for, and what it answered.
+fn connected(asked: &ConnectedOrders) -> String {
+    let told = format!("keeps its members' balances itself, at {}", asked.connector);
+    let head = format!("{} {}", heading(&asked.partner), paint(FAINT, &told));
+    let row = |order: &ConnectedOrder| {
+        let pending = u64::try_from(order.pending_milliseconds).unwrap_or(0);
+        let end = match (&order.failure, order.receipt) {
+            (Some(failure), _) => format!("{}: {failure}", order.state.as_str()),
+            (None, Some(_)) => format!("{}, signed by the brand", order.state.as_str()),
+            (None, None) => order.state.as_str().to_owned(),
+        };
+        let waited = format!("after {}", seconds(Duration::from_millis(pending)));
+        vec![order.what.clone(), waited, end]
+    };
+    let rows: Vec<Vec<String>> = asked.orders.iter().map(row).collect();
+    let columns = [Column::Left, Column::Right, Column::Left];
+    let mut lines = vec![head, table(INDENT, &columns, &[], &rows)];
+    lines.push(match &asked.fault {
+        Some(fault) => format!("{INDENT}{} {fault}", mark(false)),
+        None => verdict(
+            asked.ok,
+            "each was accepted at once, and done or refused when the brand answered",
+            "not each ended as it must",
+        ),
+    });
+    lines.join("\n")
 }
 
 fn rates(moved: &RatesMoved) -> String {

@@ -8,6 +8,7 @@ use alliance_settlement::inspection::AuditReport;
 use serde::Serialize;
 
 use super::books::Money;
+use super::connected::ConnectedOrders;
 use super::drive::{AT_ONCE, Tally};
 use super::folder::{Folder, LINKS_FILE, MEMBERS_FILE};
 use super::offline::Findings;
@@ -32,6 +33,9 @@ pub struct Summary {
     pub partners: Vec<Partner>,
     /// What became of the orders.
     pub orders: Orders,
+    /// What a brand that keeps its own balances was asked for; none where nothing was ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected: Option<ConnectedOrders>,
     /// How rates moved meanwhile.
     pub rates: RatesMoved,
     /// The chains.

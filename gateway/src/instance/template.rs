@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
+use alliance_contracts::program::Balances;
 use alliance_contracts::quote::TransactionKind;
 
 /// The beginning of a file: names and `[gateway]`.
@@ -57,6 +58,7 @@ pub fn explained() -> String {
 # partner = "aurora-air"     # its name in addresses and receipts: a-z, 0-9 and -
 # name = "Aurora Air"        # what people call it
 # net_debit_cap = "500000"   # how far it may owe the others; without this line, without bound
+# connector = "https://aurora.example/alliance"   # where it is called, if it keeps balances itself
 # keys = [
 #   # Its public keys, base64url. Each may have nbf, exp and revoked_at = "2026-11-23T00:00:00.000Z"
 #   # and scope = "read", which asks and never changes.
@@ -71,7 +73,7 @@ pub fn explained() -> String {
 # name = "Aurora Miles"      # what people call it
 # scale = 0                  # decimals of its points: 0, 1 or 2. It never changes
 # value = "0.05"             # what a point is worth, in the currency above
-# balances = "hosted"        # the gateway keeps its members' balances
+# balances = "hosted"        # the gateway keeps its members' balances; "connected": the brand does
 #
 # How its value moves (docs/value-model.md); without this by `value` alone, between half and double.
 # [programs.model]
@@ -126,6 +128,8 @@ pub struct PartnerEntry<'a> {
     pub name: &'a str,
     /// How far it may owe.
     pub net_debit_cap: Option<Decimal>,
+    /// Where it is called for members whose balances it keeps itself, and for its benefits.
+    pub connector: Option<&'a str>,
     /// Its public key, base64url.
     pub x: &'a str,
     /// A remark above it.
@@ -142,9 +146,13 @@ impl PartnerEntry<'_> {
             Some(cap) => format!("net_debit_cap = \"{cap}\"  # how far it may owe the others\n"),
             None => String::new(),
         };
+        let connector = match self.connector {
+            Some(connector) => format!("connector = {}\n", quoted(connector)),
+            None => String::new(),
+        };
         let remark = remark(self.remark);
         format!(
-            "\n{remark}[[partners]]\npartner = \"{partner}\"\nname = {name}\n{cap}keys = [\n  \
+            "\n{remark}[[partners]]\npartner = \"{partner}\"\nname = {name}\n{cap}{connector}keys = [\n  \
              {{ x = \"{x}\" }},\n]\n"
         )
     }
@@ -163,6 +171,8 @@ pub struct ProgramEntry<'a> {
     pub scale: u32,
     /// What a point is worth.
     pub value: Decimal,
+    /// Who keeps its members' balances.
+    pub balances: Balances,
 }
 
 impl ProgramEntry<'_> {
@@ -170,11 +180,11 @@ impl ProgramEntry<'_> {
     #[must_use]
     pub fn text(&self) -> String {
         let Self { program, partner, scale, value, .. } = self;
-        let name = quoted(self.name);
+        let (name, balances) = (quoted(self.name), self.balances.as_str());
         format!(
             "\n[[programs]]\nprogram = \"{program}\"\npartner = \"{partner}\"\nname = {name}\n\
              scale = {scale}         # decimals of its points: it never changes\n\
-             value = \"{value}\"  # what a point is worth\nbalances = \"hosted\"\n"
+             value = \"{value}\"  # what a point is worth\nbalances = \"{balances}\"\n"
         )
     }
 }
@@ -265,11 +275,20 @@ mod tests {
         let cap = Some("500000".parse().unwrap());
         for (partner, x) in [(&a, &xs[0]), (&b, &xs[1])] {
             let name = "Aurora \"Air\" \\ 曙光";
-            let entry = PartnerEntry { partner, name, net_debit_cap: cap, x, remark: "one\ntwo" };
+            let entry = PartnerEntry {
+                partner,
+                name,
+                net_debit_cap: cap,
+                connector: None,
+                x,
+                remark: "one\ntwo",
+            };
             text.push_str(&entry.text());
         }
         let value = "0.05".parse().unwrap();
-        let entry = ProgramEntry { program: &program, partner: &a, name: "Miles", scale: 0, value };
+        let balances = Balances::Hosted;
+        let (program, partner) = (&program, &a);
+        let entry = ProgramEntry { program, partner, name: "Miles", scale: 0, value, balances };
         text.push_str(&entry.text());
         const EVERY: [TransactionKind; 3] =
             [TransactionKind::Exchange, TransactionKind::Redemption, TransactionKind::Accrual];
