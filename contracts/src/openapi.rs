@@ -13,8 +13,8 @@ use crate::encoding::Hash;
 use crate::ids::{Id, Kind};
 use crate::keys::Kid;
 use crate::names::{
-    AllianceId, Corridor, Currency, IdempotencyKey, ItemRef, MemberRef, PartnerId, ProgramId,
-    Pseudonym, ReasonCode, SegmentName, SourceReference, TierName,
+    AllianceId, Corridor, Currency, EventCursor, IdempotencyKey, ItemRef, MemberRef, PartnerId,
+    ProgramId, Pseudonym, ReasonCode, SegmentName, SourceReference, TierName,
 };
 use crate::side::{AskedSide, MemberAccount, PricedItem, QuoteSide, ReceiptSide, TransactionSide};
 use crate::time::Timestamp;
@@ -52,6 +52,7 @@ texts! {
     Kid, "Kid", "^[A-Za-z0-9_-]{43}$", "RFC 7638 thumbprint of an Ed25519 public key.", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
     AllianceId, "AllianceId", "^[a-z0-9][a-z0-9-]{1,30}$", "An alliance.", "demo";
     Corridor, "Corridor", "^[a-z0-9-]+~[a-z0-9-]+$", "The unordered pair of partners that shares one chain of receipts.", "aurora-air~borealis-coffee";
+    EventCursor, "EventCursor", "^[A-Za-z0-9_-]{1,64}$", "A place in the caller's feed of events; opaque.", "AAAAAAAAAAAuBkRP";
     Currency, "Currency", "^[A-Z]{3}$", "An ISO 4217 code.", "CNY";
     IdempotencyKey, "IdempotencyKey", "^[ -~]{1,255}$", "Makes a repeated request harmless.", "order-2026-000117";
     ItemRef, "ItemRef", "^[A-Za-z0-9._:-]{1,64}$", "What a brand gives for points: the brand's own id for it.", "flat-white";

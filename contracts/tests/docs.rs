@@ -27,6 +27,10 @@ use alliance_contracts::decimal::{Decimal, format_micros};
 use alliance_contracts::encoding::{
     Hash, base64_decode, base64_decode_array, base64url_decode, hex_decode, hex_encode, sha256,
 };
+use alliance_contracts::event::{
+    AgreementEvent, BoardEvent, CampaignEvent, Event, EventCursor, EventType, LinkEvent,
+    OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
+};
 use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, HeaderList, Headers, RequestBinding, RequestView, ResponseView, Tag,
     parse_request, parse_response, required_components,
@@ -91,6 +95,9 @@ const KINDS: &[(&str, &str)] = &[
     ("connector-operation", "connectors.md"),
     ("connector-refusal", "connectors.md"),
     ("consistency-proof", "checkpoints-and-proofs.md"),
+    ("event", "events.md"),
+    ("event-cursor", "events.md"),
+    ("event-samples", "events.md"),
     ("evidence", "receipts.md"),
     ("evidence-batch", "receipts.md"),
     ("gateway-keys", "keys.md"),
@@ -576,6 +583,65 @@ fn the_page_of_boards_names_every_member() {
         // Whose points are given and arrive, and how many, is said where the pair is.
         let said = ["source", "target", "volume", "flow"].contains(&name.as_str());
         assert!(said || tables.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+// --- events.md ---------------------------------------------------------------------------------
+
+#[test]
+fn the_event_tells_what_its_receipt_says_and_its_id_and_cursor_follow_from_its_place() {
+    let event: Event = read("event");
+    assert_eq!(serde_json::to_value(&event).unwrap(), read::<Value>("event"));
+    let (alliance, partner) = ("demo".parse().unwrap(), "aurora-air".parse().unwrap());
+    let number = event.number().unwrap();
+    assert_eq!(event.id, event_id(&alliance, &partner, number, event.time));
+    let cursor: EventCursor = line("event-cursor").parse().unwrap();
+    assert_eq!(cursor.number(&alliance, &partner), Some(number));
+    assert!(page("events.md").matches(cursor.as_str()).count() > 2, "the page uses one cursor");
+    let (told, receipt) = (event.data::<TransactionEvent>().unwrap(), &receipts()[0]);
+    assert_eq!((told.receipt, told.seq), (Some(receipt.id), Some(receipt.seq)));
+    assert_eq!((told.source, told.target), (receipt.source.clone(), receipt.target.clone()));
+    assert_eq!((told.rate, told.settlement), (receipt.rate.clone(), receipt.settlement.clone()));
+    assert_eq!((told.id, event.time), (receipt.transaction, receipt.completed_at));
+}
+
+/// What a type's data is written back to.
+fn written_back(kind: &EventType, data: Value) -> Value {
+    fn through<T: serde::de::DeserializeOwned + serde::Serialize>(data: Value) -> Value {
+        serde_json::to_value(serde_json::from_value::<T>(data).unwrap()).unwrap()
+    }
+    match kind.as_str().split('.').next().unwrap() {
+        "transaction" => through::<TransactionEvent>(data),
+        "link" => through::<LinkEvent>(data),
+        "board" => through::<BoardEvent>(data),
+        "pair" => through::<PairEvent>(data),
+        "override" => through::<OverrideEvent>(data),
+        "agreement" => through::<AgreementEvent>(data),
+        "campaign" => through::<CampaignEvent>(data),
+        "partner" => through::<PartnerEvent>(data),
+        other => panic!("no data of {other} is known"),
+    }
+}
+
+#[test]
+fn every_type_of_event_has_its_row_and_its_sample() {
+    let samples = block("event-samples");
+    let mut seen = Vec::new();
+    for line in samples.lines() {
+        let sample: Value = json::read(line.as_bytes()).unwrap();
+        assert_eq!(text_of(&serde_json_canonicalizer::to_vec(&sample).unwrap()), line);
+        let kind = EventType::known(sample["type"].as_str().unwrap()).unwrap();
+        assert_eq!(written_back(&kind, sample["data"].clone()), sample["data"], "{line}");
+        seen.push(kind);
+    }
+    assert_eq!(seen, EventType::KNOWN);
+    let text = page("events.md");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    let named = rows.iter().map(|row| row_cells(row)[0]).filter_map(EventType::known);
+    assert_eq!(named.collect::<Vec<_>>(), EventType::KNOWN);
+    let Value::Object(members) = read::<Value>("event") else { panic!("an object") };
+    for member in members.keys() {
+        assert!(rows.iter().any(|row| row_cells(row)[0] == member), "{member}");
     }
 }
 

@@ -12,6 +12,7 @@ mod check;
 mod completions;
 mod conformance;
 mod demo;
+mod events;
 pub mod failure;
 mod import;
 mod init;
@@ -124,6 +125,9 @@ pub enum Command {
     /// See what points are worth, and what a model would make of them
     #[command(subcommand)]
     Rates(rates::RatesCommand),
+    /// See what partners are told
+    #[command(subcommand)]
+    Events(events::EventsCommand),
     /// Export receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsCommand),
@@ -233,6 +237,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Agreements(command) => agreements::run(command, printer),
         Command::Keys(command) => keys::run(command, printer),
         Command::Rates(command) => rates::run(command, printer),
+        Command::Events(command) => events::run(command, printer),
         Command::Receipts(command) => receipts::run(command, printer),
         Command::Verify(args) => verify::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),

@@ -43,18 +43,21 @@ mod calls;
 #[cfg(feature = "config-file")]
 mod config;
 mod error;
+mod events;
 mod memory;
 mod orders;
 mod proofs;
 mod receipts;
 mod retry;
 mod send;
+mod sse;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use agreements::{AgreementFilter, ReviewedAgreement};
 pub use build::ClientBuilder;
 pub use call::{Answered, BoxFuture, Call};
 pub use error::{ConfigError, DecodeError, Error, VerificationError};
+pub use events::{EventStream, FollowedEvent};
 pub use memory::{Memory, Remembered, SeenReceipt};
 pub use orders::{Batch, BatchAnswer, Exchange, Reversal, account};
 pub use receipts::{ReceiptStream, Receipts};

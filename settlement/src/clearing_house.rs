@@ -6,6 +6,7 @@ mod agreements;
 mod campaigns;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod events;
 mod members;
 mod proofs;
 mod proposals;
@@ -212,6 +213,7 @@ impl ClearingHouse {
             queue: Arc::new(Queue::new(settings.queue_capacity)),
             kept: Mutex::default(),
             writability: Writability::default(),
+            told: watch::Sender::new(0),
             sagas_written: tokio::sync::Notify::new(),
         });
         Self {

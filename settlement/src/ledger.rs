@@ -23,10 +23,12 @@
 //! | `proposals` | what operators propose about rates, and approve |
 //! | `campaigns` | proposing, approving, stopping; what is left of a budget |
 //! | `lots` | points that cannot be exchanged onward yet |
+//! | `events` | who is told what |
 //! | `operations` | what operators and gateways ask |
 
 mod agreements;
 mod campaigns;
+pub mod events;
 pub mod feeds;
 pub mod flow;
 pub mod kept;

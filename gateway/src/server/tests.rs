@@ -4,6 +4,7 @@
 mod agreements;
 mod bounds;
 mod documents;
+mod events;
 mod kinds;
 mod lifecycle;
 mod links;

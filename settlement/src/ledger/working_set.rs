@@ -23,6 +23,7 @@ use alliance_contracts::side::SideOf;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
+use super::events::Happened;
 use super::flow::{Direction, Flow, FlowEnd, FlowRow};
 use super::kept::{Kept, Pair};
 use super::lots::Lot;
@@ -31,6 +32,7 @@ use crate::command::{
     Command, Keyed, LinkEnd, MemberNo, NewMember, Outcome, QuotedTerms, RequestEvidence,
     SignedCheckpoint,
 };
+use crate::events::NewEvents;
 use crate::rates::feeds::{Feeds, Observation};
 use crate::rates::proposal::RateProposal;
 use crate::rates::terms::BoardTerms;
@@ -521,6 +523,8 @@ pub struct Writes {
     pub heads: BTreeMap<Corridor, (u64, ChainHead)>,
     /// New roots of complete Merkle subtrees.
     pub nodes: Vec<TreeNode>,
+    /// What partners are told, by partner.
+    pub events: Vec<NewEvents>,
     /// New or changed links.
     pub links: BTreeMap<LinkId, LinkRecord>,
     /// New or changed agreements.
@@ -609,6 +613,8 @@ pub struct WorkingSet {
     pub writes: Writes,
     /// Receipts to be chained, in order.
     pub drafts: Vec<ReceiptDraft>,
+    /// What partners are to be told, in order.
+    pub(crate) happened: Vec<Happened>,
     pub(crate) keys: HashMap<(PartnerId, IdempotencyKey), KeyRecord>,
     pub(crate) quotes: BTreeSet<QuoteId>,
     pub(crate) references: BTreeSet<(PartnerId, SourceReference)>,
@@ -717,6 +723,7 @@ impl WorkingSet {
             next_member: MemberNo(loaded.next_member),
             writes: Writes::default(),
             drafts: Vec::new(),
+            happened: Vec::new(),
             keys: HashMap::new(),
             quotes: BTreeSet::new(),
             references: BTreeSet::new(),

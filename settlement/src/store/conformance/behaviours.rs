@@ -21,6 +21,7 @@ use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 use tokio::time::timeout;
 
+pub use super::events::*;
 use super::place::Place;
 pub use super::sagas::*;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};

@@ -390,6 +390,7 @@ impl World {
         let decided = commands.iter().map(|command| ledger::decide(&mut set, command, self.now));
         let outcomes = decided.map(|decided| decided.outcome).collect();
         let mut receipts = receipts::chain(&mut set, self.now, self.key.kid());
+        ledger::events::pack(&mut set, self.now);
         receipts::sign(&mut receipts, &self.key);
         let mut writes = set.writes;
         writes.receipts = receipts;
@@ -477,10 +478,11 @@ impl World {
             receipts.push(store.receipts(corridor, 0, 10_000).await.unwrap());
             nodes.push(store.nodes(corridor, 8, 0, 1_000).await.unwrap());
         }
-        let (mut links, mut agreements) = (Vec::new(), Vec::new());
+        let (mut links, mut agreements, mut events) = (Vec::new(), Vec::new(), Vec::new());
         for (partner, _) in BRANDS {
             links.push(store.links(&name(partner), None, None, 10_000).await.unwrap());
             let partner = name(partner);
+            events.push(store.events(&partner, 0, 1_000_000).await.unwrap());
             agreements.push(store.agreements(&partner, None, None, None, 10_000).await.unwrap());
         }
         let accounts = store.accounts().await.unwrap();
@@ -490,7 +492,7 @@ impl World {
             "{:?}",
             (
                 store.registry().await.unwrap().map(|(version, parts)| (version, parts.campaigns)),
-                (heads, receipts, nodes, links, agreements),
+                (heads, receipts, nodes, links, agreements, events),
                 accounts,
                 store.member_books(first, 100_000).await.unwrap(),
                 store.transaction_places(None, 100_000).await.unwrap(),
