@@ -30,7 +30,7 @@ pub enum PartnerCommand {
     #[command(after_help = "Examples:\n  \
         alliance partner add aurora-air --name Aurora --program aurora --value 0.05 --scale 0\n  \
         alliance partner add cedar-hotels --name Cedar --key-file cedar-public.pem --fee 0.01")]
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List the partners and how they stand
     #[command(after_help = "Example:\n  alliance partner list --dir my-alliance")]
     List(ListArgs),
