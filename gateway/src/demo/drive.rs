@@ -272,7 +272,7 @@ impl Worker {
         }
     }
 
-    /// The brand whose points arrived, or that gave the item: it may turn an order round at any time.
+    /// The brand whose points arrived, or that gave the item: it may always turn an order round.
     fn receiver(&self, quote: &Quote) -> Client {
         let receiver = self.clients.iter().find(|c| c.partner() == quote.target.partner());
         receiver.unwrap_or(&self.clients[0]).clone()

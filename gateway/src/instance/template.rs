@@ -152,8 +152,8 @@ impl PartnerEntry<'_> {
         };
         let remark = remark(self.remark);
         format!(
-            "\n{remark}[[partners]]\npartner = \"{partner}\"\nname = {name}\n{cap}{connector}keys = [\n  \
-             {{ x = \"{x}\" }},\n]\n"
+            "\n{remark}[[partners]]\npartner = \"{partner}\"\nname = {name}\n{cap}{connector}\
+             keys = [\n  {{ x = \"{x}\" }},\n]\n"
         )
     }
 }

@@ -34,7 +34,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         5 "0005_feeds" "feeds",
         6 "0006_campaigns" "campaigns",
         7 "0007_events" "events",
-        9 "0009_sagas" "sagas",
+        8 "0008_sagas" "sagas",
     )
 });
 
@@ -47,7 +47,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         5 "0005_feeds" "feeds",
         6 "0006_campaigns" "campaigns",
         7 "0007_events" "events",
-        9 "0009_sagas" "sagas",
+        8 "0008_sagas" "sagas",
     )
 });
 
