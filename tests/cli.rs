@@ -264,9 +264,15 @@ fn the_demo_says_everything_as_one_object() {
         assert!(orders["refused_by_code"][code].as_u64().unwrap_or(0) >= 1, "{code}: {orders:#}");
     }
     let corridors = summary["corridors"].as_array().unwrap();
-    assert_eq!(corridors.len(), 3);
+    assert_eq!(corridors.len(), 4);
     let receipts: u64 = corridors.iter().map(|c| c["receipts"].as_u64().unwrap()).sum();
-    assert_eq!(receipts, number("accepted"));
+    // A brand that keeps its own balances is asked for four things more, and for one it refuses.
+    let asked = summary["connected"]["orders"].as_array().unwrap();
+    let done = |order: &&Value| order["state"] == "completed" && order["answers"] == 1;
+    assert_eq!(asked.iter().filter(done).count(), 4, "{asked:#?}");
+    assert_eq!(asked[4]["failure"], "refused by dune-books");
+    assert!(asked[3]["pending_milliseconds"].as_i64().unwrap() >= 1_000, "it answered late");
+    assert_eq!(receipts, number("accepted") + 4);
     assert!(corridors.iter().all(|corridor| corridor["both_agree"] == true));
     assert_eq!(summary["positions"]["sum"], "0");
     assert_eq!(summary["positions"]["as_receipts_say"], true);
