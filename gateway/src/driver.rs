@@ -44,7 +44,7 @@ impl Places {
             .or_insert_with(|| Arc::new(Semaphore::new(CALLS_PER_BRAND)))
     }
 
-    /// Of brands whose calls are due, how many may be taken up.
+    /// Of each brand, how many calls may be taken up.
     fn free(&mut self, brands: impl Iterator<Item = PartnerId>) -> Vec<(PartnerId, u32)> {
         let with_places = |brand: PartnerId| {
             let free = u32::try_from(self.of(&brand).available_permits()).unwrap_or(0);
@@ -87,10 +87,9 @@ async fn turn(
     if !house.registry().has_connectors() {
         return Ok(());
     }
-    let now = house.now();
-    let open = house.open_sagas().await?;
-    let due = open.into_iter().filter(|open| open.due_at <= now).map(|open| open.partner);
-    let free = places.free(due);
+    let partners = &house.registry().definition.partners;
+    let called = partners.iter().filter(|partner| partner.connector.is_some());
+    let free = places.free(called.map(|partner| partner.partner.clone()));
     if free.is_empty() {
         return Ok(());
     }

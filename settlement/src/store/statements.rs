@@ -237,12 +237,19 @@ statement!(
      reversed_source = excluded.reversed_source, reversed_target = excluded.reversed_target"
 );
 statement!(
-    /// What was pending has ended.
+    /// What was pending has ended: found by id, and written in its place.
     FINISHED, FINISHED_ROWS, true,
     [transaction_id Bytes, state Text, seq Int],
-    "UPDATE transactions SET state = w.state, seq = w.seq FROM {w} \
-     WHERE transactions.alliance = $1 AND transactions.transaction_id = w.transaction_id \
-     AND transactions.state = 'pending'"
+    "INSERT INTO transactions (alliance, transaction_id, kind, state, caller, \
+     source_reference, quote_id, source_member, target_member, created_at, reversed_source, \
+     reversed_target, reverses, reason, corridor, seq, request_id, request_index) \
+     SELECT t.alliance, t.transaction_id, t.kind, w.state, t.caller, t.source_reference, \
+     t.quote_id, t.source_member, t.target_member, t.created_at, t.reversed_source, \
+     t.reversed_target, t.reverses, t.reason, t.corridor, w.seq, t.request_id, \
+     t.request_index FROM {w} {each transactions t WHERE t.alliance = $1 \
+     AND t.transaction_id = w.transaction_id} WHERE true \
+     ON CONFLICT (alliance, transaction_id) DO UPDATE SET state = excluded.state, \
+     seq = excluded.seq WHERE transactions.state = 'pending'"
 );
 statement!(
     SAGAS, SAGAS_ROWS, true,
@@ -264,8 +271,8 @@ statement!(
 statement!(
     SAGAS_GONE, SAGAS_GONE_ROWS, true,
     [transaction_id Bytes],
-    "DELETE FROM sagas WHERE alliance = $1 \
-     AND transaction_id IN (SELECT w.transaction_id FROM {w})"
+    "DELETE FROM sagas WHERE (alliance, transaction_id) IN (SELECT s.alliance, s.transaction_id \
+     FROM {w} {each sagas s WHERE s.alliance = $1 AND s.transaction_id = w.transaction_id})"
 );
 statement!(
     /// An answer is never changed: the first is kept.

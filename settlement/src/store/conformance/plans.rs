@@ -9,7 +9,7 @@ use crate::store::{postgres, reads, sqlite, statements};
 
 /// What is meant to go through rows of its alliance: lists that are short, and the one row there
 /// is.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "REGISTRY",
     "BOARD_AT",
     "FLOWS",
@@ -23,6 +23,7 @@ const PAGES: [&str; 13] = [
     "SEQUENCER",
     "LET_GO",
     "CHECKPOINTS",
+    "SAGAS_OPEN",
 ];
 
 fn statements() -> Vec<(String, &'static Sql)> {
