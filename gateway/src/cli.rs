@@ -19,6 +19,7 @@ pub mod layout;
 mod migrate;
 mod openapi;
 mod partner;
+mod partner_keys;
 pub mod printer;
 pub mod progress;
 mod rates;
@@ -101,6 +102,9 @@ pub enum Command {
     /// Add, list and suspend partners
     #[command(subcommand)]
     Partner(partner::PartnerCommand),
+    /// Add, retire, revoke and list a partner's own keys, as the partner
+    #[command(subcommand)]
+    PartnerKeys(partner_keys::PartnerKeysCommand),
     /// Propose, approve, stop and list campaigns
     #[command(subcommand)]
     Campaigns(campaigns::CampaignsCommand),
@@ -214,6 +218,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::run(&args, printer),
         Command::Migrate(args) => migrate::run(&args, printer),
         Command::Partner(command) => partner::run(command, printer),
+        Command::PartnerKeys(command) => partner_keys::run(command, printer),
         Command::Campaigns(command) => campaigns::run(command, printer),
         Command::Members(command) => import::members(command, printer),
         Command::Links(command) => import::links(command, printer),

@@ -6,6 +6,7 @@ mod agreements;
 mod campaigns;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod keys;
 mod members;
 mod proofs;
 mod proposals;

@@ -36,10 +36,11 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
     let members = record.source.member.zip(record.target.member);
     let members = members.ok_or_else(|| Refusal::of(ProblemCode::KindNotAllowed))?;
     let digest = Hash::of(&reversal_bytes(original, &asked));
-    let (key, evidence) = request.into_evidence();
+    let transaction = draw::id();
+    let (key, evidence) = request.into_order_evidence(transaction);
     let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
     let reverse = Reverse {
-        transaction: draw::id(),
+        transaction,
         original,
         corridor: record.corridor,
         members: members.into(),

@@ -4,6 +4,7 @@
 mod agreements;
 mod bounds;
 mod documents;
+mod keys;
 mod lifecycle;
 mod links;
 mod observations;

@@ -6,6 +6,7 @@ mod agreements;
 mod books;
 mod campaigns;
 mod feeds;
+mod keys;
 mod limits;
 mod links;
 mod loading;
@@ -89,6 +90,8 @@ impl World {
                 definition,
                 version: 1,
                 partner_keys_jws: String::new(),
+                partner_keys: Vec::new(),
+                gateway_keys: None,
                 window: "win_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
                 suspended: Vec::new(),
                 frozen: Vec::new(),
@@ -162,6 +165,7 @@ impl World {
                 signature: [0; 64],
                 body: Some(Vec::new()),
                 orders: Vec::new(),
+                transactions: Vec::new(),
                 received_at: NOW,
             }),
             index: 0,

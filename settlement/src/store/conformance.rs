@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `place` | where a store is: made for one test, opened as often as it wants |
 //! | `world` | an alliance in it, worked on by the real ledger |
-//! | `behaviours` | what every store must do |
+//! | `behaviours`, `keys` | what every store must do |
 //! | `databases` | what every database must do besides |
 //! | `postgres_only` | what only a server can be asked |
 //! | `sqlite_only` | what only a file can suffer |
@@ -22,6 +22,7 @@
 
 pub mod behaviours;
 pub mod databases;
+pub mod keys;
 pub mod place;
 pub mod plans;
 pub mod postgres_only;
@@ -95,6 +96,11 @@ macro_rules! store_behaviours {
             audits_read_everything_in_pages,
             twenty_thousand_members_are_imported_and_found,
             what_is_not_there_is_not_found,
+            keys_of_after_the_definition_come_with_the_registry,
+            a_changed_key_without_a_signed_list_is_refused,
+            the_last_gateway_key_list_comes_with_the_registry,
+            what_a_key_was_accepted_for_comes_in_pages,
+            the_first_cosignature_of_a_partner_over_so_many_receipts_stays,
         }
     };
 }

@@ -33,6 +33,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         4 "0004_agreements" "agreements",
         5 "0005_feeds" "feeds",
         6 "0006_campaigns" "campaigns",
+        8 "0008_keys" "keys",
         9 "0009_sagas" "sagas",
     )
 });
@@ -45,6 +46,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         4 "0004_agreements" "agreements",
         5 "0005_feeds" "feeds",
         6 "0006_campaigns" "campaigns",
+        8 "0008_keys" "keys",
         9 "0009_sagas" "sagas",
     )
 });

@@ -19,6 +19,7 @@ use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 use tokio::time::timeout;
 
+pub use super::keys::*;
 use super::place::Place;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
 use crate::alliance::{AgreementRecord, CampaignRecord};
