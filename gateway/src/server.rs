@@ -4,6 +4,7 @@
 //! | step of a request | where |
 //! | --- | --- |
 //! | id, plain path, problems, signed answers, counting, logging | `edge` |
+//! | how many requests of one address and one partner | `limits` |
 //! | body within its bounds | `body` |
 //! | signature, key, digest, scope, query, `Alliance-Seen` | `verify`, `signatures` |
 //! | what is refused, and how it is told | `refusal` |
@@ -16,6 +17,7 @@ pub(crate) mod body;
 pub(crate) mod context;
 pub(crate) mod edge;
 pub(crate) mod gateway;
+pub mod limits;
 pub(crate) mod refusal;
 pub(crate) mod signatures;
 pub(crate) mod signing;
@@ -39,6 +41,7 @@ use alliance_settlement::clearing_house::ClearingHouse;
 pub use crate::api::openapi_json;
 use crate::{api, publisher, telemetry};
 use gateway::Gateway;
+use limits::LimitSettings;
 
 /// How long a shutdown waits for handlers.
 const SHUTDOWN_SECONDS: u64 = 30;
@@ -49,6 +52,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How often the waiting commands are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
+/// How often those are forgotten whom no limit has anything to remember of.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// How a server is started.
 #[derive(Clone, Debug)]
@@ -62,6 +67,8 @@ pub struct ServerSettings {
     pub metrics_listen: Option<SocketAddr>,
     /// Served at `/.well-known/jwks.json`, verbatim.
     pub gateway_keys: KeyList,
+    /// How many requests of whom are taken.
+    pub limits: LimitSettings,
     /// Worker threads.
     pub workers: usize,
 }
@@ -79,6 +86,7 @@ pub struct RunningServer {
     metrics: Option<ServerHandle>,
     counting: rt::task::JoinHandle<()>,
     publishing: rt::task::JoinHandle<()>,
+    forgetting: rt::task::JoinHandle<()>,
 }
 
 /// Starts to serve. Call it inside actix's `System`.
@@ -86,7 +94,7 @@ pub struct RunningServer {
 /// # Errors
 /// An address that cannot be listened on.
 pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result<RunningServer> {
-    let gateway = Data::new(Gateway::new(house.clone(), &settings.gateway_keys));
+    let gateway = Data::new(Gateway::new(house.clone(), &settings.gateway_keys, &settings.limits));
     let shared = gateway.clone();
     let server = HttpServer::new(move || app(shared.clone()))
         .workers(settings.workers.max(1))
@@ -104,6 +112,13 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
     let handle = server.handle();
     let counted = house.clone();
     let publishing = rt::spawn(publisher::run(house.clone()));
+    let limited = gateway.clone();
+    let forgetting = rt::spawn(async move {
+        loop {
+            rt::time::sleep(FORGET_EVERY).await;
+            limited.limits().forget_idle();
+        }
+    });
     Ok(RunningServer {
         address,
         metrics_address: metrics.as_ref().map(|(address, _)| *address),
@@ -119,6 +134,7 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
             }
         }),
         publishing,
+        forgetting,
     })
 }
 
@@ -166,6 +182,7 @@ impl RunningServer {
         self.handle.stop(true).await;
         self.counting.abort();
         self.publishing.abort();
+        self.forgetting.abort();
         if !self.task.is_finished() {
             // The server's own error was told where it happened.
             let _ = self.task.await;

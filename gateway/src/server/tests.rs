@@ -6,6 +6,7 @@ mod bounds;
 mod documents;
 mod keys;
 mod lifecycle;
+mod limits;
 mod links;
 mod observations;
 mod orders;

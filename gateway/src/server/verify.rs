@@ -33,8 +33,9 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::body;
-use super::context::{Binding, Context};
+use super::context::{self, Binding, Context};
 use super::gateway::Gateway;
+use super::limits;
 use super::refusal::Refusal;
 use super::signatures::Bench;
 use super::target::{NoQuery, Pairs, Query};
@@ -243,11 +244,13 @@ async fn verify<A: Access, Q: Query>(
         .app_data::<Data<Gateway>>()
         .cloned()
         .ok_or_else(|| Refusal::internal("the app has no gateway"))?;
+    let payload = admit_stranger(&gateway, &http, payload)?;
     let body = body::receive(&http, payload, A::BODY_LIMIT).await?;
     check_media_type(&http)?;
     let received_at = gateway.house().now();
     let signed = parse_signature::<A>(&gateway, &http, received_at)?;
     let (signed, partner, scope) = verify_signature(&gateway, &http, signed, received_at).await?;
+    context::admit(&http, gateway.limits().of_partner(&partner))?;
     check_digest(&http, &body)?;
     let id = note_partner(&http, &partner)?;
     if !scope.allows(A::NEEDS) {
@@ -263,6 +266,26 @@ async fn verify<A: Access, Q: Query>(
     check_seen(&gateway, &http, &partner).await?;
     let access = PhantomData;
     Ok(VerifiedRequest { partner, key, query, received_at, id, signed, body, http, access })
+}
+
+/// What no known key has signed finds room for itself before anything of it is read (threat T49).
+fn admit_stranger(
+    gateway: &Gateway,
+    http: &HttpRequest,
+    payload: Payload,
+) -> Result<Payload, Refusal> {
+    let registry = gateway.house().registry();
+    if limits::claimed_keys(http.headers()).any(|kid| registry.key(&kid).is_some()) {
+        return Ok(payload);
+    }
+    let address = http.peer_addr().map(|peer| peer.ip());
+    match context::admit(http, gateway.limits().of_stranger(address)) {
+        Ok(()) => Ok(payload),
+        Err(refusal) => {
+            context::leave_unread(http, payload);
+            Err(refusal)
+        }
+    }
 }
 
 /// Of the methods that there are, only this one has a body.
