@@ -78,8 +78,9 @@ fn a_budget_ends_exactly_at_its_red_line(engine: Engine, gateways: usize) {
     block_on(async {
         let asked = (0..1_000).map(|n| {
             let (source, target) = pairs[n % pairs.len()].clone();
-            let amount = SideAmount { side: Side::Source, value: "20".parse().unwrap() };
+            let amount = Some(SideAmount { side: Side::Source, value: "20".parse().unwrap() });
             let (kind, segment, tier) = (TransactionKind::Exchange, None, None);
+            let (source, target) = (source.into(), target.into());
             QuoteRequest { amount, kind, segment, source, target, tier }
         });
         let quotes = clients[0].quotes(asked.collect()).await.unwrap().results;

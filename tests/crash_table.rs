@@ -253,8 +253,9 @@ impl Order {
 async fn exchange_many(client: &Client, pairs: &[(MemberAccount, MemberAccount)], many: usize) {
     let asked = (0..many).map(|n| {
         let (source, target) = pairs[n % pairs.len()].clone();
-        let amount = SideAmount { side: Side::Source, value: "1".parse().unwrap() };
+        let amount = Some(SideAmount { side: Side::Source, value: "1".parse().unwrap() });
         let (kind, segment, tier) = (TransactionKind::Exchange, None, None);
+        let (source, target) = (source.into(), target.into());
         QuoteRequest { amount, kind, segment, source, target, tier }
     });
     let quotes = client.quotes(asked.collect()).await.unwrap().results;

@@ -1,9 +1,9 @@
-//! The exact arithmetic of exchanges and reversals (protocol § 4), and the only roundings there
-//! are.
+//! The exact arithmetic of exchanges, redemptions, accruals and reversals (protocol § 4), and the
+//! only roundings there are.
 //!
 //! Units: points in minor units of their program (10⁻ˢᶜᵃˡᵉ, scale 0 to 2), money, values and rates
-//! in 10⁻⁶. Intermediates are `i128`: the largest, 10¹⁴ minor points × 10¹² value units × 10⁷
-//! units of the multiplier = 10³³, is far from 10³⁸; terms beyond the limits are out of range, not
+//! in 10⁻⁶. Intermediates are `i128`: the largest, 10¹⁸ of money × 10¹⁸ of an item's price that a
+//! reversal shares out by = 10³⁶, is below 10³⁸; terms beyond the limits are out of range, not
 //! an overflow. Every rounding goes against whoever is a party to the order, and what it leaves is
 //! the remainder, which belongs to the alliance's rounding account.
 //!
@@ -22,13 +22,18 @@
 //! that `worth ≥ given / (1 − f)`, or `worth ≥ given`; then `left`, which is `floor6(worth ×
 //! (1 − f))` or `worth`, is at least `given`, a whole number.
 //!
+//! A redemption is an exchange asked by target whose target is money: its value 1, its scale 6. An
+//! accrual gives no points: [`accrual`].
+//!
 //! Deliberately absent: floats, a rounding anywhere else, quotes that "almost" fit.
 
+mod accrual;
 mod bonus;
 
 use crate::decimal::{Decimal, MICROS};
 use crate::limits::{MAX_AMOUNT_MICROS, MAX_AMOUNT_WHOLE, fee_rate_in_range, multiplier_in_range};
 use crate::quote::FeeBearer;
+pub use accrual::accrual;
 pub use bonus::{BonusAmounts, bonus, bonus_returned};
 
 /// An amount of points: minor units and how many decimals the program has.
@@ -47,9 +52,9 @@ pub struct Terms {
     pub source_scale: u32,
     /// Settlement currency per source point; above zero.
     pub source_value: Decimal,
-    /// Decimals of the target program.
+    /// Decimals of the target program; of an item's price 6.
     pub target_scale: u32,
-    /// Settlement currency per target point; above zero.
+    /// Settlement currency per target point; above zero. Of an item's price 1.
     pub target_value: Decimal,
     /// What the source's worth is multiplied with; above zero, at most 10.
     pub multiplier: Decimal,
@@ -62,9 +67,9 @@ pub struct Terms {
 /// What an exchange comes to. `gross = fee + net + remainder`, none of them negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amounts {
-    /// Source points, in minor units.
+    /// Source points, in minor units; of an accrual none.
     pub source: i64,
-    /// Target points, in minor units.
+    /// Target points, in minor units; of a redemption money, in 10⁻⁶.
     pub target: i64,
     /// What the debtor owes in all, in 10⁻⁶ of the currency: the source's worth, and the fee on
     /// top where the source partner bears it.

@@ -207,6 +207,32 @@ pub struct CreditCall {
     pub transaction: TransactionId,
 }
 
+/// What a `credit` gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gift<'a> {
+    /// Points.
+    Points {
+        /// Who receives them.
+        member: &'a MemberRef,
+        /// Of which program.
+        program: &'a ProgramId,
+    },
+    /// Goods or a benefit.
+    Benefit(&'a Benefit),
+}
+
+impl CreditCall {
+    /// What is given; none where the body says neither, or both: it is malformed then.
+    #[must_use]
+    pub const fn gift(&self) -> Option<Gift<'_>> {
+        match (&self.benefit, &self.member, &self.program) {
+            (None, Some(member), Some(program)) => Some(Gift::Points { member, program }),
+            (Some(benefit), _, None) => Some(Gift::Benefit(benefit)),
+            _ => None,
+        }
+    }
+}
+
 /// The answer to `credit`: it is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credited {
@@ -376,6 +402,29 @@ mod tests {
             "quo_01jd6c3v5kf0rb5h2t6e8m9qzx.reserve",
         ] {
             assert!(bad.parse::<OperationKey>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_credit_gives_points_or_a_benefit() {
+        let body = |benefit: &str, member: &str, program: &str| {
+            let text = format!(
+                "{{\"amount\":\"5\",\"benefit\":{benefit},\"counterparty\":\"aurora-air\",\"kind\":\
+                 \"exchange\",\"member\":{member},\"program\":{program},\"reverses\":null,\
+                 \"transaction\":\"txn_01jd6c3v5kf0rb5h2t6e8m9qzx\"}}"
+            );
+            crate::json::read::<CreditCall>(text.as_bytes()).expect("a body of credit")
+        };
+        let benefit = "{\"cash\":\"0\",\"currency\":\"CNY\",\"item\":\"latte\",\"price\":\"5\"}";
+        let (member, program) = ("\"B-77\"", "\"borealis\"");
+        assert!(matches!(body("null", member, program).gift(), Some(Gift::Points { .. })));
+        assert!(matches!(body(benefit, "null", "null").gift(), Some(Gift::Benefit(_))));
+        for neither in [
+            body("null", member, "null"),
+            body("null", "null", program),
+            body(benefit, member, program),
+        ] {
+            assert_eq!(neither.gift(), None);
         }
     }
 

@@ -29,7 +29,8 @@ mod tests;
 
 pub use envelope::{LABEL, SignatureHeaders, SignedMessage};
 pub use request::{
-    RequestSignatureParams, SignedRequest, parse_request, required_components, sign_request,
+    RequestSignatureParams, SignedRequest, label_and_signature, parse_request, required_components,
+    sign_request,
 };
 pub use response::{
     ACCEPT_SIGNATURE, RequestBinding, ResponseView, SignedResponse, parse_response, sign_response,

@@ -5,7 +5,7 @@
 //! | decimals, names, ids, times and their limits | [`decimal`], [`names`], [`ids`], [`time`], [`limits`] | protocol § 1 |
 //! | strict reading and canonical writing of JSON | [`json`] | RFC 8259, RFC 8785 |
 //! | the one table of problem codes | [`problem`] | RFC 9457 |
-//! | quotes, transactions, links, receipts and their pages | [`quote`], [`transaction`], [`link`], [`receipt`], [`corridor`], [`program`] | protocol § 3 to § 5 |
+//! | quotes, transactions, links, receipts and their pages | [`quote`], [`transaction`], [`side`], [`link`], [`receipt`], [`corridor`], [`program`] | protocol § 3 to § 5 |
 //! | boards: values, how each came about, pairs' terms | [`board`], [`valuation`], [`total`] | protocol § 4 |
 //! | what partners report about their programs | [`observation`] | docs/value-model.md |
 //! | what two partners agree on and both sign | [`agreement`] | protocol § 4 |
@@ -48,6 +48,7 @@ pub mod problem;
 pub mod program;
 pub mod quote;
 pub mod receipt;
+pub mod side;
 pub mod time;
 pub mod tlog_proof;
 pub mod total;

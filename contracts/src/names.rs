@@ -145,6 +145,10 @@ name!(
     SegmentName, "a segment", "[a-z0-9][a-z0-9-]{0,30}", is_short_slug
 );
 name!(
+    /// What a brand gives for points, as the brand calls it (`flat-white`).
+    ItemRef, "an item", "[A-Za-z0-9._:-]{1,64}", is_member
+);
+name!(
     /// Why a transaction is reversed: a code of the agreement.
     ReasonCode, "a reason code", "[a-z0-9_]{1,40}",
     |text| (1..=40).contains(&text.len())

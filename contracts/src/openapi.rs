@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Ref, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::decimal::Decimal;
@@ -11,10 +11,11 @@ use crate::encoding::Hash;
 use crate::ids::{Id, Kind};
 use crate::keys::Kid;
 use crate::names::{
-    AllianceId, Corridor, Currency, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym,
-    ReasonCode, SegmentName, SourceReference, TierName,
+    AllianceId, Corridor, Currency, IdempotencyKey, ItemRef, MemberRef, PartnerId, ProgramId,
+    Pseudonym, ReasonCode, SegmentName, SourceReference, TierName,
 };
 use crate::partner_key::UseCursor;
+use crate::side::{QuoteSide, ReceiptSide, TransactionSide};
 use crate::time::Timestamp;
 use crate::total::Total;
 
@@ -52,6 +53,7 @@ texts! {
     Corridor, "Corridor", "^[a-z0-9-]+~[a-z0-9-]+$", "The unordered pair of partners that shares one chain of receipts.", "aurora-air~borealis-coffee";
     Currency, "Currency", "^[A-Z]{3}$", "An ISO 4217 code.", "CNY";
     IdempotencyKey, "IdempotencyKey", "^[ -~]{1,255}$", "Makes a repeated request harmless.", "order-2026-000117";
+    ItemRef, "ItemRef", "^[A-Za-z0-9._:-]{1,64}$", "What a brand gives for points: the brand's own id for it.", "flat-white";
     MemberRef, "MemberRef", "^[A-Za-z0-9._:-]{1,64}$", "A brand's own id for its member.", "A-1001";
     PartnerId, "PartnerId", "^[a-z0-9][a-z0-9-]{1,30}$", "A brand.", "aurora-air";
     ProgramId, "ProgramId", "^[a-z0-9][a-z0-9-]{1,30}$", "One loyalty currency of one partner.", "aurora";
@@ -78,4 +80,66 @@ impl<K: Kind> ToSchema for Id<K> {
     fn name() -> Cow<'static, str> {
         Cow::Owned(format!("{}Id", K::PREFIX))
     }
+}
+
+/// An object of one of the three forms that a side has.
+fn side(member: RefOr<Schema>) -> RefOr<Schema> {
+    let form = |description: &str, members: Vec<(&str, RefOr<Schema>)>| -> RefOr<Schema> {
+        let form = ObjectBuilder::new().description(Some(description));
+        let form = members
+            .into_iter()
+            .fold(form, |form, (name, schema)| form.property(name, schema).required(name));
+        form.build().into()
+    };
+    let named = |name: &str| -> RefOr<Schema> { Ref::from_schema_name(name).into() };
+    let account = vec![
+        ("amount", named("Decimal")),
+        ("member", member),
+        ("partner", named("PartnerId")),
+        ("program", named("ProgramId")),
+    ];
+    let item = vec![
+        ("amount", named("Decimal")),
+        ("cash", named("Decimal")),
+        ("item", named("ItemRef")),
+        ("partner", named("PartnerId")),
+        ("price", named("Decimal")),
+    ];
+    let forms = OneOfBuilder::new()
+        .item(form("A member's account, and how many points.", account))
+        .item(form("An item, and what of its price is paid in points.", item))
+        .item(form("A brand alone: it gives no points.", vec![("partner", named("PartnerId"))]))
+        .build();
+    RefOr::T(Schema::OneOf(forms))
+}
+
+macro_rules! sides {
+    ($($type:ty, $name:literal, $member:expr;)*) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                side($member)
+            }
+        }
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
+
+            fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+                schemas.extend([
+                    (Decimal::name().into_owned(), Decimal::schema()),
+                    (ItemRef::name().into_owned(), ItemRef::schema()),
+                    (PartnerId::name().into_owned(), PartnerId::schema()),
+                    (ProgramId::name().into_owned(), ProgramId::schema()),
+                    (Pseudonym::name().into_owned(), Pseudonym::schema()),
+                ]);
+            }
+        }
+    )*};
+}
+
+sides! {
+    QuoteSide, "QuoteSide", String::schema();
+    ReceiptSide, "ReceiptSide", Ref::from_schema_name("Pseudonym").into();
+    TransactionSide, "TransactionSide", Option::<String>::schema();
 }

@@ -6,8 +6,9 @@ use crate::arithmetic::Terms;
 use crate::decimal::Decimal;
 use crate::ids::{CampaignId, QuoteId};
 use crate::limits;
-use crate::names::{AllianceId, Currency, MemberRef, PartnerId, ProgramId, SegmentName, TierName};
+use crate::names::{AllianceId, Currency, PartnerId, SegmentName, TierName};
 use crate::problem::Problem;
+pub use crate::side::{AskedSide, MemberAccount, PricedItem, QuoteSide};
 use crate::time::Timestamp;
 
 /// What kind of order a transaction performs.
@@ -60,17 +61,6 @@ pub enum Side {
     Target,
 }
 
-/// A member's account in a program.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct MemberAccount {
-    /// The brand's own id for its member.
-    pub member: MemberRef,
-    /// The program.
-    pub program: ProgramId,
-}
-
 /// An amount told in one side's points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -87,18 +77,20 @@ pub struct SideAmount {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QuoteRequest {
-    /// How much, told on one side.
-    pub amount: SideAmount,
+    /// How much, told on one side; of an accrual, on the target's. Left out of a redemption, whose
+    /// item says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<SideAmount>,
     /// What kind of order.
     pub kind: TransactionKind,
     /// The member's segment, for campaigns; the source program's partner, who signs the request,
     /// says it. One that no campaign names changes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<SegmentName>,
-    /// Whose points are given.
-    pub source: MemberAccount,
-    /// Whose points arrive.
-    pub target: MemberAccount,
+    /// Whose points are given; of an accrual, the partner that pays.
+    pub source: AskedSide,
+    /// Whose points arrive; of a redemption, the item.
+    pub target: AskedSide,
     /// The member's tier in the source program; its partner, who signs the request, says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<TierName>,
@@ -111,21 +103,6 @@ pub struct QuoteRequest {
 pub struct QuoteBatchRequest {
     /// What is asked for, in order.
     pub quotes: Vec<QuoteRequest>,
-}
-
-/// One side of a quote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct QuoteSide {
-    /// Points.
-    pub amount: Decimal,
-    /// The member as the caller named it; in the token, sealed for the gateway.
-    pub member: String,
-    /// The brand.
-    pub partner: PartnerId,
-    /// The program.
-    pub program: ProgramId,
 }
 
 /// Who bears the fee of an order.
@@ -160,13 +137,13 @@ pub struct Rate {
     /// What the source points' worth is multiplied with, above zero and at most 10; left out: 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub multiplier: Decimal,
-    /// Settlement currency per source point.
+    /// Settlement currency per source point; of an accrual, whose source gives money: 1.
     pub source_value: Decimal,
     /// The part of the fee rate that is asked for this direction only, at most the fee; left out:
     /// 0. It tells why the fee is what it is and takes part in no sum.
     #[serde(default, skip_serializing_if = "is_default")]
     pub surcharge: Decimal,
-    /// Settlement currency per target point.
+    /// Settlement currency per target point; of a redemption, whose item has a price: 1.
     pub target_value: Decimal,
 }
 

@@ -19,25 +19,11 @@ use crate::keys::Kid;
 use crate::limits::MAX_JSON_INTEGER;
 use crate::names::{AllianceId, Corridor, Currency, NameError, PartnerId, ProgramId, Pseudonym};
 use crate::quote::{Bonus, Rate, Settlement, TransactionKind};
+pub use crate::side::ReceiptSide;
 use crate::time::Timestamp;
 
 /// The version of the payload.
 pub const VERSION: u32 = 1;
-
-/// One side of a receipt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ReceiptSide {
-    /// Points.
-    pub amount: Decimal,
-    /// The member, as seen in this corridor.
-    pub member: Pseudonym,
-    /// The brand.
-    pub partner: PartnerId,
-    /// The program.
-    pub program: ProgramId,
-}
 
 /// An account of the double-entry ledger, as postings name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,9 +8,10 @@ use crate::encoding::Hash;
 use crate::ids::{QuoteId, TransactionId};
 use crate::json;
 use crate::merkle;
-use crate::names::{IdempotencyKey, PartnerId, ProgramId, ReasonCode, SourceReference};
+use crate::names::{IdempotencyKey, ReasonCode, SourceReference};
 use crate::problem::Problem;
 use crate::quote::{Bonus, Rate, Settlement, SideAmount, TransactionKind};
+pub use crate::side::TransactionSide;
 use crate::time::Timestamp;
 
 /// Body of `POST /v1/transactions`.
@@ -122,21 +123,6 @@ impl TransactionState {
             .into_iter()
             .find(|state| state.as_str() == text)
     }
-}
-
-/// One side of a transaction, as this caller may see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct TransactionSide {
-    /// Points.
-    pub amount: Decimal,
-    /// The caller's own member's reference, or what it supplied itself; else the pseudonym. None
-    /// where the member has been forgotten.
-    pub member: Option<String>,
-    /// The brand.
-    pub partner: PartnerId,
-    /// The program.
-    pub program: ProgramId,
 }
 
 /// How much of a transaction has been turned round.

@@ -43,7 +43,8 @@ use alliance_contracts::note::{
 use alliance_contracts::partner_key::{KeyRegistration, KeyScope, KeyUseKind};
 use alliance_contracts::problem::{Problem, ProblemCode};
 use alliance_contracts::quote::{
-    Bonus, FeeBearer, Quote, QuoteClaims, QuoteRequest, Rate, Side, TransactionKind,
+    AskedSide, Bonus, FeeBearer, Quote, QuoteClaims, QuoteRequest, QuoteSide, Rate, Settlement,
+    Side, TransactionKind,
 };
 use alliance_contracts::receipt::{self, Account, Evidence, Posting, Receipt};
 use alliance_contracts::time::Timestamp;
@@ -57,6 +58,9 @@ use serde_json::Value;
 
 /// Every kind of block, each once, and the page it stands on.
 const KINDS: &[(&str, &str)] = &[
+    ("accrual-postings", "kinds.md"),
+    ("accrual-request", "kinds.md"),
+    ("accrual-terms", "kinds.md"),
     ("agreement", "agreements.md"),
     ("agreement-a-jws", "agreements.md"),
     ("agreement-b-jws", "agreements.md"),
@@ -97,6 +101,10 @@ const KINDS: &[(&str, &str)] = &[
     ("receipt-payload", "receipts.md"),
     ("receipts-file", "receipts-file.md"),
     ("receipts-file-head", "receipts-file.md"),
+    ("redemption-postings", "kinds.md"),
+    ("redemption-request", "kinds.md"),
+    ("redemption-reversal", "kinds.md"),
+    ("redemption-terms", "kinds.md"),
     ("request", "http-signatures.md"),
     ("request-base", "http-signatures.md"),
     ("response", "http-signatures.md"),
@@ -509,17 +517,17 @@ fn the_campaign_adds_what_the_page_says() {
     assert!(!campaign.comes_round());
     let quote: Quote = read("quote");
     let segment = "new-members".parse().unwrap();
-    assert!(campaign.covers(&quote.source.program, &quote.target.program));
+    assert!(campaign.covers(quote.source.program().unwrap(), quote.target.program().unwrap()));
     assert!(campaign.is_for(None, Some(&segment)) && !campaign.is_for(None, None));
     let bonus: Bonus = read_whole("campaign-bonus");
-    let target = quote.target.amount.to_minor(0).unwrap();
+    let target = quote.target.amount().to_minor(0).unwrap();
     let added = arithmetic::bonus(target, 0, quote.rate.target_value, campaign.multiplier).unwrap();
     assert_eq!(bonus.points.to_minor(0), Some(added.points));
     assert_eq!(bonus.cost.micros(), added.cost);
     let lines: Vec<Posting> = read_whole("campaign-postings");
     assert_eq!((lines[0].amount, lines[1].amount), (bonus.points, bonus.cost));
     assert_eq!(lines[1].debit, Account::Campaign(bonus.campaign));
-    assert_eq!(lines[1].credit, Account::Position(quote.target.partner));
+    assert_eq!(lines[1].credit, Account::Position(quote.target.partner().clone()));
 }
 
 #[test]
@@ -585,8 +593,8 @@ fn the_token_is_signed_and_says_what_the_quote_says() {
     }
     assert_eq!(claimed, said);
     assert_eq!((claims.alliance.as_str(), claims.caller.as_str()), ("demo", "aurora-air"));
-    assert_eq!(request.amount.side, Side::Source);
-    assert_eq!(request.amount.value, quote.source.amount);
+    let asked = request.amount.unwrap();
+    assert_eq!((asked.side, asked.value), (Side::Source, quote.source.amount()));
 }
 
 #[test]
@@ -656,8 +664,8 @@ fn the_receipts_follow_from_the_arithmetic() {
     let amounts = |receipt: &Receipt| {
         let settlement = receipt.settlement.as_ref().unwrap();
         Amounts {
-            source: receipt.source.amount.to_minor(0).unwrap(),
-            target: receipt.target.amount.to_minor(0).unwrap(),
+            source: receipt.source.amount().to_minor(0).unwrap(),
+            target: receipt.target.amount().to_minor(0).unwrap(),
             gross: settlement.gross.micros(),
             fee: settlement.fee.micros(),
             net: settlement.net.micros(),
@@ -667,7 +675,7 @@ fn the_receipts_follow_from_the_arithmetic() {
     for receipt in &receipts[..2] {
         let rate = &receipt.rate;
         let computed =
-            exchange_by_source(&rate.terms(0, 0), receipt.source.amount.to_minor(0).unwrap());
+            exchange_by_source(&rate.terms(0, 0), receipt.source.amount().to_minor(0).unwrap());
         assert_eq!(computed, Ok(amounts(receipt)));
     }
     let (original, done) = (amounts(&receipts[0]), Reversed::default());
@@ -680,6 +688,108 @@ fn the_receipts_follow_from_the_arithmetic() {
     for micros in [moves.net, moves.fee, moves.gross] {
         assert!(text.contains(&format!("`{}`", format_micros(micros.into()))));
     }
+}
+
+// --- kinds.md ----------------------------------------------------------------------------------
+
+/// What of a quote, or of a receipt, the page shows.
+#[derive(serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+struct KindTerms {
+    kind: TransactionKind,
+    rate: Rate,
+    settlement: Settlement,
+    source: QuoteSide,
+    target: QuoteSide,
+}
+
+impl KindTerms {
+    fn amounts(&self, source_scale: u32, target_scale: u32) -> Amounts {
+        Amounts {
+            source: self.source.amount().to_minor(source_scale).unwrap(),
+            target: self.target.amount().to_minor(target_scale).unwrap(),
+            gross: self.settlement.gross.micros(),
+            fee: self.settlement.fee.micros(),
+            net: self.settlement.net.micros(),
+            remainder: self.settlement.remainder.micros(),
+        }
+    }
+
+    /// What the lines come to, by debit and credit: those of an exchange, the side left out that
+    /// has no account.
+    fn lines(&self) -> Vec<(String, String, Decimal)> {
+        let s = &self.settlement;
+        let position = |partner: &PartnerId| format!("position:{partner}");
+        let mut lines = Vec::new();
+        if let Some(source) = self.source.account() {
+            let (member, issued) = (source.member.clone(), format!("issued:{}", source.program));
+            lines.push((member, issued, source.amount));
+        }
+        if let Some(target) = self.target.account() {
+            let (member, issued) = (target.member.clone(), format!("issued:{}", target.program));
+            lines.push((issued, member, target.amount));
+        }
+        let debtor = position(&s.debtor);
+        lines.push((debtor.clone(), position(&s.creditor), s.net));
+        lines.push((debtor.clone(), "alliance:fees".to_owned(), s.fee));
+        lines.push((debtor, "alliance:rounding".to_owned(), s.remainder));
+        lines.retain(|(.., amount)| !amount.is_zero());
+        lines
+    }
+}
+
+/// The lines as the page shows them, members by the reference that their pseudonym stands for.
+fn shown_lines(kind: &str) -> Vec<(String, String, Decimal)> {
+    let receipts = receipts();
+    let names = [("A-1001", receipts[0].source.member()), ("B-77", receipts[0].target.member())];
+    let name = |account: &Account| match account {
+        Account::Member(_, pseudonym) => {
+            let known = names.iter().find(|(_, known)| *known == Some(pseudonym));
+            known.expect("one of the story's two").0.to_owned()
+        }
+        other => other.to_string(),
+    };
+    let shown: Vec<Posting> = read_whole(kind);
+    shown.iter().map(|line| (name(&line.debit), name(&line.credit), line.amount)).collect()
+}
+
+#[test]
+fn a_redemption_comes_to_the_digits_shown_and_so_does_its_reversal() {
+    let request: QuoteRequest = read_whole("redemption-request");
+    let terms: KindTerms = read_whole("redemption-terms");
+    let AskedSide::Item(asked) = &request.target else { panic!("an item") };
+    let item = terms.target.item().unwrap();
+    assert_eq!((&item.item, item.price, item.cash), (&asked.item, asked.price, asked.cash));
+    assert_eq!((Some(item.amount), request.amount), (asked.amount(), None));
+    assert_eq!((terms.kind, request.kind), (TransactionKind::Redemption, request.kind));
+    let quote: Quote = read("quote");
+    assert_eq!(terms.rate.source_value, quote.rate.source_value);
+    let whole = terms.amounts(0, 6);
+    let computed = exchange_by_target(&terms.rate.terms(0, 6), item.amount.micros());
+    assert_eq!(computed, Ok(whole));
+    assert_eq!(shown_lines("redemption-postings"), terms.lines());
+    let back: KindTerms = read_whole("redemption-reversal");
+    let part = ReversalAsk::Target(back.target.amount().micros());
+    let worked = arithmetic::reversal(&whole, Reversed::default(), part).unwrap();
+    assert_eq!((worked.moves, worked.exceeds), (back.amounts(0, 6), false));
+    assert_eq!(back.rate, terms.rate);
+    assert_eq!(back.settlement.debtor, terms.settlement.creditor);
+    assert_eq!(back.target, terms.target.with_amount(back.target.amount()));
+}
+
+#[test]
+fn an_accrual_comes_to_the_digits_shown() {
+    let request: QuoteRequest = read_whole("accrual-request");
+    let terms: KindTerms = read_whole("accrual-terms");
+    assert_eq!((request.kind, terms.kind), (TransactionKind::Accrual, request.kind));
+    let asked = request.amount.unwrap();
+    assert_eq!((asked.side, asked.value), (Side::Target, terms.target.amount()));
+    let quote: Quote = read("quote");
+    assert_eq!(terms.rate.target_value, quote.rate.target_value);
+    let minor = asked.value.to_minor(0).unwrap();
+    let computed = arithmetic::accrual(0, terms.rate.target_value, terms.rate.fee, minor);
+    assert_eq!(computed, Ok(terms.amounts(0, 0)));
+    assert_eq!(shown_lines("accrual-postings"), terms.lines());
 }
 
 // --- receipts.md -------------------------------------------------------------------------------
@@ -732,7 +842,7 @@ fn the_opening_gives_the_pseudonym() {
     assert_eq!(text_of(&message), line("pseudonym-input"));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), &message);
     assert_eq!(hex_encode(tag.as_ref()), opening.member.as_str());
-    assert_eq!(receipts()[0].source.member, opening.member);
+    assert_eq!(receipts()[0].source.member(), Some(&opening.member));
 }
 
 /// A piece of evidence as the page shows it.

@@ -15,13 +15,14 @@ use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{Id, QuoteId};
 use alliance_contracts::json;
 use alliance_contracts::keys::SigningKey;
-use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
+use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId, Pseudonym};
 use alliance_contracts::quote::{
     Bonus, FeeBearer, QuoteRequest, Rate, Settlement, TransactionKind,
 };
 use alliance_contracts::receipt::{
     self, Account, Asset, Evidence, Posting, Receipt, ReceiptError, ReceiptSide,
 };
+use alliance_contracts::side::{AccountSide, ItemSide};
 use alliance_contracts::time::Timestamp;
 use proptest::prelude::*;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -210,16 +211,34 @@ fn some_hash() -> impl Strategy<Value = Hash> {
 }
 
 prop_compose! {
-    fn some_side()(
+    fn some_account()(
         amount in some_decimal(), member in "[0-9a-f]{64}", partner in some_slug(), program in some_slug(),
-    ) -> ReceiptSide {
-        ReceiptSide {
+    ) -> AccountSide<Pseudonym> {
+        AccountSide {
             amount,
             member: member.parse().unwrap(),
             partner: partner.parse().unwrap(),
             program: program.parse().unwrap(),
         }
     }
+}
+
+prop_compose! {
+    fn some_item()(
+        (amount, cash, price) in (some_decimal(), some_decimal(), some_decimal()),
+        item in "[A-Za-z0-9._:-]{1,64}", partner in some_slug(),
+    ) -> ItemSide {
+        let (item, partner) = (item.parse().unwrap(), partner.parse().unwrap());
+        ItemSide { amount, cash, item, partner, price }
+    }
+}
+
+fn some_side() -> impl Strategy<Value = ReceiptSide> {
+    prop_oneof![
+        4 => some_account().prop_map(ReceiptSide::Account),
+        1 => some_item().prop_map(ReceiptSide::Item),
+        1 => some_slug().prop_map(|p| ReceiptSide::Partner { partner: p.parse().unwrap() }),
+    ]
 }
 
 prop_compose! {
@@ -237,7 +256,7 @@ prop_compose! {
 }
 
 fn some_posting() -> impl Strategy<Value = Posting> {
-    (some_decimal(), some_side(), some_slug(), any::<bool>()).prop_map(
+    (some_decimal(), some_account(), some_slug(), any::<bool>()).prop_map(
         |(amount, side, partner, money)| {
             let partner: PartnerId = partner.parse().unwrap();
             if money {
@@ -294,11 +313,11 @@ prop_compose! {
             alliance: alliance.parse().unwrap(),
             bonus,
             completed_at: Timestamp::from_millis(completed_at),
-            corridor: Corridor::between(&source.partner, &target.partner),
+            corridor: Corridor::between(source.partner(), target.partner()),
             evidence: vec![Evidence {
                 base,
                 kid: key.kid().clone(),
-                partner: source.partner.clone(),
+                partner: source.partner().clone(),
                 signature: alliance_contracts::encoding::base64_encode(&key.sign(b"x")),
             }],
             id, order, postings, prev, quote, reverses, seq, settlement, source, target, transaction,

@@ -185,11 +185,11 @@ fn a_request() -> Result<(alliance_contracts::names::PartnerId, QuoteRequest), B
     };
     let value: Decimal = "100".parse()?;
     let request = QuoteRequest {
-        amount: SideAmount { side: Side::Source, value },
+        amount: Some(SideAmount { side: Side::Source, value }),
         kind: TransactionKind::Exchange,
         segment: None,
-        source: account("aurora", "aurora-0000000")?,
-        target: account("borealis", "borealis-0000000")?,
+        source: account("aurora", "aurora-0000000")?.into(),
+        target: account("borealis", "borealis-0000000")?.into(),
         tier: None,
     };
     Ok(("aurora-air".parse()?, request))

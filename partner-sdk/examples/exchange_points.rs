@@ -22,7 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let (from, to) = (account("aurora", from)?, account("borealis", to)?);
     let quote = client.exchange(from, to).give("100".parse()?).await?;
-    println!("quote    100 aurora for {} borealis until {}", quote.target.amount, quote.expires_at);
+    let arrives = quote.target.amount();
+    println!("quote    100 aurora for {arrives} borealis until {}", quote.expires_at);
 
     let done = client.transact(&quote, format!("example-{}", quote.id).parse()?).await?;
     println!("done     {} is {}", done.id, done.state.as_str());

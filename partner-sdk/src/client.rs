@@ -13,7 +13,7 @@
 //!     .give("1000".parse()?)
 //!     .await?;
 //! let done = client.transact(&quote, "booking-4711".parse()?).await?;
-//! println!("{:?}: {} points arrived", done.state, done.target.amount);
+//! println!("{:?}: {} points arrived", done.state, done.target.amount());
 //! # Ok(()) }
 //! ```
 //!
@@ -51,8 +51,9 @@ mod receipts;
 mod retry;
 mod send;
 
+pub use crate::clock::{Clock, SystemClock};
 pub use agreements::{AgreementFilter, ReviewedAgreement};
-pub use build::{ClientBuilder, Clock, SystemClock};
+pub use build::ClientBuilder;
 pub use call::{Answered, BoxFuture, Call};
 pub use error::{ConfigError, DecodeError, Error, VerificationError};
 pub use keys::KEYS_KNOWN_WITHIN;

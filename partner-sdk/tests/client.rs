@@ -151,11 +151,8 @@ fn view<'r>(request: &'r Request, headers: &'r HeaderList) -> RequestView<'r> {
 
 fn quote() -> Quote {
     let receipt = support::receipt(1, Hash::ZERO);
-    let side = |side: &c::receipt::ReceiptSide, member: &str| QuoteSide {
-        amount: side.amount,
-        member: member.to_owned(),
-        partner: side.partner.clone(),
-        program: side.program.clone(),
+    let side = |side: &c::receipt::ReceiptSide, member: &str| -> QuoteSide {
+        side.clone().map(|_| member.to_owned())
     };
     Quote {
         bonus: None,
@@ -174,12 +171,7 @@ fn quote() -> Quote {
 
 fn transaction() -> Transaction {
     let quote = quote();
-    let side = |side: QuoteSide| TransactionSide {
-        amount: side.amount,
-        member: Some(side.member),
-        partner: side.partner,
-        program: side.program,
-    };
+    let side = |side: QuoteSide| -> TransactionSide { side.map(Some) };
     let zero = c::decimal::Decimal::ZERO;
     Transaction {
         bonus: None,

@@ -51,16 +51,12 @@ fn reference() -> SourceReference {
 }
 
 fn token(receipt: &Receipt) -> String {
-    let side = |side: &c::receipt::ReceiptSide| QuoteSide {
-        amount: side.amount,
-        member: "sealed".to_owned(),
-        partner: side.partner.clone(),
-        program: side.program.clone(),
-    };
+    let side =
+        |side: &c::receipt::ReceiptSide| -> QuoteSide { side.clone().map(|_| "sealed".to_owned()) };
     let claims = QuoteClaims {
         alliance: receipt.alliance.clone(),
         bonus: None,
-        caller: receipt.source.partner.clone(),
+        caller: receipt.source.partner().clone(),
         expires_at: start().plus_seconds(60),
         id: receipt.quote.unwrap(),
         kind: receipt.kind,

@@ -5,15 +5,18 @@
 mod support;
 
 use alliance_partner_sdk::contracts::arithmetic::{
-    Amounts, ReversalAsk, Reversed, Terms, bonus, exchange_by_source, exchange_by_target, reversal,
+    Amounts, ReversalAsk, Reversed, Terms, accrual, bonus, exchange_by_source, exchange_by_target,
+    reversal,
 };
 use alliance_partner_sdk::contracts::decimal::Decimal;
 use alliance_partner_sdk::contracts::encoding::Hash;
-use alliance_partner_sdk::contracts::quote::{Bonus, FeeBearer, Rate};
-use alliance_partner_sdk::contracts::receipt::{Account, Receipt};
+use alliance_partner_sdk::contracts::limits::MONEY_SCALE;
+use alliance_partner_sdk::contracts::quote::{Bonus, FeeBearer, Rate, TransactionKind};
+use alliance_partner_sdk::contracts::receipt::{Account, Asset, Receipt};
+use alliance_partner_sdk::contracts::side::{ItemSide, SideOf};
 use alliance_partner_sdk::verify::{TermsFault, check_terms};
 use proptest::prelude::*;
-use support::with_amounts;
+use support::{of, with_amounts};
 
 const BEARERS: [FeeBearer; 3] =
     [FeeBearer::Member, FeeBearer::SourcePartner, FeeBearer::TargetPartner];
@@ -76,7 +79,7 @@ fn altered(amounts: &Amounts, by: i64) -> Vec<Amounts> {
 fn within_one_partner_no_money_moves() {
     let free = Terms { fee: Decimal::ZERO, ..support::terms() };
     let mut own = receipt(&free, &exchange_by_source(&free, 1_000).unwrap(), false);
-    own.target.partner = own.source.partner.clone();
+    of(&mut own.target).partner = own.source.partner().clone();
     own.corridor = "aurora-air~aurora-air".parse().unwrap();
     let settlement = own.settlement.take();
     own.postings.truncate(2);
@@ -99,10 +102,122 @@ fn within_one_partner_no_money_moves() {
     let raised = Terms { multiplier: "1.1".parse().unwrap(), ..free };
     let more = exchange_by_source(&raised, 1_000).unwrap();
     let more = receipt(&raised, &more, false);
-    own.target.amount = more.target.amount;
+    of(&mut own.target).amount = more.target.amount();
     own.rate = more.rate;
-    own.postings[1].amount = own.target.amount;
+    own.postings[1].amount = own.target.amount();
     assert_eq!(check_terms(&own), Ok(()));
+}
+
+/// Terms of a redemption: an exchange for money, of which one is worth one.
+fn for_money(terms: Terms) -> Terms {
+    let (target_scale, target_value) = (MONEY_SCALE, Decimal::ONE);
+    Terms { target_scale, target_value, multiplier: Decimal::ONE, ..terms }
+}
+
+/// The receipt of a redemption, or of a reversal of one; 2.5 of the price was paid in cash.
+fn redeemed(terms: &Terms, whole: &Amounts, amounts: &Amounts, reverses: bool) -> Receipt {
+    let mut made = receipt(terms, amounts, reverses);
+    let target = of(&mut made.target).clone();
+    let cash = "2.5".parse().unwrap();
+    made.postings.retain(|line| line.asset != Asset::Program(target.program.clone()));
+    made.target = SideOf::Item(ItemSide {
+        amount: target.amount,
+        cash,
+        item: "latte".parse().unwrap(),
+        partner: target.partner,
+        price: Decimal::from_micros(whole.target + cash.micros()).unwrap(),
+    });
+    if !reverses {
+        made.kind = TransactionKind::Redemption;
+    }
+    made
+}
+
+/// The receipt of an accrual, or of a reversal of one.
+fn accrued(terms: &Terms, amounts: &Amounts, reverses: bool) -> Receipt {
+    let mut made = receipt(terms, amounts, reverses);
+    made.source = SideOf::Partner { partner: made.source.partner().clone() };
+    made.rate = Rate::plain(1, terms.fee, Decimal::ONE, terms.target_value);
+    if !reverses {
+        made.kind = TransactionKind::Accrual;
+    }
+    made
+}
+
+fn a_redemption() -> Receipt {
+    let terms = for_money(support::terms());
+    let amounts = exchange_by_target(&terms, 10_000_000).unwrap();
+    redeemed(&terms, &amounts, &amounts, false)
+}
+
+fn an_accrual() -> Receipt {
+    let terms = support::terms();
+    let amounts = accrual(terms.target_scale, terms.target_value, terms.fee, 20).unwrap();
+    accrued(&terms, &amounts, false)
+}
+
+#[test]
+fn a_side_that_is_not_its_kinds_is_refused() {
+    let (redemption, accrual) = (a_redemption(), an_accrual());
+    let exchange = support::receipt(1, Hash::ZERO);
+    for good in [&redemption, &accrual, &exchange] {
+        assert_eq!(check_terms(good), Ok(()));
+    }
+    for (receipt, kind) in [
+        (&redemption, TransactionKind::Exchange),
+        (&redemption, TransactionKind::Accrual),
+        (&accrual, TransactionKind::Exchange),
+        (&accrual, TransactionKind::Redemption),
+        (&exchange, TransactionKind::Redemption),
+        (&exchange, TransactionKind::Accrual),
+    ] {
+        let other = Receipt { kind, ..receipt.clone() };
+        assert_eq!(check_terms(&other), Err(TermsFault::Sides));
+    }
+    let nobody = Receipt { target: accrual.source.clone(), ..accrual.clone() };
+    assert_eq!(check_terms(&nobody), Err(TermsFault::Sides));
+}
+
+#[test]
+fn what_a_kind_has_not_is_refused() {
+    type Change = fn(&mut Receipt);
+    let redemption = TransactionKind::Redemption;
+    let accrual = TransactionKind::Accrual;
+    fn item(receipt: &mut Receipt) -> &mut ItemSide {
+        let SideOf::Item(item) = &mut receipt.target else { panic!("an item") };
+        item
+    }
+    let twice = |r: &mut Receipt| r.rate.multiplier = "2".parse().unwrap();
+    let surcharge = |r: &mut Receipt| r.rate.surcharge = "0.001".parse().unwrap();
+    let rows: [(Receipt, Change, TermsFault); 12] = [
+        (a_redemption(), twice, TermsFault::Rate(redemption)),
+        (a_redemption(), surcharge, TermsFault::Rate(redemption)),
+        (
+            a_redemption(),
+            |r| r.rate.target_value = "0.5".parse().unwrap(),
+            TermsFault::Rate(redemption),
+        ),
+        (an_accrual(), twice, TermsFault::Rate(accrual)),
+        (an_accrual(), surcharge, TermsFault::Rate(accrual)),
+        (an_accrual(), |r| r.rate.source_value = "0.5".parse().unwrap(), TermsFault::Rate(accrual)),
+        (an_accrual(), |r| r.rate.fee_bearer = FeeBearer::SourcePartner, TermsFault::Rate(accrual)),
+        (a_redemption(), |r| r.bonus = with_bonus(false).bonus, TermsFault::Bonus),
+        (a_redemption(), |r| item(r).cash = "2.500001".parse().unwrap(), TermsFault::Item),
+        (a_redemption(), |r| item(r).price = "12.499999".parse().unwrap(), TermsFault::Item),
+        (
+            a_redemption(),
+            |r| {
+                item(r).price = "1000000000001".parse().unwrap();
+                item(r).cash = "999999999991".parse().unwrap();
+            },
+            TermsFault::OutOfRange,
+        ),
+        (an_accrual(), |r| r.quote = None, TermsFault::References),
+    ];
+    for (row, (mut receipt, change, fault)) in rows.into_iter().enumerate() {
+        change(&mut receipt);
+        assert_eq!(check_terms(&receipt), Err(fault), "row {row}");
+    }
 }
 
 /// A receipt with what a doubling campaign adds, or as its reversal takes it back.
@@ -177,7 +292,7 @@ fn a_fee_that_leaves_the_target_partner_nothing_is_refused() {
         fee_bearer: FeeBearer::TargetPartner,
         ..Rate::plain(1, "0.999999".parse().unwrap(), Decimal::ONE, Decimal::ONE)
     };
-    (one.source.amount, one.target.amount) = (cent, cent);
+    (of(&mut one.source).amount, of(&mut one.target).amount) = (cent, cent);
     let s = one.settlement.as_mut().unwrap();
     (s.gross, s.fee, s.net, s.remainder) = (cent, cent, Decimal::ZERO, Decimal::ZERO);
     one.postings.drain(2..);
@@ -258,6 +373,46 @@ proptest! {
         let mut broken = worked.moves;
         broken.fee += 1;
         prop_assert!(check_terms(&receipt(&terms, &broken, true)).is_err());
+    }
+
+    #[test]
+    fn redemptions_are_accepted_and_their_neighbours_refused(
+        terms in terms(), micros in 1..1_000_000_000_000_i64, part in 1..=100_i64, up: bool,
+    ) {
+        let terms = for_money(terms);
+        let made = exchange_by_target(&terms, micros);
+        prop_assume!(made.is_ok());
+        let amounts = made.unwrap();
+        prop_assert_eq!(check_terms(&redeemed(&terms, &amounts, &amounts, false)), Ok(()));
+        for other in altered(&amounts, if up { 1 } else { -1 }) {
+            let other = redeemed(&terms, &amounts, &other, false);
+            prop_assert!(check_terms(&other).is_err(), "{:?}", other);
+        }
+        let ask = ReversalAsk::Target((amounts.target / 100 * part).max(1));
+        let worked = reversal(&amounts, Reversed::default(), ask).unwrap();
+        let back = redeemed(&terms, &amounts, &worked.moves, true);
+        prop_assert_eq!(check_terms(&back), Ok(()));
+        // More than the points ever paid cannot come back.
+        let mut more = worked.moves;
+        more.target = amounts.target + 1;
+        let more = redeemed(&terms, &amounts, &more, true);
+        prop_assert_eq!(check_terms(&more), Err(TermsFault::Item));
+    }
+
+    #[test]
+    fn accruals_are_accepted_and_their_neighbours_refused(
+        terms in terms(), points in points(), part in 1..=100_i64, up: bool,
+    ) {
+        let made = accrual(terms.target_scale, terms.target_value, terms.fee, points);
+        prop_assume!(made.is_ok());
+        let amounts = made.unwrap();
+        prop_assert_eq!(check_terms(&accrued(&terms, &amounts, false)), Ok(()));
+        for other in altered(&amounts, if up { 1 } else { -1 }) {
+            prop_assert!(check_terms(&accrued(&terms, &other, false)).is_err(), "{:?}", other);
+        }
+        let ask = ReversalAsk::Target((amounts.target / 100 * part).max(1));
+        let worked = reversal(&amounts, Reversed::default(), ask).unwrap();
+        prop_assert_eq!(check_terms(&accrued(&terms, &worked.moves, true)), Ok(()));
     }
 
     #[test]

@@ -19,7 +19,9 @@ use alliance_partner_sdk::verify::{
     ReceiptFault, TermsFault, VerifiedCheckpoint, VerifiedReceipt, compare_checkpoints,
     verify_proof_file,
 };
-use support::{Chain, checkpoint, corridor, gateway, gateway_list, jwk, key, keys, line, start};
+use support::{
+    Chain, checkpoint, corridor, gateway, gateway_list, jwk, key, keys, line, of, start,
+};
 
 const RECEIPTS: usize = 10;
 
@@ -325,11 +327,18 @@ fn receipts_that_contradict_themselves_are_named() {
     fn more(amount: Decimal) -> Decimal {
         Decimal::from_micros(amount.micros() + 1).unwrap()
     }
-    let cases: [(Alter, TermsFault); 18] = [
-        (|r| r.kind = TransactionKind::Accrual, TermsFault::UnknownKind(TransactionKind::Accrual)),
+    let cases: [(Alter, TermsFault); 19] = [
+        (|r| r.kind = TransactionKind::Accrual, TermsFault::Sides),
+        (
+            |r| r.kind = TransactionKind::Adjustment,
+            TermsFault::UnknownKind(TransactionKind::Adjustment),
+        ),
         (|r| r.quote = None, TermsFault::References),
-        (|r| r.source.partner = "cedar-hotels".parse().unwrap(), TermsFault::Partners),
-        (|r| r.target.program = r.source.program.clone(), TermsFault::OneProgram),
+        (|r| of(&mut r.source).partner = "cedar-hotels".parse().unwrap(), TermsFault::Partners),
+        (
+            |r| of(&mut r.target).program = r.source.program().unwrap().clone(),
+            TermsFault::OneProgram,
+        ),
         (|r| r.settlement = None, TermsFault::SettlementParties),
         (|r| r.rate.fee = Decimal::ONE, TermsFault::OutOfRange),
         (|r| r.rate.multiplier = Decimal::ZERO, TermsFault::OutOfRange),
@@ -354,7 +363,7 @@ fn receipts_that_contradict_themselves_are_named() {
             },
             TermsFault::Fee,
         ),
-        (|r| r.target.amount = decimal_more(r.target.amount), TermsFault::Net),
+        (|r| of(&mut r.target).amount = decimal_more(r.target.amount()), TermsFault::Net),
         (|r| r.postings.swap(0, 1), TermsFault::Posting { at: 0 }),
         (|r| r.postings.push(r.postings[0].clone()), TermsFault::Posting { at: 5 }),
     ];

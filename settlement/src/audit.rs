@@ -22,12 +22,12 @@ use alliance_contracts::limits::MONEY_SCALE;
 use alliance_contracts::merkle::{self, Frontier};
 use alliance_contracts::names::{Corridor, ProgramId};
 use alliance_contracts::quote::TransactionKind;
-use alliance_contracts::receipt::{self, Account, Asset, Receipt};
+use alliance_contracts::receipt::{self, Account, Asset, Receipt, ReceiptSide};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::Definition;
 use crate::command::MemberNo;
-use crate::ledger::FlowRow;
+use crate::ledger::{Direction, FlowEnd, FlowRow};
 use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
 
 /// A difference: where, and what is there instead of what should be.
@@ -49,8 +49,8 @@ pub struct Auditor<'a> {
     openings: BTreeMap<ProgramId, i128>,
     receipts: HashMap<TransactionId, (Corridor, u64)>,
     reversed: HashMap<TransactionId, Reversed>,
-    /// Gross by source and target program, in 10⁻⁶.
-    flows: BTreeMap<(ProgramId, ProgramId), i128>,
+    /// Gross by direction, in 10⁻⁶.
+    flows: BTreeMap<Direction, i128>,
     findings: Vec<Finding>,
     counted: u64,
 }
@@ -178,8 +178,10 @@ impl<'a> Auditor<'a> {
                     continue;
                 };
                 let sides = [&receipt.source, &receipt.target];
-                let side =
-                    sides.iter().position(|s| s.program == *program && s.member == *pseudonym);
+                let of = |side: &&ReceiptSide| {
+                    side.program() == Some(program) && side.member() == Some(pseudonym)
+                };
+                let side = sides.iter().position(of);
                 match side.and_then(|at| members[at]) {
                     Some(member) => *self.members.entry(member).or_insert(0) += signed,
                     None => self.find(place, "a line moves points of a member it does not name"),
@@ -190,15 +192,20 @@ impl<'a> Auditor<'a> {
             // A reversal names the sides as its original does.
             let backward = receipt.kind == TransactionKind::Reversal;
             let gross = i128::from(settlement.gross.micros());
-            let pair = (receipt.source.program.clone(), receipt.target.program.clone());
-            *self.flows.entry(pair).or_insert(0) += if backward { -gross } else { gross };
+            let direction = (FlowEnd::of(&receipt.source), FlowEnd::of(&receipt.target));
+            *self.flows.entry(direction).or_insert(0) += if backward { -gross } else { gross };
         }
         if receipt.kind == TransactionKind::Reversal
             && let Some(original) = receipt.reverses
         {
-            let scale = |program| self.scales.get(program).copied().unwrap_or(0);
-            let source = receipt.source.amount.to_minor(scale(&receipt.source.program));
-            let target = receipt.target.amount.to_minor(scale(&receipt.target.program));
+            let minor = |side: &ReceiptSide| {
+                let scale = match side.program() {
+                    Some(program) => self.scales.get(program).copied().unwrap_or(0),
+                    None => MONEY_SCALE,
+                };
+                side.amount().to_minor(scale)
+            };
+            let (source, target) = (minor(&receipt.source), minor(&receipt.target));
             let total = self.reversed.entry(original).or_default();
             total.source += source.unwrap_or(0);
             total.target += target.unwrap_or(0);

@@ -18,14 +18,15 @@ use alliance_contracts::names::{
 };
 use alliance_contracts::partner_key::ProvenKey;
 use alliance_contracts::problem::{FieldError, ProblemCode};
-use alliance_contracts::quote::{Bonus, Rate, Settlement, SideAmount};
+use alliance_contracts::quote::{Bonus, Rate, Settlement, SideAmount, TransactionKind};
+use alliance_contracts::side::{AccountSide, ItemSide, SideOf};
 use alliance_contracts::time::Timestamp;
 
-use crate::alliance::{Definition, DefinitionFault, GatewayKeys};
+use crate::alliance::{Definition, DefinitionFault, GatewayKeys, Registry};
 use crate::rates::feeds::{NotTaken, Observation};
 use crate::rates::proposal::{OperatorName, Proposal};
 use crate::rates::terms::BoardTerms;
-use crate::vault::Lookup;
+use crate::vault::{Lookup, Vault};
 
 /// A member's number: what the ledger knows it by, for ever; says nothing about the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,7 +72,7 @@ pub struct Keyed {
     pub index: u32,
 }
 
-/// One side of an exchange, as the quote has it.
+/// A member's side of an order, as the quote has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderSide {
     /// The brand.
@@ -88,11 +89,74 @@ pub struct OrderSide {
     pub amount: i64,
 }
 
+/// One side of an order, as the quote has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QuotedSide {
+    /// A member's account.
+    Account(OrderSide),
+    /// An item of a brand.
+    Item(ItemSide),
+    /// A brand alone: it gives no points.
+    Partner(PartnerId),
+}
+
+impl QuotedSide {
+    /// What a quoted side is to the ledger: its member looked up by, its points counted. None where
+    /// its program is not here, or has fewer decimals.
+    #[must_use]
+    pub fn of(side: SideOf<MemberRef>, registry: &Registry, vault: &Vault) -> Option<Self> {
+        let AccountSide { amount, member, partner, program } = match side {
+            SideOf::Account(side) => side,
+            SideOf::Item(item) => return Some(Self::Item(item)),
+            SideOf::Partner { partner } => return Some(Self::Partner(partner)),
+        };
+        let scale = registry.program(&program)?.scale;
+        let (amount, lookup) = (amount.to_minor(scale)?, vault.lookup(&program, &member));
+        Some(Self::Account(OrderSide { partner, program, scale, member, lookup, amount }))
+    }
+
+    /// The brand.
+    #[must_use]
+    pub const fn partner(&self) -> &PartnerId {
+        match self {
+            Self::Account(side) => &side.partner,
+            Self::Item(item) => &item.partner,
+            Self::Partner(partner) => partner,
+        }
+    }
+
+    /// The member's side, where it is one.
+    #[must_use]
+    pub const fn account(&self) -> Option<&OrderSide> {
+        match self {
+            Self::Account(side) => Some(side),
+            Self::Item(_) | Self::Partner(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    #[must_use]
+    pub const fn account_mut(&mut self) -> Option<&mut OrderSide> {
+        match self {
+            Self::Account(side) => Some(side),
+            Self::Item(_) | Self::Partner(_) => None,
+        }
+    }
+
+    /// The program, of a member's side.
+    #[must_use]
+    pub fn program(&self) -> Option<&ProgramId> {
+        self.account().map(|side| &side.program)
+    }
+}
+
 /// The terms of a quote that is ours and the caller's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotedTerms {
     /// The quote.
     pub id: QuoteId,
+    /// What kind of order it is for.
+    pub kind: TransactionKind,
     /// Until when it stands.
     pub expires_at: Timestamp,
     /// The rate.
@@ -100,9 +164,9 @@ pub struct QuotedTerms {
     /// Who will owe what.
     pub settlement: Option<Settlement>,
     /// What is given.
-    pub source: OrderSide,
+    pub source: QuotedSide,
     /// What arrives.
-    pub target: OrderSide,
+    pub target: QuotedSide,
     /// What a campaign adds.
     pub bonus: Option<Bonus>,
 }
@@ -120,7 +184,7 @@ pub enum Quoted {
 
 /// Performs a quote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchange {
+pub struct Order {
     /// The new transaction's id.
     pub transaction: TransactionId,
     /// The caller's reference.
@@ -138,8 +202,8 @@ pub struct Reverse {
     pub original: TransactionId,
     /// Its corridor (immutable, read at the door).
     pub corridor: Corridor,
-    /// Its members (immutable, read at the door).
-    pub members: [MemberNo; 2],
+    /// Its members, one or two (immutable, read at the door).
+    pub members: Vec<MemberNo>,
     /// How much; none: all that is left.
     pub amount: Option<SideAmount>,
     /// Why.
@@ -325,7 +389,7 @@ pub struct StopCampaign {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// A partner performs a quote.
-    Exchange(Keyed, Exchange),
+    Order(Keyed, Order),
     /// A partner turns a transaction round.
     Reverse(Keyed, Reverse),
     /// A partner proposes a link.
@@ -398,7 +462,7 @@ impl Command {
     #[must_use]
     pub fn keyed(&self) -> Option<&Keyed> {
         match self {
-            Self::Exchange(keyed, _)
+            Self::Order(keyed, _)
             | Self::Reverse(keyed, _)
             | Self::ProposeLink(keyed, _)
             | Self::ConfirmLink(keyed, _)

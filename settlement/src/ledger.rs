@@ -9,7 +9,9 @@
 //! | --- | --- |
 //! | `working_set` | what is loaded, what is to be written |
 //! | `kept` | what one batch leaves to the next |
-//! | `exchange` | orders under a quote |
+//! | `orders` | orders under a quote, of every kind |
+//! | `parties` | whose points an order moves, and whether it may |
+//! | `flow` | what was ordered in each direction |
 //! | `rates` | whether an order's rate may still be had; boards, frozen pairs |
 //! | `reversal` | turning a transaction round |
 //! | `limits` | what a member may give in a day, and one partner owe the other |
@@ -24,14 +26,16 @@
 
 mod agreements;
 mod campaigns;
-mod exchange;
 pub mod feeds;
+pub mod flow;
 pub mod kept;
 mod keys;
 mod limits;
 mod links;
 pub mod lots;
 mod operations;
+mod orders;
+mod parties;
 mod posting;
 mod proposals;
 mod rates;
@@ -45,9 +49,10 @@ use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
 
 use crate::command::{Command, Decided, Keyed, Outcome};
+pub use flow::{Direction, Flow, FlowEnd, FlowRow};
 pub use operations::is_here_whole;
 pub use working_set::{
-    AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord, Member,
+    AccountBalance, ChainHead, KeyRecord, LinkRecord, LinkSideRecord, Member, SeenMember,
     TransactionRecord, TransactionSideRecord, Wanted, WorkingSet, Writes,
 };
 
@@ -76,7 +81,7 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::StoreQuoteKey { period, wrapped, destroy_before } => {
             operations::store_quote_key(set, *period, wrapped, *destroy_before)
         }
-        Command::Exchange(..)
+        Command::Order(..)
         | Command::Reverse(..)
         | Command::ProposeLink(..)
         | Command::ConfirmLink(..)
@@ -110,7 +115,7 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
         return Decided { outcome, replayed: true, first_request };
     }
     let result = match command {
-        Command::Exchange(keyed, order) => exchange::decide(set, keyed, order, now),
+        Command::Order(keyed, order) => orders::decide(set, keyed, order, now),
         Command::Reverse(keyed, order) => reversal::decide(set, keyed, order, now),
         Command::ProposeLink(keyed, proposal) => links::propose(set, keyed, proposal, now),
         Command::ConfirmLink(keyed, link) => links::confirm(set, keyed, *link),

@@ -1,19 +1,21 @@
 //! Pricing: what a quote says. Stateless — no member, link or balance is looked at; those are the
 //! order's to check (protocol § 4).
 
+mod asked;
 mod bonus;
 
 use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError};
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::decimal::Decimal;
-use alliance_contracts::limits;
-use alliance_contracts::names::{PartnerId, TierName};
+use alliance_contracts::names::{MemberRef, PartnerId, TierName};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::{Bonus, QuoteRequest, Rate, Settlement, Side, TransactionKind};
+use alliance_contracts::quote::{Bonus, PricedItem, QuoteRequest, Rate, Settlement, Side};
+use alliance_contracts::side::{AccountSide, ItemSide, SideOf};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{AgreementTerms, BoardView, ProgramDefinition, Registry};
-use crate::rates::terms::{self, DirectedRate};
+use crate::rates::terms::{self, AgreedTerms, DirectedRate};
+use asked::{Asked, End};
 
 /// Terms worked out for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,10 +24,10 @@ pub struct Priced {
     pub rate: Rate,
     /// Who will owe what; none within one partner.
     pub settlement: Option<Settlement>,
-    /// Who gives, how much.
-    pub source: (PartnerId, Decimal),
-    /// Who receives, how much.
-    pub target: (PartnerId, Decimal),
+    /// What is given.
+    pub source: SideOf<MemberRef>,
+    /// What arrives.
+    pub target: SideOf<MemberRef>,
     /// Until when the terms stand.
     pub expires_at: Timestamp,
     /// What a campaign adds.
@@ -60,16 +62,56 @@ pub fn price(
     request: &QuoteRequest,
     now: Timestamp,
 ) -> Result<Priced, Unpriced> {
-    let (source, target) = programs(registry, request)?;
-    check_decimals(request, source, target)?;
-    let agreed = allowed(registry, caller, request, source, target, now)?;
-    let asked = asked_minor(request, source, target)?;
+    let asked = asked::read(registry, request)?;
+    let agreed = allowed(registry, caller, &asked, now)?;
+    let worked = match (asked.source, asked.target) {
+        (End::Program(source, _), End::Program(target, _)) => {
+            exchange(registry, request, &asked, (source, target), now)?
+        }
+        _ => one_sided(registry, &asked, now)?,
+    };
+    if let Some(agreed) = &agreed {
+        within_bounds(agreed, &asked, &worked.amounts)?;
+    }
+    let bonus = match (asked.source, asked.target) {
+        (End::Program(source, _), End::Program(target, _)) => {
+            let (programs, rate) = ((source, target), (&worked.rate, &worked.amounts));
+            bonus::best(registry, &worked.board, request, programs, rate, now)
+        }
+        // Campaigns add to exchanges.
+        _ => None,
+    };
+    let expires_at = expiry(registry, &worked.rate, worked.lifetime_seconds, now);
+    let mut priced = finish(registry, &asked, worked, expires_at)?;
+    if let Some((bonus, until)) = bonus {
+        priced.bonus = Some(bonus);
+        priced.expires_at = priced.expires_at.min(until);
+    }
+    Ok(priced)
+}
+
+/// A rate, and what comes of it.
+struct Worked<'a> {
+    board: BoardView<'a>,
+    rate: Rate,
+    amounts: Amounts,
+    lifetime_seconds: i64,
+}
+
+fn exchange<'a>(
+    registry: &'a Registry,
+    request: &QuoteRequest,
+    asked: &Asked<'_>,
+    (source, target): (&ProgramDefinition, &ProgramDefinition),
+    now: Timestamp,
+) -> Result<Worked<'a>, Unpriced> {
+    let minor = asked.minor()?;
     let board = board_in_force(registry, source, target, now)?;
     let tier = tier_multiplier(registry, &board, source, target, request.tier.as_ref())?;
     let directed = directed(&board, source, target)?;
-    let (source_value, target_value) = values(&board, source, target)?;
+    let (source_value, target_value) = (value(&board, source)?, value(&board, target)?);
     let multiplier = terms::product(directed.multiplier, tier)
-        .ok_or_else(|| refused_amount(ArithmeticError::TooSmall))?;
+        .ok_or_else(|| refused_amount(ArithmeticError::TooSmall, asked))?;
     let rate = Rate {
         board: board.number(),
         fee: directed.total_fee(),
@@ -80,23 +122,66 @@ pub fn price(
         target_value,
     };
     let terms = rate.terms(source.scale, target.scale);
-    let amounts = match request.amount.side {
-        Side::Source => arithmetic::exchange_by_source(&terms, asked),
-        Side::Target => arithmetic::exchange_by_target(&terms, asked),
+    let amounts = match asked.side {
+        Side::Source => arithmetic::exchange_by_source(&terms, minor),
+        Side::Target => arithmetic::exchange_by_target(&terms, minor),
+    };
+    let amounts = amounts.map_err(|error| refused_amount(error, asked))?;
+    Ok(Worked { board, rate, amounts, lifetime_seconds: directed.lifetime_seconds })
+}
+
+/// A redemption or an accrual. It has no pair of programs, so that nothing is asked for a
+/// direction and no tier is mapped: the rate is the board's value and the agreement's fee. What
+/// has no program is counted in money, of which one is worth one.
+fn one_sided<'a>(
+    registry: &'a Registry,
+    asked: &Asked<'_>,
+    now: Timestamp,
+) -> Result<Worked<'a>, Unpriced> {
+    let minor = asked.minor()?;
+    let pointer = match asked.source {
+        End::Partner(_) => "/target/program",
+        End::Program(..) | End::Item(..) => "/source/program",
+    };
+    let at_its_program = |refusal: Unpriced| Unpriced { pointer: Some(pointer), ..refusal };
+    let board = registry.board_at(now).ok_or_else(|| frozen("there is no board yet".to_owned()));
+    let board = board.map_err(at_its_program)?;
+    let (giver, taker) = (asked.source.partner(), asked.target.partner());
+    let agreed = agreed_on(&board, giver, taker).map_err(at_its_program)?;
+    let worth = |end: End<'_>| {
+        let value = end.program().map_or(Ok(Decimal::ONE), |program| value(&board, program));
+        value.map_err(at_its_program)
+    };
+    let (source_value, target_value) = (worth(asked.source)?, worth(asked.target)?);
+    let plain = Rate::plain(board.number(), agreed.fee, source_value, target_value);
+    let (rate, amounts) = match asked.source {
+        // On top of what the points cost, whoever bears the fee of an exchange.
+        End::Partner(_) => {
+            let scale = asked.target.scale();
+            (plain, arithmetic::accrual(scale, target_value, agreed.fee, minor))
+        }
+        End::Program(..) | End::Item(..) => {
+            let rate = Rate { fee_bearer: agreed.fee_bearer, ..plain };
+            let terms = rate.terms(asked.source.scale(), asked.target.scale());
+            (rate, arithmetic::exchange_by_target(&terms, minor))
+        }
+    };
+    let amounts = amounts.map_err(|error| refused_amount(error, asked))?;
+    Ok(Worked { board, rate, amounts, lifetime_seconds: agreed.lifetime_seconds })
+}
+
+/// What two partners have agreed on, whatever their programs.
+fn agreed_on(
+    board: &BoardView<'_>,
+    one: &PartnerId,
+    other: &PartnerId,
+) -> Result<DirectedRate, Unpriced> {
+    if one == other {
+        return Ok(DirectedRate::WITHIN);
     }
-    .map_err(refused_amount)?;
-    if let Some(agreed) = &agreed {
-        within_bounds(agreed, source, &amounts)?;
-    }
-    let expires_at = expiry(registry, &rate, directed.lifetime_seconds, now);
-    let programs = (source, target);
-    let bonus = bonus::best(registry, &board, request, programs, (&rate, &amounts), now);
-    let mut priced = finish(registry, source, target, rate, &amounts, expires_at)?;
-    if let Some((bonus, until)) = bonus {
-        priced.bonus = Some(bonus);
-        priced.expires_at = priced.expires_at.min(until);
-    }
-    Ok(priced)
+    board.agreed(one, other).map(AgreedTerms::plain).ok_or_else(|| {
+        frozen(format!("what {one} and {other} agreed on takes effect with the next board"))
+    })
 }
 
 /// The board in force, for a pair that takes orders in this direction.
@@ -127,17 +212,10 @@ fn directed(
     })
 }
 
-fn values(
-    board: &BoardView<'_>,
-    source: &ProgramDefinition,
-    target: &ProgramDefinition,
-) -> Result<(Decimal, Decimal), Unpriced> {
-    let value = |program: &ProgramDefinition| {
-        board.value(&program.program).ok_or_else(|| {
-            frozen(format!("{} has its first value on the next board", program.program))
-        })
-    };
-    Ok((value(source)?, value(target)?))
+fn value(board: &BoardView<'_>, program: &ProgramDefinition) -> Result<Decimal, Unpriced> {
+    board
+        .value(&program.program)
+        .ok_or_else(|| frozen(format!("{} has its first value on the next board", program.program)))
 }
 
 fn frozen(detail: String) -> Unpriced {
@@ -156,75 +234,20 @@ fn expiry(registry: &Registry, rate: &Rate, seconds: i64, now: Timestamp) -> Tim
     whole.min(next.unwrap_or(bound))
 }
 
-fn programs<'a>(
-    registry: &'a Registry,
-    request: &QuoteRequest,
-) -> Result<(&'a ProgramDefinition, &'a ProgramDefinition), Unpriced> {
-    let find = |program, pointer| {
-        registry.program(program).ok_or_else(|| {
-            Unpriced::at(
-                ProblemCode::NotFound,
-                pointer,
-                format!("there is no program {program}: GET /v1/programs lists them"),
-            )
-        })
-    };
-    let source = find(&request.source.program, "/source/program")?;
-    let target = find(&request.target.program, "/target/program")?;
-    Ok((source, target))
-}
-
-fn asked_program<'a>(
-    request: &QuoteRequest,
-    source: &'a ProgramDefinition,
-    target: &'a ProgramDefinition,
-) -> &'a ProgramDefinition {
-    match request.amount.side {
-        Side::Source => source,
-        Side::Target => target,
-    }
-}
-
-/// More decimals than the program has is a fault of the spelling, not a rounding.
-fn check_decimals(
-    request: &QuoteRequest,
-    source: &ProgramDefinition,
-    target: &ProgramDefinition,
-) -> Result<(), Unpriced> {
-    let program = asked_program(request, source, target);
-    let value = request.amount.value;
-    if limits::amount_in_range(value) && value.to_minor(program.scale).is_none() {
-        let detail = format!("{} has {} decimals", program.program, program.scale);
-        return Err(Unpriced::at(ProblemCode::Malformed, "/amount/value", detail));
-    }
-    Ok(())
-}
-
-fn asked_minor(
-    request: &QuoteRequest,
-    source: &ProgramDefinition,
-    target: &ProgramDefinition,
-) -> Result<i64, Unpriced> {
-    let program = asked_program(request, source, target);
-    let value = request.amount.value;
-    value.to_minor(program.scale).filter(|_| limits::amount_in_range(value)).ok_or_else(|| {
-        let detail = "points go up to 1000000000000";
-        Unpriced::at(ProblemCode::AmountOutOfRange, "/amount/value", detail)
-    })
-}
-
 /// Whether an order is as large as was agreed, no larger, and whole increments.
 fn within_bounds(
     agreed: &AgreementTerms<'_>,
-    source: &ProgramDefinition,
+    asked: &Asked<'_>,
     amounts: &Amounts,
 ) -> Result<(), Unpriced> {
-    let refuse = |code, detail| Err(Unpriced::at(code, "/amount/value", detail));
+    let refuse = |code, detail| Err(Unpriced::at(code, asked.pointer, detail));
     let minimum = agreed.minimum_gross;
     if amounts.gross < minimum.micros() {
         let detail = format!("the gross is below the agreement's minimum of {minimum}");
         return refuse(ProblemCode::AmountTooSmall, detail);
     }
+    // What points an order gives: an accrual gives none.
+    let Some(source) = asked.source.program() else { return Ok(()) };
     let Some(bounds) = agreed.order_bounds(&source.program) else { return Ok(()) };
     let (given, name) = (amounts.source, &source.program);
     let minor = |bound: Option<Decimal>| bound.and_then(|bound| bound.to_minor(source.scale));
@@ -245,41 +268,39 @@ fn within_bounds(
     Ok(())
 }
 
-/// Whether the caller may order this of this pair now, and what was agreed on it; none within one
-/// partner.
+/// Whether the caller may order this of these partners now, and what was agreed on it; none within
+/// one partner.
 fn allowed<'a>(
     registry: &'a Registry,
     caller: &PartnerId,
-    request: &QuoteRequest,
-    source: &ProgramDefinition,
-    target: &ProgramDefinition,
+    asked: &Asked<'_>,
     now: Timestamp,
 ) -> Result<Option<AgreementTerms<'a>>, Unpriced> {
     let refuse =
         |pointer, detail: String| Err(Unpriced::at(ProblemCode::KindNotAllowed, pointer, detail));
-    if request.kind != TransactionKind::Exchange {
-        return refuse("/kind", "this gateway performs the kind exchange".to_owned());
-    }
-    if source.program == target.program {
+    let (giver, taker) = (asked.source.partner(), asked.target.partner());
+    if let (End::Program(source, _), End::Program(target, _)) = (asked.source, asked.target)
+        && source.program == target.program
+    {
         return refuse("/target/program", "source and target are one program".to_owned());
     }
-    if *caller != source.partner {
-        return refuse("/source/program", format!("only {} may give its points", source.partner));
+    if caller != giver {
+        return match asked.source {
+            End::Partner(_) => refuse("/source/partner", format!("only {giver} may pay for it")),
+            _ => refuse("/source/program", format!("only {giver} may give its points")),
+        };
     }
-    for partner in [&source.partner, &target.partner] {
+    for partner in [giver, taker] {
         if registry.is_suspended(partner) {
             return refuse("", format!("{partner} is suspended"));
         }
     }
-    if source.partner == target.partner {
+    if giver == taker {
         return Ok(None);
     }
-    match registry.agreement_at(&source.partner, &target.partner, now) {
-        Some(agreed) if agreed.kinds.contains(&request.kind) => Ok(Some(agreed)),
-        _ => refuse(
-            "/kind",
-            format!("{} and {} have no agreement for it", source.partner, target.partner),
-        ),
+    match registry.agreement_at(giver, taker, now) {
+        Some(agreed) if agreed.kinds.contains(&asked.kind) => Ok(Some(agreed)),
+        _ => refuse("/kind", format!("{giver} and {taker} have no agreement for it")),
     }
 }
 
@@ -305,32 +326,31 @@ fn tier_multiplier(
     })
 }
 
-fn refused_amount(error: ArithmeticError) -> Unpriced {
+fn refused_amount(error: ArithmeticError, asked: &Asked<'_>) -> Unpriced {
     let code = match error {
         ArithmeticError::TooSmall => ProblemCode::AmountTooSmall,
         ArithmeticError::OutOfRange => ProblemCode::AmountOutOfRange,
     };
-    Unpriced::at(code, "/amount/value", error.to_string())
+    Unpriced::at(code, asked.pointer, error.to_string())
 }
 
 fn finish(
     registry: &Registry,
-    source: &ProgramDefinition,
-    target: &ProgramDefinition,
-    rate: Rate,
-    amounts: &Amounts,
+    asked: &Asked<'_>,
+    worked: Worked<'_>,
     expires_at: Timestamp,
 ) -> Result<Priced, Unpriced> {
-    let out_of_range = || refused_amount(ArithmeticError::OutOfRange);
+    let Worked { rate, amounts, .. } = worked;
+    let out_of_range = || refused_amount(ArithmeticError::OutOfRange, asked);
     let money = |micros| Decimal::from_micros(micros).ok_or_else(out_of_range);
-    let points = |minor, scale| Decimal::from_minor(minor, scale).ok_or_else(out_of_range);
-    let settlement = if source.partner == target.partner {
+    let (debtor, creditor) = (asked.source.partner(), asked.target.partner());
+    let settlement = if debtor == creditor {
         None
     } else {
         Some(Settlement {
-            creditor: target.partner.clone(),
+            creditor: creditor.clone(),
             currency: registry.definition.currency.clone(),
-            debtor: source.partner.clone(),
+            debtor: debtor.clone(),
             fee: money(amounts.fee)?,
             gross: money(amounts.gross)?,
             net: money(amounts.net)?,
@@ -340,9 +360,26 @@ fn finish(
     Ok(Priced {
         rate,
         settlement,
-        source: (source.partner.clone(), points(amounts.source, source.scale)?),
-        target: (target.partner.clone(), points(amounts.target, target.scale)?),
+        source: side(asked.source, amounts.source).ok_or_else(out_of_range)?,
+        target: side(asked.target, amounts.target).ok_or_else(out_of_range)?,
         expires_at,
         bonus: None,
+    })
+}
+
+/// An end with its amount; none where that is out of range.
+fn side(end: End<'_>, minor: i64) -> Option<SideOf<MemberRef>> {
+    Some(match end {
+        End::Program(program, account) => SideOf::Account(AccountSide {
+            amount: Decimal::from_minor(minor, program.scale)?,
+            member: account.member.clone(),
+            partner: program.partner.clone(),
+            program: program.program.clone(),
+        }),
+        End::Item(item, amount) => {
+            let PricedItem { cash, item, partner, price } = item.clone();
+            SideOf::Item(ItemSide { amount, cash, item, partner, price })
+        }
+        End::Partner(partner) => SideOf::Partner { partner: partner.clone() },
     })
 }

@@ -146,11 +146,8 @@ fn payload(
     draft: ReceiptDraft,
     place: Place,
 ) -> Vec<u8> {
-    let side = |side: &TransactionSideRecord| ReceiptSide {
-        amount: side.amount,
-        member: side.pseudonym.clone(),
-        partner: side.partner.clone(),
-        program: side.program.clone(),
+    let side = |side: &TransactionSideRecord| -> ReceiptSide {
+        side.clone().map(|member| member.pseudonym)
     };
     Receipt {
         alliance: registry.definition.alliance.clone(),

@@ -238,7 +238,8 @@ impl Sequencer {
 
     /// With a key that the root key has revoked nothing is signed any more, and so nothing written.
     fn may_sign(&self, registry: &Registry, now: Timestamp) -> Result<(), StoreError> {
-        let refused = |why| StoreError::Unavailable(format!("{why}: `alliance keys import`"));
+        let hint = "the root key has to sign a list that lets it";
+        let refused = |why| StoreError::Unavailable(format!("{why}: {hint}"));
         registry.may_sign(self.key.kid(), now).map_err(refused)
     }
 
@@ -424,12 +425,8 @@ fn view(set: &WorkingSet, record: TransactionRecord, receipt: StoredReceipt) -> 
     let name = |member: Option<crate::command::MemberNo>| {
         member.and_then(|member| set.member(member)).and_then(|member| member.reference.clone())
     };
-    TransactionView {
-        source_member: name(record.source.member),
-        target_member: name(record.target.member),
-        record,
-        receipt: Some(receipt),
-    }
+    let [source_member, target_member] = record.members().map(name);
+    TransactionView { source_member, target_member, record, receipt: Some(receipt) }
 }
 
 fn answer(jobs: Vec<Job>, answers: Vec<Answer>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use alliance_contracts::ids::{Id, Kind};
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::command::{
-    Command, Define, Exchange, Keyed, NewLink, NewMember, ProposeLink, Reverse, SignedCheckpoint,
+    Command, Define, Keyed, NewLink, NewMember, Order, ProposeLink, Reverse, SignedCheckpoint,
 };
 
 use crate::auditor::{Issue, Told};
@@ -129,9 +129,9 @@ fn drawn(command: &Command, keyed: Keyed, props: &mut Props) -> (Command, u128) 
     }
     let mut makes = 0;
     let drawn = match command {
-        Command::Exchange(_, order) => {
+        Command::Order(_, order) => {
             let transaction = fresh(props, &mut makes);
-            Command::Exchange(keyed, Exchange { transaction, ..order.clone() })
+            Command::Order(keyed, Order { transaction, ..order.clone() })
         }
         Command::Reverse(_, order) => {
             let transaction = fresh(props, &mut makes);

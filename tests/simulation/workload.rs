@@ -8,14 +8,16 @@ use alliance_contracts::board::{Board, PairTerms, TermsRoot, Volume};
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{LinkId, QuoteId, TransactionId};
+use alliance_contracts::names::MemberRef;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{
     FeeBearer, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
 };
+use alliance_contracts::side::SideOf;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::total::Total;
 use alliance_settlement::command::{
-    Command, Define, Exchange, LinkEnd, MemberNo, NewLink, OrderSide, ProposeLink, Publish, Quoted,
+    Command, Define, LinkEnd, MemberNo, NewLink, Order, ProposeLink, Publish, Quoted, QuotedSide,
     QuotedTerms, Reverse, SignedCheckpoint,
 };
 use alliance_settlement::pricing;
@@ -170,14 +172,14 @@ impl World {
             _ => u128::from(self.props.number()),
         };
         let bytes = format!("{id} {reference}");
-        let order = Exchange {
+        let order = Order {
             transaction: TransactionId::from_u128(0),
             source_reference: name(&format!("r-{reference}")),
             quote: quoted,
         };
         let ask = Ask::Exchange { quote, reference };
         let keyed = self.no_key(caller);
-        Some(self.issue(caller, ask, bytes.as_bytes(), Command::Exchange(keyed, order)))
+        Some(self.issue(caller, ask, bytes.as_bytes(), Command::Order(keyed, order)))
     }
 
     /// Somebody takes a quote and waits: its board may be superseded meanwhile.
@@ -222,11 +224,14 @@ impl World {
             program: name(PROGRAMS[person.program].0),
         };
         let request = QuoteRequest {
-            amount: SideAmount { side, value: Decimal::from_minor(asked, PROGRAMS[program].2)? },
+            amount: Some(SideAmount {
+                side,
+                value: Decimal::from_minor(asked, PROGRAMS[program].2)?,
+            }),
             kind: TransactionKind::Exchange,
             segment: None,
-            source: account(source),
-            target: account(target),
+            source: account(source).into(),
+            target: account(target).into(),
             tier: None,
         };
         let priced = {
@@ -252,10 +257,10 @@ impl World {
         };
         let (sums, rate, expires_at) = expected;
         let id: QuoteId = self.props.id();
-        let minor = |amount: Decimal, person: Person| {
-            amount.to_minor(PROGRAMS[person.program].2).unwrap_or(i64::MAX)
+        let minor = |side: &SideOf<MemberRef>, person: Person| {
+            side.amount().to_minor(PROGRAMS[person.program].2).unwrap_or(i64::MAX)
         };
-        let (given, taken) = (minor(priced.source.1, source), minor(priced.target.1, target));
+        let (given, taken) = (minor(&priced.source, source), minor(&priced.target, target));
         let money = priced.settlement.as_ref().map(|s| [s.gross, s.fee, s.net, s.remainder]);
         let money = money.map(|parts| parts.map(|part| i128::from(part.micros())));
         let expected = (source.partner() != target.partner()).then_some([
@@ -273,21 +278,15 @@ impl World {
             self.find(format!("a quote of {priced:?}, should be {expected:?}"));
             return None;
         }
-        let end = |person: Person, partner, amount| OrderSide {
-            partner,
-            program: name(PROGRAMS[person.program].0),
-            scale: PROGRAMS[person.program].2,
-            member: person.reference(),
-            lookup: self.props.lookup(person),
-            amount,
-        };
+        let end = |side| QuotedSide::of(side, &registry, &self.props.vault);
         let quoted = QuotedTerms {
             id,
+            kind: TransactionKind::Exchange,
             expires_at: priced.expires_at,
             rate: priced.rate,
             settlement: priced.settlement,
-            source: end(source, priced.source.0, given),
-            target: end(target, priced.target.0, taken),
+            source: end(priced.source)?,
+            target: end(priced.target)?,
             bonus: priced.bonus,
         };
         let id = id.as_u128();
@@ -385,7 +384,7 @@ impl World {
             transaction: TransactionId::from_u128(0),
             original: TransactionId::from_u128(original),
             corridor: alliance_contracts::names::Corridor::between(&parties.0, &parties.1),
-            members: members.map(MemberNo),
+            members: members.map(MemberNo).into(),
             amount,
             reason: name("mistake"),
             source_reference: name(&format!("r-{reference}")),
@@ -733,6 +732,7 @@ impl World {
             terms.agreed.push(AgreedTerms {
                 a: name(PARTNERS[*a]),
                 b: name(PARTNERS[*b]),
+                exchanges: true,
                 fee: Decimal::from_micros(pair.fee).unwrap(),
                 fee_bearer: borne.unwrap_or(FeeBearer::Member),
                 quote_lifetime_seconds: pair.quote_seconds,

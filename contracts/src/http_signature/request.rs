@@ -2,7 +2,7 @@
 
 use super::base::{self, Component};
 use super::envelope::{self, Envelope, NewParams, SignatureHeaders, SignedMessage};
-use super::{HttpSignatureError, RequestView, Tag};
+use super::{Headers, HttpSignatureError, RequestView, Tag};
 use crate::keys::SigningKey;
 use crate::time::Timestamp;
 
@@ -90,4 +90,12 @@ pub fn parse_request(
         base::append_of_request(base, view, &component.name)
     })?;
     Ok(envelope.into_message(base))
+}
+
+/// Label and bytes of the one signature with `tag`, whatever else is wrong with it or the request:
+/// what a refusal is bound to. None where there is none that can be read.
+#[must_use]
+pub fn label_and_signature(headers: &dyn Headers, tag: Tag) -> Option<(String, [u8; 64])> {
+    let envelope = Envelope::read(headers, tag).ok()?;
+    Some((envelope.label, envelope.signature))
 }

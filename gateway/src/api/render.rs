@@ -26,19 +26,16 @@ pub fn transaction(
     let record = view.record;
     // Who made the order named both members; who turns one round names none.
     let supplied = record.caller == *caller && record.kind != TransactionKind::Reversal;
-    let side = |side: TransactionSideRecord, name: Option<MemberRef>| TransactionSide {
-        member: if supplied || side.partner == *caller {
-            name.map(|name| name.expose().to_owned())
-        } else {
-            Some(side.pseudonym.to_string())
-        },
-        amount: side.amount,
-        partner: side.partner,
-        program: side.program,
+    let side = |side: TransactionSideRecord, name: Option<MemberRef>| -> TransactionSide {
+        let own = supplied || side.partner() == caller;
+        side.map(|member| match own {
+            true => name.map(|name| name.expose().to_owned()),
+            false => Some(member.pseudonym.to_string()),
+        })
     };
     let reversed = ReversedTotals {
-        source: points(registry, &record.source.program, record.reversed.source)?,
-        target: points(registry, &record.target.program, record.reversed.target)?,
+        source: total(registry, &record.source, record.reversed.source)?,
+        target: total(registry, &record.target, record.reversed.target)?,
     };
     Ok(Transaction {
         bonus: record.bonus,
@@ -58,6 +55,18 @@ pub fn transaction(
         state: record.state,
         target: side(record.target, view.target_member),
     })
+}
+
+/// What of a side has been turned round: points, or of an item's price money.
+fn total(
+    registry: &Registry,
+    side: &TransactionSideRecord,
+    minor: i64,
+) -> Result<Decimal, Refusal> {
+    match side.program() {
+        Some(program) => points(registry, program, minor),
+        None => Decimal::from_micros(minor).ok_or_else(|| Refusal::internal("a total below 0")),
+    }
 }
 
 /// Minor units as the wire has them.

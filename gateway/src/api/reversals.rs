@@ -3,7 +3,6 @@
 use actix_web::web::Data;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::TransactionId;
-use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::transaction::{ReversalRequest, Transaction, reversal_bytes};
 use alliance_settlement::command::{Command, Keyed, Reverse};
 
@@ -11,7 +10,6 @@ use super::reply::Reply;
 use super::transactions;
 use crate::draw;
 use crate::server::gateway::Gateway;
-use crate::server::refusal::Refusal;
 use crate::server::verify::{Change, VerifiedRequest};
 
 /// Turns a transaction round, at the terms of the original.
@@ -33,8 +31,7 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
     let partner = request.partner.clone();
     // Corridor and members never change: read here, decided upon under the lock.
     let record = transactions::visible(&gateway, &partner, original).await?.record;
-    let members = record.source.member.zip(record.target.member);
-    let members = members.ok_or_else(|| Refusal::of(ProblemCode::KindNotAllowed))?;
+    let members = record.members().into_iter().flatten().collect();
     let digest = Hash::of(&reversal_bytes(original, &asked));
     let transaction = draw::id();
     let (key, evidence) = request.into_order_evidence(transaction);
@@ -43,7 +40,7 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
         transaction,
         original,
         corridor: record.corridor,
-        members: members.into(),
+        members,
         amount: asked.amount,
         reason: asked.reason,
         source_reference: asked.source_reference,

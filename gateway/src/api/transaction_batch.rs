@@ -12,7 +12,7 @@ use alliance_contracts::transaction::{
     OrderBatch, OrderBatchRequest, OrderResult, Transaction, order_bytes,
 };
 use alliance_settlement::clearing_house::OpenedToken;
-use alliance_settlement::command::{Command, Exchange, Keyed};
+use alliance_settlement::command::{Command, Keyed, Order};
 use alliance_settlement::sequencer::{Answer, Unavailable};
 use futures_util::{StreamExt, stream};
 
@@ -71,8 +71,8 @@ pub async fn create(request: VerifiedRequest<ChangeMany>, gateway: Data<Gateway>
             let (partner, request) = (caller.clone(), evidence.clone());
             let keyed = Keyed { partner, key: order.key, digest, request, index };
             let source_reference = order.source_reference;
-            let exchange = Exchange { transaction, source_reference, quote: token.quoted };
-            Command::Exchange(keyed, exchange)
+            let order = Order { transaction, source_reference, quote: token.quoted };
+            Command::Order(keyed, order)
         })
         .collect();
     let answers = gateway.submit_all(commands).await?;

@@ -6,7 +6,7 @@ use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::names::PartnerId;
 use alliance_contracts::transaction::{OrderRequest, Transaction, TransactionState, order_bytes};
-use alliance_settlement::command::{Command, Exchange, Keyed, Outcome};
+use alliance_settlement::command::{Command, Keyed, Order, Outcome};
 use alliance_settlement::sequencer::{Answer, TransactionView};
 
 use super::render;
@@ -40,8 +40,8 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
     let (key, evidence) = request.into_order_evidence(transaction);
     let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
     let source_reference = order.source_reference;
-    let exchange = Exchange { transaction, source_reference, quote: opened.quoted };
-    let answer = gateway.submit(Command::Exchange(keyed, exchange)).await?;
+    let order = Order { transaction, source_reference, quote: opened.quoted };
+    let answer = gateway.submit(Command::Order(keyed, order)).await?;
     answered(&gateway, &partner, answer).await
 }
 

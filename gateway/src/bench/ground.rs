@@ -8,7 +8,9 @@
 use std::path::{Path, PathBuf};
 
 use alliance_contracts::names::{AllianceId, Currency, MemberRef, PartnerId, ProgramId};
-use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
+use alliance_contracts::quote::{
+    AskedSide, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
+};
 use alliance_settlement::clearing_house::{ClearingHouse, system_clock};
 use alliance_settlement::store;
 
@@ -157,14 +159,18 @@ pub fn order(number: u64, people: usize) -> (usize, QuoteRequest) {
     let value =
         alliance_contracts::decimal::Decimal::from_minor(minor(GIVES, source), scale(source));
     let request = QuoteRequest {
-        amount: SideAmount { side: Side::Source, value: value.unwrap_or_default() },
+        amount: Some(SideAmount { side: Side::Source, value: value.unwrap_or_default() }),
         kind: TransactionKind::Exchange,
         segment: None,
-        source: MemberAccount { member: member(source, person), program: program(source) },
-        target: MemberAccount { member: member(target, person), program: program(target) },
+        source: account(source, person),
+        target: account(target, person),
         tier: None,
     };
     (source, request)
+}
+
+fn account(brand: usize, person: usize) -> AskedSide {
+    MemberAccount { member: member(brand, person), program: program(brand) }.into()
 }
 
 fn brands_of(person: usize) -> (usize, usize) {
@@ -265,7 +271,7 @@ mod tests {
             assert_eq!(forth.1.target, back.1.source);
         }
         let members: HashSet<_> =
-            orders.iter().map(|(_, request)| request.source.member.expose().to_owned()).collect();
+            orders.iter().map(|(_, request)| request.source.account().unwrap()).collect();
         assert_eq!(members.len(), 24);
         let callers: HashSet<_> = orders.iter().map(|(brand, _)| *brand).collect();
         assert_eq!(callers.len(), brands());

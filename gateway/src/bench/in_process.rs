@@ -16,7 +16,7 @@ use alliance_contracts::keys::SigningKey;
 use alliance_contracts::names::{IdempotencyKey, SourceReference};
 use alliance_contracts::transaction::{OrderRequest, order_bytes};
 use alliance_settlement::clearing_house::ClearingHouse;
-use alliance_settlement::command::{Command, Exchange, Keyed, Outcome, RequestEvidence};
+use alliance_settlement::command::{Command, Keyed, Order, Outcome, RequestEvidence};
 use futures_util::future::join_all;
 
 use super::Options;
@@ -265,6 +265,6 @@ fn prepare(
         index: 0,
     };
     let source_reference = reference.clone();
-    let exchange = Exchange { transaction, source_reference, quote: opened.quoted };
-    Ok(Prepared { quote: quote.id, reference, command: Command::Exchange(keyed, exchange) })
+    let order = Order { transaction, source_reference, quote: opened.quoted };
+    Ok(Prepared { quote: quote.id, reference, command: Command::Order(keyed, order) })
 }

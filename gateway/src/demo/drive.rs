@@ -102,9 +102,11 @@ impl Tally {
             return;
         }
         self.exchanges += 1;
-        if let Some(settlement) = &transaction.settlement {
-            let bought = self.bought.entry(transaction.source.program.clone()).or_default();
-            bought.points += i128::from(transaction.source.amount.micros());
+        if let Some((settlement, source)) =
+            transaction.settlement.as_ref().zip(transaction.source.account())
+        {
+            let bought = self.bought.entry(source.program.clone()).or_default();
+            bought.points += i128::from(source.amount.micros());
             bought.worth += i128::from(settlement.net.micros());
         }
     }
@@ -251,7 +253,7 @@ impl Worker {
 
     /// The brand that the points arrived at: it may turn an order round at any time.
     fn receiver(&self, quote: &Quote) -> Client {
-        let receiver = self.clients.iter().find(|c| *c.partner() == quote.target.partner);
+        let receiver = self.clients.iter().find(|c| c.partner() == quote.target.partner());
         receiver.unwrap_or(&self.clients[0]).clone()
     }
 
@@ -311,11 +313,11 @@ impl Worker {
 
 fn request(order: &Order) -> QuoteRequest {
     QuoteRequest {
-        amount: SideAmount { side: order.side, value: order.amount },
+        amount: Some(SideAmount { side: order.side, value: order.amount }),
         kind: TransactionKind::Exchange,
         segment: None,
-        source: order.source.clone(),
-        target: order.target.clone(),
+        source: order.source.clone().into(),
+        target: order.target.clone().into(),
         tier: None,
     }
 }

@@ -150,13 +150,13 @@ async fn quote(client: &Client, cast: &Cast) -> Result<(), String> {
         Ok::<_, String>(MemberAccount { member: member(name)?, program: cast.programs[at].clone() })
     };
     let request = QuoteRequest {
-        amount: SideAmount {
+        amount: Some(SideAmount {
             side: Side::Source,
             value: Decimal::from_minor(1_000, 0).ok_or("1000")?,
-        },
+        }),
         kind: TransactionKind::Exchange,
-        source: account(0, "anybody")?,
-        target: account(1, "somebody")?,
+        source: account(0, "anybody")?.into(),
+        target: account(1, "somebody")?.into(),
         tier: None,
         segment: None,
     };

@@ -5,6 +5,7 @@ mod agreements;
 mod bounds;
 mod documents;
 mod keys;
+mod kinds;
 mod lifecycle;
 mod limits;
 mod links;

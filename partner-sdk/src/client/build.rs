@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use alliance_contracts::keys::{PublicKey, SigningKey};
 use alliance_contracts::names::{AllianceId, PartnerId};
-use alliance_contracts::time::Timestamp;
 use reqwest::Url;
 use ring::rand::SystemRandom;
 
@@ -14,30 +13,8 @@ use super::error::{ConfigError, Error};
 use super::memory::Memory;
 use super::retry::{RetryBudget, RetryPolicy};
 use super::{Client, Inner};
+use crate::clock::{Clock, SystemClock};
 use crate::verify::keys;
-
-/// Where the client takes the time from.
-pub trait Clock: Send + Sync + 'static {
-    /// The time now.
-    fn now(&self) -> Timestamp;
-}
-
-/// The system's clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
-}
-
-impl<F: Fn() -> Timestamp + Send + Sync + 'static> Clock for F {
-    fn now(&self) -> Timestamp {
-        self()
-    }
-}
 
 /// The private key, as it was handed in.
 enum KeySource {

@@ -2,13 +2,15 @@
 
 use alliance_contracts::campaign::Campaigns;
 use alliance_contracts::corridor::{Corridors, EvidenceList, MemberBalance, Opening};
+use alliance_contracts::decimal::Decimal;
 use alliance_contracts::ids::{LinkId, ReceiptId, TransactionId};
 use alliance_contracts::link::{Empty, Link, LinkRequest, Links};
 use alliance_contracts::names::{Corridor, ReasonCode, SourceReference};
 use alliance_contracts::observation::{Observation, ObservationsAccepted, ObservationsRequest};
 use alliance_contracts::program::Programs;
 use alliance_contracts::quote::{
-    MemberAccount, Quote, QuoteBatch, QuoteBatchRequest, QuoteRequest,
+    AskedSide, MemberAccount, PricedItem, Quote, QuoteBatch, QuoteBatchRequest, QuoteRequest, Side,
+    SideAmount, TransactionKind,
 };
 use alliance_contracts::transaction::{OrderRequest, SignedReceipt, Transaction};
 use serde::Serialize;
@@ -26,11 +28,61 @@ impl Client {
     /// # async fn f(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let (mine, theirs) = (account("aurora", "A-1001")?, account("borealis", "B-77")?);
     /// let quote = client.exchange(mine, theirs).receive("500".parse()?).await?;
-    /// println!("costs {} until {}", quote.source.amount, quote.expires_at);
+    /// println!("costs {} until {}", quote.source.amount(), quote.expires_at);
     /// # Ok(()) }
     /// ```
     pub fn exchange(&self, source: MemberAccount, target: MemberAccount) -> Exchange {
         Exchange { client: self.clone(), source, target, segment: None, tier: None }
+    }
+
+    /// Asks for terms to redeem points of `source` for an item of another brand, all of its price
+    /// or what the cash leaves of it.
+    ///
+    /// ```no_run
+    /// # use alliance_partner_sdk::client::{Client, account};
+    /// # use alliance_partner_sdk::contracts::quote::PricedItem;
+    /// # async fn f(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let latte = PricedItem {
+    ///     partner: "borealis-coffee".parse()?,
+    ///     item: "latte".parse()?,
+    ///     price: "12.5".parse()?,
+    ///     cash: "2.5".parse()?,
+    /// };
+    /// let quote = client.redeem(account("aurora", "A-1001")?, latte).await?;
+    /// println!("costs {} points and 2.5 in cash", quote.source.amount());
+    /// # Ok(()) }
+    /// ```
+    pub fn redeem(&self, source: MemberAccount, item: PricedItem) -> Call<Quote> {
+        self.quote(&QuoteRequest {
+            amount: None,
+            kind: TransactionKind::Redemption,
+            segment: None,
+            source: source.into(),
+            target: AskedSide::Item(item),
+            tier: None,
+        })
+    }
+
+    /// Asks for terms to buy so many of another brand's points for a customer of the caller's.
+    ///
+    /// ```no_run
+    /// # use alliance_partner_sdk::client::{Client, account};
+    /// # async fn f(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let quote = client.accrue(account("borealis", "B-77")?, "20".parse()?).await?;
+    /// if let Some(settlement) = &quote.settlement {
+    ///     println!("20 points cost {}", settlement.gross);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn accrue(&self, target: MemberAccount, points: Decimal) -> Call<Quote> {
+        self.quote(&QuoteRequest {
+            amount: Some(SideAmount { side: Side::Target, value: points }),
+            kind: TransactionKind::Accrual,
+            segment: None,
+            source: AskedSide::Partner { partner: self.partner().clone() },
+            target: target.into(),
+            tier: None,
+        })
     }
 
     /// Asks for terms.

@@ -75,8 +75,8 @@ impl Exchange {
 
     fn quote(self, side: Side, value: Decimal) -> Call<Quote> {
         let Self { client, source, target, segment, tier } = self;
-        let amount = SideAmount { side, value };
-        let kind = TransactionKind::Exchange;
+        let (amount, kind) = (Some(SideAmount { side, value }), TransactionKind::Exchange);
+        let (source, target) = (source.into(), target.into());
         client.quote(&QuoteRequest { amount, kind, segment, source, target, tier })
     }
 }
@@ -261,5 +261,5 @@ impl Batch {
 
 /// The corridor in which the receipt of an order under this quote will stand.
 pub(super) fn corridor_of(quote: &Quote) -> Corridor {
-    Corridor::between(&quote.source.partner, &quote.target.partner)
+    Corridor::between(quote.source.partner(), quote.target.partner())
 }

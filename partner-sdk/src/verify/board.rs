@@ -12,8 +12,12 @@ use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsError, JwsType};
 use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::keys::Kid;
+use alliance_contracts::limits::MONEY_SCALE;
+use alliance_contracts::names::PartnerId;
 use alliance_contracts::program::{Program, Programs};
-use alliance_contracts::quote::{Quote, QuoteRequest, Rate, Side};
+use alliance_contracts::quote::{
+    AskedSide, FeeBearer, Quote, QuoteRequest, Rate, Side, SideAmount, TransactionKind,
+};
 use alliance_contracts::valuation::ValuationMismatch;
 
 /// Why a board proves nothing.
@@ -192,18 +196,75 @@ pub fn recompute_quote(
         let (quoted, shown) = (quote.rate.board, rates.board.board);
         return Err(QuoteFault::AnotherBoard { quoted, shown });
     }
-    let program = |id: &alliance_contracts::names::ProgramId| {
-        let found = programs.programs.iter().find(|program| program.program == *id);
-        found.ok_or_else(|| QuoteFault::UnknownProgram(id.to_string()))
+    let (source, target) = (end(programs, &request.source)?, end(programs, &request.target)?);
+    let rate = match (source.program, target.program) {
+        (Some(source), Some(target)) => rate(rates, source, target, tier)?,
+        _ => one_sided_rate(rates, request.kind, &source, &target)?,
     };
-    let (source, target) = (program(&request.source.program)?, program(&request.target.program)?);
-    let rate = rate(rates, source, target, tier)?;
     if rate != quote.rate {
         let json = |rate: &Rate| String::from_utf8_lossy(&json::canonical(rate)).into_owned();
         return Err(QuoteFault::Rate { quoted: json(&quote.rate), computed: json(&rate) });
     }
-    let amounts = amounts(&rate, request, source, target).ok_or(QuoteFault::Amounts)?;
-    if is_quoted(quote, &amounts, source, target) { Ok(()) } else { Err(QuoteFault::Amounts) }
+    let amounts = amounts(&rate, request, &source, &target).ok_or(QuoteFault::Amounts)?;
+    if is_quoted(quote, &amounts, &source, &target) { Ok(()) } else { Err(QuoteFault::Amounts) }
+}
+
+/// One end of an order: a program, or the partner where there is none.
+struct End<'a> {
+    program: Option<&'a Program>,
+    partner: &'a PartnerId,
+    scale: u32,
+}
+
+fn end<'a>(programs: &'a Programs, side: &'a AskedSide) -> Result<End<'a>, QuoteFault> {
+    let account = match side {
+        AskedSide::Account(account) => account,
+        AskedSide::Item(item) => {
+            return Ok(End { program: None, partner: &item.partner, scale: MONEY_SCALE });
+        }
+        AskedSide::Partner { partner } => return Ok(End { program: None, partner, scale: 0 }),
+    };
+    let mut all = programs.programs.iter();
+    let found = all.find(|program| program.program == account.program);
+    let found = found.ok_or_else(|| QuoteFault::UnknownProgram(account.program.to_string()))?;
+    Ok(End { program: Some(found), partner: &found.partner, scale: found.scale })
+}
+
+/// What the partners have agreed on, as the caller is shown it.
+fn agreed<'a>(
+    rates: &'a Rates,
+    one: &PartnerId,
+    other: &PartnerId,
+) -> Result<&'a PairFee, QuoteFault> {
+    let of =
+        |fee: &&PairFee| (fee.a == *one && fee.b == *other) || (fee.a == *other && fee.b == *one);
+    rates.fees.iter().find(of).ok_or(QuoteFault::NoAgreement)
+}
+
+fn value(rates: &Rates, program: &Program) -> Result<Decimal, QuoteFault> {
+    let value = rates.board.value(&program.program);
+    value.ok_or_else(|| QuoteFault::UnknownProgram(program.program.to_string()))
+}
+
+/// The rate of a redemption or an accrual: the board's value and the partners' fee.
+fn one_sided_rate(
+    rates: &Rates,
+    kind: TransactionKind,
+    source: &End<'_>,
+    target: &End<'_>,
+) -> Result<Rate, QuoteFault> {
+    let worth = |end: &End<'_>| end.program.map_or(Ok(Decimal::ONE), |p| value(rates, p));
+    let (source_value, target_value) = (worth(source)?, worth(target)?);
+    let plain = Rate::plain(rates.board.board, Decimal::ZERO, source_value, target_value);
+    if source.partner == target.partner {
+        return Ok(plain);
+    }
+    let agreed = agreed(rates, source.partner, target.partner)?;
+    let fee_bearer = match kind {
+        TransactionKind::Accrual => FeeBearer::Member,
+        _ => agreed.fee_bearer,
+    };
+    Ok(Rate { fee: agreed.fee, fee_bearer, ..plain })
 }
 
 /// The rate that the board and the pair's terms come to.
@@ -213,20 +274,12 @@ fn rate(
     target: &Program,
     tier: Decimal,
 ) -> Result<Rate, QuoteFault> {
-    let value = |program: &Program| {
-        let value = rates.board.value(&program.program);
-        value.ok_or_else(|| QuoteFault::UnknownProgram(program.program.to_string()))
-    };
-    let (source_value, target_value) = (value(source)?, value(target)?);
+    let (source_value, target_value) = (value(rates, source)?, value(rates, target)?);
     let plain = Rate::plain(rates.board.board, Decimal::ZERO, source_value, target_value);
     if source.partner == target.partner {
         return Ok(plain);
     }
-    let of = |fee: &&PairFee| {
-        (fee.a == source.partner && fee.b == target.partner)
-            || (fee.a == target.partner && fee.b == source.partner)
-    };
-    let agreed = rates.fees.iter().find(of).ok_or(QuoteFault::NoAgreement)?;
+    let agreed = agreed(rates, &source.partner, &target.partner)?;
     let own = rates.pairs.iter().map(|pair| &pair.terms);
     let mut own = own.filter(|t| t.source == source.program && t.target == target.program);
     let (fee, surcharge, multiplier) = match own.next() {
@@ -249,21 +302,33 @@ fn rate(
 fn amounts(
     rate: &Rate,
     request: &QuoteRequest,
-    source: &Program,
-    target: &Program,
+    source: &End<'_>,
+    target: &End<'_>,
 ) -> Option<Amounts> {
     let terms = rate.terms(source.scale, target.scale);
-    let asked = request.amount.value;
-    match request.amount.side {
-        Side::Source => arithmetic::exchange_by_source(&terms, asked.to_minor(source.scale)?),
-        Side::Target => arithmetic::exchange_by_target(&terms, asked.to_minor(target.scale)?),
+    let asked = match (&request.target, request.amount) {
+        (AskedSide::Item(item), None) => SideAmount { side: Side::Target, value: item.amount()? },
+        (_, amount) => amount?,
+    };
+    let minor = |scale| asked.value.to_minor(scale);
+    match (request.kind, asked.side) {
+        (TransactionKind::Accrual, Side::Target) => {
+            arithmetic::accrual(target.scale, rate.target_value, rate.fee, minor(target.scale)?)
+        }
+        (TransactionKind::Exchange, Side::Source) => {
+            arithmetic::exchange_by_source(&terms, minor(source.scale)?)
+        }
+        (TransactionKind::Exchange | TransactionKind::Redemption, Side::Target) => {
+            arithmetic::exchange_by_target(&terms, minor(target.scale)?)
+        }
+        _ => return None,
     }
     .ok()
 }
 
-fn is_quoted(quote: &Quote, amounts: &Amounts, source: &Program, target: &Program) -> bool {
-    let points = quote.source.amount.to_minor(source.scale) == Some(amounts.source)
-        && quote.target.amount.to_minor(target.scale) == Some(amounts.target);
+fn is_quoted(quote: &Quote, amounts: &Amounts, source: &End<'_>, target: &End<'_>) -> bool {
+    let points = quote.source.amount().to_minor(source.scale) == Some(amounts.source)
+        && quote.target.amount().to_minor(target.scale) == Some(amounts.target);
     let money = quote.settlement.as_ref().is_none_or(|settlement| {
         let quoted = [settlement.gross, settlement.fee, settlement.net, settlement.remainder];
         let computed = [amounts.gross, amounts.fee, amounts.net, amounts.remainder];

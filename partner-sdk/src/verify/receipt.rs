@@ -181,7 +181,7 @@ impl VerifiedReceipt {
     /// use alliance_partner_sdk::verify::{TrustedKeys, ReceiptFault, VerifiedReceipt};
     /// fn points_that_arrived(jws: &str, keys: &TrustedKeys) -> Result<String, ReceiptFault> {
     ///     let verified = VerifiedReceipt::verify(jws, keys)?;
-    ///     Ok(verified.receipt().target.amount.to_string())
+    ///     Ok(verified.receipt().target.amount().to_string())
     /// }
     /// ```
     pub fn verify(jws: &str, keys: &TrustedKeys) -> Result<Self, ReceiptFault> {

@@ -2,15 +2,16 @@
 //!
 //! The programs' scales do not stand in a receipt, so the amount of points that was not asked for
 //! cannot be recomputed to the digit; everything else can, and what the roundings may leave is
-//! bounded. Reversals move parts of an original that another receipt holds: of them the lines and
-//! the sums are checked.
+//! bounded. An accrual has no such amount, and is computed whole. Reversals move parts of an
+//! original that another receipt holds: of them the lines and the sums are checked.
 
 use alliance_contracts::decimal::{Decimal, MICROS};
 use alliance_contracts::ids::CampaignId;
 use alliance_contracts::limits::{amount_in_range, surcharge_in_range};
 use alliance_contracts::names::{Corridor, PartnerId};
 use alliance_contracts::quote::{FeeBearer, Rate, Settlement, TransactionKind};
-use alliance_contracts::receipt::{Account, Asset, Posting, Receipt};
+use alliance_contracts::receipt::{Account, Asset, Posting, Receipt, ReceiptSide};
+use alliance_contracts::side::SideOf;
 
 /// How a receipt contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +19,18 @@ pub enum TermsFault {
     /// A kind whose terms this version cannot check: refused rather than waved through.
     #[error("a receipt of kind {}, whose terms this verifier does not know", .0.as_str())]
     UnknownKind(TransactionKind),
-    /// An exchange reverses nothing and has a quote; a reversal names its original and has none.
+    /// An exchange is between two accounts, a redemption between an account and an item, an accrual
+    /// between a partner and an account; a reversal is as its original was.
+    #[error("source and target do not fit the kind")]
+    Sides,
+    /// An item's amount is not its price less the cash, or more than that where it is reversed.
+    #[error("the item's amount is not its price less the cash")]
+    Item,
+    /// What has no program is counted in money, of which one is worth one, and its rate has neither
+    /// multiplier nor surcharge; the fee of an accrual is always on top.
+    #[error("the rate says what a {} has not", .0.as_str())]
+    Rate(TransactionKind),
+    /// An order reverses nothing and has a quote; a reversal names its original and has none.
     #[error("quote and reverses do not fit the kind")]
     References,
     /// The partners of source and target are not the corridor's two.
@@ -71,15 +83,63 @@ pub enum TermsFault {
 /// # Errors
 /// The first broken rule.
 pub fn check_terms(receipt: &Receipt) -> Result<(), TermsFault> {
+    let kind = kind_of_sides(receipt)?;
     check_parties(receipt)?;
     check_limits(receipt)?;
+    check_one_sided(receipt, kind)?;
     match receipt.kind {
-        TransactionKind::Exchange => check_exchange(receipt)?,
         TransactionKind::Reversal => check_reversal(receipt)?,
-        other => return Err(TermsFault::UnknownKind(other)),
+        TransactionKind::Accrual => check_accrual(receipt)?,
+        _ => check_exchange(receipt)?,
     }
     check_bonus(receipt)?;
     check_postings(receipt)
+}
+
+/// The kind that source and target are of; of a reversal, its original's.
+fn kind_of_sides(receipt: &Receipt) -> Result<TransactionKind, TermsFault> {
+    let sides = match (&receipt.source, &receipt.target) {
+        (SideOf::Account(_), SideOf::Account(_)) => TransactionKind::Exchange,
+        (SideOf::Account(_), SideOf::Item(_)) => TransactionKind::Redemption,
+        (SideOf::Partner { .. }, SideOf::Account(_)) => TransactionKind::Accrual,
+        _ => return Err(TermsFault::Sides),
+    };
+    match receipt.kind {
+        TransactionKind::Adjustment => Err(TermsFault::UnknownKind(receipt.kind)),
+        TransactionKind::Reversal => Ok(sides),
+        kind if kind == sides => Ok(sides),
+        _ => Err(TermsFault::Sides),
+    }
+}
+
+/// What a redemption and an accrual have that an exchange has not, and the other way round.
+fn check_one_sided(receipt: &Receipt, kind: TransactionKind) -> Result<(), TermsFault> {
+    let rate = &receipt.rate;
+    let plain = rate.multiplier == Decimal::ONE && rate.surcharge.is_zero();
+    let fits = match kind {
+        TransactionKind::Redemption => plain && rate.target_value == Decimal::ONE,
+        TransactionKind::Accrual => {
+            let on_top = rate.fee_bearer == FeeBearer::Member;
+            plain && on_top && rate.source_value == Decimal::ONE
+        }
+        _ => return Ok(()),
+    };
+    if !fits {
+        return Err(TermsFault::Rate(kind));
+    }
+    if receipt.bonus.is_some() {
+        return Err(TermsFault::Bonus);
+    }
+    let Some(item) = receipt.target.item() else { return Ok(()) };
+    if !amount_in_range(item.price) || !amount_in_range(item.cash) {
+        return Err(TermsFault::OutOfRange);
+    }
+    let whole = micros(item.price) - micros(item.cash);
+    let fits = match receipt.kind {
+        TransactionKind::Reversal => micros(item.amount) <= whole,
+        _ => micros(item.amount) == whole && whole > 0,
+    };
+    if fits { Ok(()) } else { Err(TermsFault::Item) }
 }
 
 /// What a campaign added costs what it is worth; of what was taken back only the limits are known
@@ -97,17 +157,17 @@ fn check_bonus(receipt: &Receipt) -> Result<(), TermsFault> {
 
 fn check_parties(receipt: &Receipt) -> Result<(), TermsFault> {
     let (source, target) = (&receipt.source, &receipt.target);
-    if !is_between(&receipt.corridor, &source.partner, &target.partner) {
+    if !is_between(&receipt.corridor, source.partner(), target.partner()) {
         return Err(TermsFault::Partners);
     }
-    if source.program == target.program {
+    if source.program().is_some() && source.program() == target.program() {
         return Err(TermsFault::OneProgram);
     }
     let reversal = receipt.kind == TransactionKind::Reversal;
     // A reversal keeps the original's sides and exchanges who owes.
     let (debtor, creditor) = match reversal {
-        false => (&source.partner, &target.partner),
-        true => (&target.partner, &source.partner),
+        false => (source.partner(), target.partner()),
+        true => (target.partner(), source.partner()),
     };
     let parties_fit = match &receipt.settlement {
         None => debtor == creditor,
@@ -126,8 +186,8 @@ fn check_limits(receipt: &Receipt) -> Result<(), TermsFault> {
     if !surcharge_in_range(receipt.rate.surcharge, receipt.rate.fee) {
         return Err(TermsFault::Surcharge);
     }
-    let amounts_fit = amount_in_range(receipt.source.amount)
-        && amount_in_range(receipt.target.amount)
+    let amounts_fit = amount_in_range(receipt.source.amount())
+        && amount_in_range(receipt.target.amount())
         && receipt.settlement.as_ref().is_none_or(settlement_in_range);
     if receipt.rate.in_range() && amounts_fit { Ok(()) } else { Err(TermsFault::OutOfRange) }
 }
@@ -136,14 +196,15 @@ fn settlement_in_range(s: &Settlement) -> bool {
     [s.gross, s.net, s.fee, s.remainder].into_iter().all(amount_in_range)
 }
 
+/// An exchange, or a redemption: an exchange for money.
 fn check_exchange(receipt: &Receipt) -> Result<(), TermsFault> {
     if receipt.quote.is_none() || receipt.reverses.is_some() {
         return Err(TermsFault::References);
     }
     let rate = &receipt.rate;
-    let worth = worth(receipt.source.amount, rate);
+    let worth = worth(receipt.source.amount(), rate);
     let fee = ceil6(worth * micros(rate.fee));
-    let given = ceil6(product(receipt.target.amount, rate.target_value));
+    let given = ceil6(product(receipt.target.amount(), rate.target_value));
     // Who bears the fee: of the worth the member gets less, or one of the partners adds it.
     let (gross, net) = match rate.fee_bearer {
         FeeBearer::Member => (worth, given),
@@ -173,9 +234,34 @@ fn check_exchange(receipt: &Receipt) -> Result<(), TermsFault> {
     // Asked by source, less than one target point is left over; asked by target, less than one
     // source point and a millionth: the points that were rounded are the smallest units at most.
     let source_point = ceil6(product(rate.source_value, rate.multiplier));
-    let most = micros(rate.target_value).max(source_point + 1);
+    // A redemption is always asked by target.
+    let target_point = match receipt.target {
+        SideOf::Account(_) => micros(rate.target_value),
+        SideOf::Item(_) | SideOf::Partner { .. } => 0,
+    };
+    let most = target_point.max(source_point + 1);
     let left = gross - fee - net;
     if (0..=most).contains(&left) { Ok(()) } else { Err(TermsFault::Remainder) }
+}
+
+/// The points cost what they are worth, and the fee comes on top: nothing is left over.
+fn check_accrual(receipt: &Receipt) -> Result<(), TermsFault> {
+    if receipt.quote.is_none() || receipt.reverses.is_some() {
+        return Err(TermsFault::References);
+    }
+    let rate = &receipt.rate;
+    let Some(s) = &receipt.settlement else {
+        return if rate.fee.is_zero() { Ok(()) } else { Err(TermsFault::Fee) };
+    };
+    check_sum(s)?;
+    let net = ceil6(product(receipt.target.amount(), rate.target_value));
+    if micros(s.net) != net || net == 0 {
+        return Err(TermsFault::Net);
+    }
+    if micros(s.fee) != ceil6(net * micros(rate.fee)) {
+        return Err(TermsFault::Fee);
+    }
+    if s.remainder.is_zero() { Ok(()) } else { Err(TermsFault::Remainder) }
 }
 
 fn check_reversal(receipt: &Receipt) -> Result<(), TermsFault> {
@@ -225,15 +311,18 @@ enum Party<'a> {
 impl Party<'_> {
     fn is(self, account: &Account, receipt: &Receipt) -> bool {
         let (source, target) = (&receipt.source, &receipt.target);
+        let is_member = |side: &ReceiptSide, program, member| {
+            side.program() == Some(program) && side.member() == Some(member)
+        };
         match (self, account) {
             (Self::SourceMember, Account::Member(program, member)) => {
-                *program == source.program && *member == source.member
+                is_member(source, program, member)
             }
             (Self::TargetMember, Account::Member(program, member)) => {
-                *program == target.program && *member == target.member
+                is_member(target, program, member)
             }
-            (Self::SourceIssued, Account::Issued(program)) => *program == source.program,
-            (Self::TargetIssued, Account::Issued(program)) => *program == target.program,
+            (Self::SourceIssued, Account::Issued(program)) => source.program() == Some(program),
+            (Self::TargetIssued, Account::Issued(program)) => target.program() == Some(program),
             (Self::Position(partner), Account::Position(named)) => named == partner,
             (Self::Campaign(campaign), Account::Campaign(named)) => *named == campaign,
             (Self::Fees, Account::Fees) | (Self::Rounding, Account::Rounding) => true,
@@ -275,8 +364,10 @@ fn asset_fits(posting: &Posting, line: &Line<'_>, receipt: &Receipt) -> bool {
         (Asset::Currency(currency), true, _) => {
             receipt.settlement.as_ref().is_some_and(|s| s.currency == *currency)
         }
-        (Asset::Program(program), false, Party::SourceMember) => *program == receipt.source.program,
-        (Asset::Program(program), false, _) => *program == receipt.target.program,
+        (Asset::Program(program), false, Party::SourceMember) => {
+            receipt.source.program() == Some(program)
+        }
+        (Asset::Program(program), false, _) => receipt.target.program() == Some(program),
         _ => false,
     }
 }
@@ -284,23 +375,24 @@ fn asset_fits(posting: &Posting, line: &Line<'_>, receipt: &Receipt) -> bool {
 /// The lines of protocol § 5, in its order.
 fn expected_lines(receipt: &Receipt) -> [Option<Line<'_>>; 7] {
     let points = |debit, credit, amount| Some(Line { debit, credit, amount, money: false });
+    let (giver, taker) = (receipt.source.account(), receipt.target.account());
     let money = |creditor, amount: fn(&Settlement) -> Decimal| {
         let amount = amount(receipt.settlement.as_ref()?);
         // The original's debtor is always the source's partner.
-        let debit = Party::Position(&receipt.source.partner);
+        let debit = Party::Position(receipt.source.partner());
         Some(Line { debit, credit: creditor, amount, money: true })
     };
     let bonus = receipt.bonus.as_ref();
     [
-        points(Party::SourceMember, Party::SourceIssued, receipt.source.amount),
-        points(Party::TargetIssued, Party::TargetMember, receipt.target.amount),
-        money(Party::Position(&receipt.target.partner), |s| s.net),
+        giver.and_then(|side| points(Party::SourceMember, Party::SourceIssued, side.amount)),
+        taker.and_then(|side| points(Party::TargetIssued, Party::TargetMember, side.amount)),
+        money(Party::Position(receipt.target.partner()), |s| s.net),
         money(Party::Fees, |s| s.fee),
         money(Party::Rounding, |s| s.remainder),
         bonus.and_then(|b| points(Party::TargetIssued, Party::TargetMember, b.points)),
         bonus.map(|bonus| Line {
             debit: Party::Campaign(bonus.campaign),
-            credit: Party::Position(&receipt.target.partner),
+            credit: Party::Position(receipt.target.partner()),
             amount: bonus.cost,
             money: true,
         }),

@@ -15,6 +15,7 @@ use c::names::{Corridor, PartnerId, Pseudonym};
 use c::note::{Checkpoint, corridor_origin, sign_checkpoint};
 use c::quote::{FeeBearer, Rate, Settlement, TransactionKind};
 use c::receipt::{Account, Asset, Evidence, Posting, Receipt, ReceiptSide};
+use c::side::AccountSide;
 use c::time::Timestamp;
 
 pub const ALLIANCE: &str = "demo";
@@ -119,13 +120,13 @@ pub fn with_amounts(
     let (debtor, creditor) = if reverses { (&borealis, &aurora) } else { (&aurora, &borealis) };
     let points = |minor, scale| Decimal::from_minor(minor, scale).unwrap();
     let pseudonym = |hex: &str| hex.repeat(64).parse::<Pseudonym>().unwrap();
-    let source = ReceiptSide {
+    let source = AccountSide {
         amount: points(amounts.source, terms.source_scale),
         member: pseudonym("a"),
         partner: aurora.clone(),
         program: "aurora".parse().unwrap(),
     };
-    let target = ReceiptSide {
+    let target = AccountSide {
         amount: points(amounts.target, terms.target_scale),
         member: pseudonym("b"),
         partner: borealis.clone(),
@@ -166,23 +167,29 @@ pub fn with_amounts(
         reverses: reverses.then(|| TransactionId::from_u128(bits(seq - 1))),
         seq,
         settlement: Some(settlement),
-        source,
-        target,
+        source: ReceiptSide::Account(source),
+        target: ReceiptSide::Account(target),
         transaction: TransactionId::from_u128(bits(seq)),
         v: 1,
         window: WindowId::from_u128(bits(1)),
     }
 }
 
+/// The member's account that a side is, to be changed.
+pub fn of(side: &mut ReceiptSide) -> &mut AccountSide<Pseudonym> {
+    side.account_mut().unwrap()
+}
+
 fn postings(
-    source: &ReceiptSide,
-    target: &ReceiptSide,
+    source: &AccountSide<Pseudonym>,
+    target: &AccountSide<Pseudonym>,
     s: &Settlement,
     reverses: bool,
 ) -> Vec<Posting> {
-    let member = |side: &ReceiptSide| Account::Member(side.program.clone(), side.member.clone());
-    let issued = |side: &ReceiptSide| Account::Issued(side.program.clone());
-    let points = |side: &ReceiptSide| Asset::Program(side.program.clone());
+    let member =
+        |side: &AccountSide<Pseudonym>| Account::Member(side.program.clone(), side.member.clone());
+    let issued = |side: &AccountSide<Pseudonym>| Account::Issued(side.program.clone());
+    let points = |side: &AccountSide<Pseudonym>| Asset::Program(side.program.clone());
     let money = Asset::Currency(s.currency.clone());
     let debtor = Account::Position(source.partner.clone());
     let creditor = Account::Position(target.partner.clone());

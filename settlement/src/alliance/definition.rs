@@ -248,8 +248,9 @@ impl Definition {
             if agreement.open_quote_limit.is_some_and(|limit| !limits::amount_in_range(limit)) {
                 fault("open_quote_limit is beyond 10^12".to_owned());
             }
-            if agreement.kinds.iter().any(|kind| *kind != TransactionKind::Exchange) {
-                fault("only the kind exchange is served by this version".to_owned());
+            let no_order = [TransactionKind::Reversal, TransactionKind::Adjustment];
+            if agreement.kinds.iter().any(|kind| no_order.contains(kind)) {
+                fault("kinds are exchange, redemption and accrual".to_owned());
             }
             if !(1..=3_600).contains(&agreement.quote_lifetime_seconds) {
                 fault("quote_lifetime_seconds must be 1 to 3600".to_owned());

@@ -12,6 +12,7 @@ use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 
+use crate::ledger::flow::{Direction, FlowEnd};
 use crate::rates::feeds::Feeds;
 use crate::rates::proposal::{ProposalState, RateProposal};
 use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
@@ -414,6 +415,29 @@ impl Registry {
             Some(begun) => begun.agreement.holds_at(at).then(|| AgreementTerms::of_signed(begun)),
             None => self.agreement(a, b).map(AgreementTerms::of_definition),
         }
+    }
+
+    /// Every direction in which one partner can give and another receive: each end a program, or
+    /// on one side the partner itself. None within one partner.
+    #[must_use]
+    pub fn directions(&self, giver: &PartnerId, taker: &PartnerId) -> Vec<Direction> {
+        if giver == taker {
+            return Vec::new();
+        }
+        let programs_of = |partner: &PartnerId| -> Vec<FlowEnd> {
+            let programs = self.definition.programs.iter();
+            let own = programs.filter(|program| program.partner == *partner);
+            own.map(|own| FlowEnd::Program(own.program.clone())).collect()
+        };
+        let (given, taken) = (programs_of(giver), programs_of(taker));
+        let (pays, gives) = (FlowEnd::Partner(giver.clone()), FlowEnd::Partner(taker.clone()));
+        let mut directions = Vec::with_capacity((given.len() + 1) * (taken.len() + 1));
+        for source in &given {
+            directions.extend(taken.iter().map(|target| (source.clone(), target.clone())));
+            directions.push((source.clone(), gives.clone()));
+        }
+        directions.extend(taken.into_iter().map(|target| (pays.clone(), target)));
+        directions
     }
 
     /// Whether any version of what two partners have signed limits what a member may give in a day,

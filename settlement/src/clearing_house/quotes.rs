@@ -13,10 +13,11 @@ use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::names::{MemberRef, PartnerId};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{Quote, QuoteClaims, QuoteRequest, QuoteSide};
+use alliance_contracts::side::SideOf;
 use alliance_contracts::time::Timestamp;
 
 use super::{ClearingHouse, lock, read_lock};
-use crate::command::{OrderSide, Quoted, QuotedTerms};
+use crate::command::{Quoted, QuotedSide, QuotedTerms};
 use crate::pricing::{self, Unpriced};
 
 /// What quote keys are wrapped for.
@@ -91,20 +92,15 @@ impl ClearingHouse {
         let now = self.now();
         let priced = pricing::price(&self.registry(), caller, request, now)?;
         let expires_at = priced.expires_at;
-        let side = |(partner, amount): (PartnerId, _), program, member: String| QuoteSide {
-            amount,
-            member,
-            partner,
-            program,
-        };
-        let (source, target) = (&request.source, &request.target);
         let unavailable = || Unpriced {
             code: ProblemCode::Unavailable,
             pointer: None,
             detail: "no quote key yet: ask again in a second".to_owned(),
         };
-        let sealed_source = self.seal(id, "source", &source.member).ok_or_else(unavailable)?;
-        let sealed_target = self.seal(id, "target", &target.member).ok_or_else(unavailable)?;
+        let sealed = |side: &SideOf<MemberRef>, which| {
+            let sealed = side.clone().map(|member| self.seal(id, which, &member)).named();
+            sealed.ok_or_else(unavailable)
+        };
         let claims = QuoteClaims {
             alliance: self.alliance().clone(),
             bonus: priced.bonus,
@@ -115,16 +111,13 @@ impl ClearingHouse {
             rate: priced.rate,
             segment: request.segment.clone(),
             settlement: priced.settlement,
-            source: side(priced.source, source.program.clone(), sealed_source),
-            target: side(priced.target, target.program.clone(), sealed_target),
+            source: sealed(&priced.source, "source")?,
+            target: sealed(&priced.target, "target")?,
             tier: request.tier.clone(),
         };
         let token = jws::sign(JwsType::Quote, &json::canonical(&claims), self.signing_key());
         self.inner.tokens.remember(&token, expires_at, now);
-        let plain = |side: QuoteSide, member: &MemberRef| QuoteSide {
-            member: member.expose().to_owned(),
-            ..side
-        };
+        let plain = |side: SideOf<MemberRef>| side.map(|member| member.expose().to_owned());
         Ok(Quote {
             bonus: claims.bonus,
             expires_at,
@@ -133,8 +126,8 @@ impl ClearingHouse {
             rate: claims.rate,
             segment: claims.segment,
             settlement: claims.settlement,
-            source: plain(claims.source, &source.member),
-            target: plain(claims.target, &target.member),
+            source: plain(priced.source),
+            target: plain(priced.target),
             tier: claims.tier,
             token,
         })
@@ -190,19 +183,12 @@ impl ClearingHouse {
     fn terms(&self, claims: QuoteClaims) -> Option<QuotedTerms> {
         let registry = self.registry();
         let side = |side: QuoteSide, which: &str| {
-            let member = self.unseal(claims.id, which, &side.member)?;
-            let scale = registry.program(&side.program)?.scale;
-            Some(OrderSide {
-                lookup: self.vault().lookup(&side.program, &member),
-                partner: side.partner,
-                program: side.program,
-                scale,
-                member,
-                amount: side.amount.to_minor(scale)?,
-            })
+            let side = side.map(|sealed| self.unseal(claims.id, which, &sealed)).named()?;
+            QuotedSide::of(side, &registry, self.vault())
         };
         Some(QuotedTerms {
             id: claims.id,
+            kind: claims.kind,
             expires_at: claims.expires_at,
             rate: claims.rate.clone(),
             settlement: claims.settlement.clone(),

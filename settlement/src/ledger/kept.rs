@@ -12,11 +12,12 @@
 use std::collections::{HashMap, HashSet};
 
 use alliance_contracts::ids::LinkId;
-use alliance_contracts::names::{Corridor, ProgramId};
+use alliance_contracts::names::Corridor;
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 
-use super::working_set::{ChainHead, Flow, LinkRecord, Member, Wanted, WorkingSet};
+use super::flow::{Direction, Flow};
+use super::working_set::{ChainHead, LinkRecord, Member, Wanted, WorkingSet};
 use crate::command::{Command, MemberNo};
 use crate::vault::Lookup;
 
@@ -44,7 +45,7 @@ pub struct Kept {
     pub(super) pairs: HashSet<Pair>,
     pub(super) accounts: HashMap<(Account, Asset), i128>,
     pub(super) heads: HashMap<Corridor, ChainHead>,
-    pub(super) flows: HashMap<(ProgramId, ProgramId), Flow>,
+    pub(super) flows: HashMap<Direction, Flow>,
 }
 
 impl Kept {
@@ -53,6 +54,12 @@ impl Kept {
     pub fn holds_for(&self, batch: i64, now: Timestamp) -> bool {
         let age = now.as_millis().saturating_sub(self.since.as_millis());
         self.batch.checked_add(1) == Some(batch) && (0..SECONDS * 1_000).contains(&age)
+    }
+
+    /// Whether the member that is found there is here.
+    fn knows(&self, lookup: &Lookup) -> bool {
+        let member = self.by_lookup.get(lookup);
+        member.is_some_and(|member| self.members.contains_key(member))
     }
 
     /// Since when its oldest part is kept.
@@ -78,7 +85,7 @@ impl Kept {
 /// nothing.
 #[must_use]
 pub const fn is_order(command: &Command) -> bool {
-    matches!(command, Command::Exchange(..) | Command::Reverse(..))
+    matches!(command, Command::Order(..) | Command::Reverse(..))
 }
 
 impl Wanted {
@@ -88,6 +95,7 @@ impl Wanted {
         for (low, high) in self.pairs.iter().filter(|pair| !kept.pairs.contains(*pair)) {
             self.lookups.extend([*low, *high]);
         }
+        self.lookups.extend(self.alone.iter().filter(|lookup| !kept.knows(lookup)));
         self.members.retain(|member| !kept.members.contains_key(member));
         self.accounts.retain(|account| !kept.accounts.contains_key(account));
         self.corridors.retain(|corridor| !kept.heads.contains_key(corridor));

@@ -5,8 +5,7 @@ use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
 
 use super::working_set::{MemberDay, WorkingSet};
-use crate::alliance::Registry;
-use crate::command::{MemberNo, QuotedTerms};
+use crate::command::{MemberNo, OrderSide, QuotedTerms};
 
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -23,16 +22,17 @@ pub const fn day_of(time: Timestamp) -> i64 {
 pub fn given_with(
     set: &WorkingSet,
     quote: &QuotedTerms,
+    source: &OrderSide,
     member: MemberNo,
     now: Timestamp,
 ) -> Result<Option<MemberDay>, ProblemCode> {
-    let (source, target) = (&quote.source, &quote.target);
-    let agreed = set.registry.agreement_at(&source.partner, &target.partner, now);
+    let target = quote.target.partner();
+    let agreed = set.registry.agreement_at(&source.partner, target, now);
     let Some(limit) = agreed.and_then(|agreed| agreed.member_limit(&source.program)) else {
         return Ok(None);
     };
     let limit = limit.to_minor(source.scale).ok_or(ProblemCode::InternalError)?;
-    let corridor = Corridor::between(&source.partner, &target.partner);
+    let corridor = Corridor::between(&source.partner, target);
     let (day, before) = (day_of(now), set.member_day(member, &corridor));
     let before = before.filter(|before| before.day == day).map_or(0, |before| before.given);
     let given = before.saturating_add(source.amount);
@@ -42,10 +42,10 @@ pub fn given_with(
     Ok(Some(MemberDay { member, corridor, day, given }))
 }
 
-/// Whether the debtor may owe the creditor so much more: what was exchanged their way less what
+/// Whether the debtor may owe the creditor so much more: what was ordered their way less what
 /// came back, against the pair's cap.
 pub fn within_pair_cap(set: &WorkingSet, quote: &QuotedTerms, now: Timestamp) -> bool {
-    let (debtor, creditor) = (&quote.source.partner, &quote.target.partner);
+    let (debtor, creditor) = (quote.source.partner(), quote.target.partner());
     let Some(settlement) = &quote.settlement else { return true };
     let agreed = set.registry.agreement_at(debtor, creditor, now);
     let caps = agreed.and_then(|agreed| Some((agreed.caps?, agreed.a == debtor)));
@@ -55,19 +55,7 @@ pub fn within_pair_cap(set: &WorkingSet, quote: &QuotedTerms, now: Timestamp) ->
     owed + i128::from(settlement.gross.micros()) <= i128::from(cap.micros())
 }
 
-/// Gross of all that one partner's members gave to the other's programs.
+/// Gross of all that one partner's members and the partner itself gave to the other.
 fn exchanged(set: &WorkingSet, from: &PartnerId, to: &PartnerId) -> i128 {
-    let of = |partner: &PartnerId| programs_of(&set.registry, partner);
-    let pairs = of(from)
-        .into_iter()
-        .flat_map(|source| of(to).into_iter().map(move |target| (source, target)));
-    pairs.map(|(source, target)| set.flow(source, target).exchanged).sum()
-}
-
-fn programs_of<'a>(
-    registry: &'a Registry,
-    partner: &PartnerId,
-) -> Vec<&'a alliance_contracts::names::ProgramId> {
-    let programs = registry.definition.programs.iter();
-    programs.filter(|program| program.partner == *partner).map(|p| &p.program).collect()
+    set.registry.directions(from, to).iter().map(|direction| set.flow(direction).exchanged).sum()
 }

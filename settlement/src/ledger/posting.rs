@@ -7,27 +7,35 @@ use alliance_contracts::names::{Currency, PartnerId, ProgramId, Pseudonym};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{Bonus, Settlement};
 use alliance_contracts::receipt::{Account, Asset, Posting};
+use alliance_contracts::side::AccountSide;
 
-use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
+use super::working_set::{
+    Member, SeenMember, TransactionRecord, TransactionSideRecord, WorkingSet,
+};
 use crate::command::MemberNo;
 
 /// Which way round a transaction posts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// As an exchange.
+    /// As an order.
     Forward,
     /// As its reversal: debit and credit exchanged.
     Backward,
 }
 
-/// The lines of an exchange between two sides, or of its reversal; zero lines left out.
+/// The lines of an order between two sides, or of its reversal; zero lines left out. What is no
+/// member's account has no points to move: there the money lines say all.
 pub fn lines(record: &TransactionRecord, direction: Direction) -> Vec<Posting> {
-    let mut lines = vec![gives(&record.source), exchanged(gives(&record.target))];
+    let (source, target) = (record.source.account(), record.target.account());
+    let mut lines: Vec<Posting> = source.map(gives).into_iter().collect();
+    lines.extend(target.map(gives).map(exchanged));
     if let Some(settlement) = &record.settlement {
         lines.extend(money(settlement, direction));
     }
-    if let Some((bonus, settlement)) = record.bonus.as_ref().zip(record.settlement.as_ref()) {
-        lines.extend(added(&record.target, bonus, &settlement.currency));
+    if let Some((bonus, settlement)) = record.bonus.as_ref().zip(record.settlement.as_ref())
+        && let Some(target) = target
+    {
+        lines.extend(added(target, bonus, &settlement.currency));
     }
     lines.retain(|line| !line.amount.is_zero());
     match direction {
@@ -36,18 +44,18 @@ pub fn lines(record: &TransactionRecord, direction: Direction) -> Vec<Posting> {
     }
 }
 
-fn gives(side: &TransactionSideRecord) -> Posting {
+fn gives(side: &AccountSide<SeenMember>) -> Posting {
     Posting {
         amount: side.amount,
         asset: Asset::Program(side.program.clone()),
         credit: Account::Issued(side.program.clone()),
-        debit: Account::Member(side.program.clone(), side.pseudonym.clone()),
+        debit: Account::Member(side.program.clone(), side.member.pseudonym.clone()),
     }
 }
 
 /// What a campaign adds: its points, and what its budget pays for them.
-fn added(target: &TransactionSideRecord, bonus: &Bonus, currency: &Currency) -> [Posting; 2] {
-    let points = gives(&TransactionSideRecord { amount: bonus.points, ..target.clone() });
+fn added(target: &AccountSide<SeenMember>, bonus: &Bonus, currency: &Currency) -> [Posting; 2] {
+    let points = gives(&AccountSide { amount: bonus.points, ..target.clone() });
     let cost = Posting {
         amount: bonus.cost,
         asset: Asset::Currency(currency.clone()),
@@ -81,6 +89,30 @@ fn money(settlement: &Settlement, direction: Direction) -> [Posting; 3] {
     ]
 }
 
+/// Whose points lines move: what they call it, and where that is.
+pub struct Holder {
+    program: ProgramId,
+    pseudonym: Pseudonym,
+    /// The member.
+    pub member: MemberNo,
+    scale: u32,
+}
+
+/// The members whose points a transaction moves.
+///
+/// # Errors
+/// `internal_error` where one of them is not here.
+pub fn members(record: &TransactionRecord, set: &WorkingSet) -> Result<Vec<Holder>, ProblemCode> {
+    let accounts = [&record.source, &record.target].map(TransactionSideRecord::account);
+    let holder = |side: &AccountSide<SeenMember>| {
+        let (member, program) = side.member.number.zip(set.registry.program(&side.program))?;
+        let (pseudonym, scale) = (side.member.pseudonym.clone(), program.scale);
+        Some(Holder { program: side.program.clone(), pseudonym, member, scale })
+    };
+    let holders = accounts.into_iter().flatten().map(holder).collect::<Option<_>>();
+    holders.ok_or(ProblemCode::InternalError)
+}
+
 /// Whether a member's balance stays within its limit with so many minor units more.
 pub fn has_room(member: &Member, more: i64, scale: u32) -> bool {
     let after = member.balance.checked_add(more);
@@ -96,11 +128,11 @@ pub fn has_room(member: &Member, more: i64, scale: u32) -> bool {
 pub fn post(
     set: &mut WorkingSet,
     lines: &[Posting],
-    members: &[(&ProgramId, &Pseudonym, MemberNo, u32)],
+    members: &[Holder],
 ) -> Result<(), ProblemCode> {
     let member_of = |account: &Account| match account {
         Account::Member(program, pseudonym) => {
-            members.iter().find(|(p, n, ..)| *p == program && *n == pseudonym)
+            members.iter().find(|h| h.program == *program && h.pseudonym == *pseudonym)
         }
         _ => None,
     };
@@ -108,7 +140,8 @@ pub fn post(
     for line in lines {
         for (account, sign) in [(&line.debit, -1), (&line.credit, 1)] {
             let Account::Member(..) = account else { continue };
-            let (_, _, number, scale) = member_of(account).ok_or(ProblemCode::InternalError)?;
+            let Holder { member: number, scale, .. } =
+                member_of(account).ok_or(ProblemCode::InternalError)?;
             let minor = line.amount.to_minor(*scale).ok_or(ProblemCode::InternalError)?;
             let so_far = balances.iter().position(|(moved, _)| moved == number);
             let before = match so_far.and_then(|at| balances.get(at)) {

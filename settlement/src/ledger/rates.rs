@@ -11,8 +11,9 @@ use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::valuation::ProgramValuation;
 
+use super::flow::{Direction, Flow, FlowEnd};
 use super::proposals;
-use super::working_set::{BoardRow, Flow, WorkingSet};
+use super::working_set::{BoardRow, WorkingSet};
 use crate::alliance::BoardView;
 use crate::command::{Outcome, Publish, QuotedTerms};
 use crate::rates::terms;
@@ -23,8 +24,8 @@ pub fn may_be_had(
     quote: &QuotedTerms,
     now: Timestamp,
 ) -> Result<(), ProblemCode> {
-    let (source, target) = (&quote.source.program, &quote.target.program);
-    if is_frozen(set, source, target) {
+    let pair = programs(quote);
+    if pair.is_some_and(|(source, target)| is_frozen(set, source, target)) {
         return Err(ProblemCode::RateFrozen);
     }
     let Some(board) = set.registry.board_at(now) else { return Err(ProblemCode::RateFrozen) };
@@ -35,23 +36,36 @@ pub fn may_be_had(
     if quote.rate.board == board.number() {
         return Ok(());
     }
-    let pair = set.registry.program(source).zip(set.registry.program(target));
-    let (one, other) = pair.ok_or(ProblemCode::RateFrozen)?;
     if terms::takes_nothing(&quote.rate) && !is_rate_of(&board, quote) {
         return Err(ProblemCode::RateMoved);
     }
-    let agreed = set.registry.agreement_at(&one.partner, &other.partner, now);
+    // What may be ordered late is agreed on, and counted by boards, for pairs of programs.
+    let Some((source, target)) = pair else { return Ok(()) };
+    let (one, other) = (quote.source.partner(), quote.target.partner());
+    let agreed = set.registry.agreement_at(one, other, now);
     let limit = agreed.and_then(|agreed| agreed.open_quote_limit);
     let Some((limit, gross)) = limit.zip(gross(quote)) else { return Ok(()) };
     let before = board.terms(source, target).map_or(0, |terms| terms.late.micros());
-    let late = set.flow(source, target).late - before + gross;
+    let late = set.flow(&direction(quote)).late - before + gross;
     if late > i128::from(limit.micros()) { Err(ProblemCode::RateMoved) } else { Ok(()) }
 }
 
 /// Whether the board has the quote's values still: then it is as if it stood on this board.
 fn is_rate_of(board: &BoardView<'_>, quote: &QuotedTerms) -> bool {
-    board.value(&quote.source.program) == Some(quote.rate.source_value)
-        && board.value(&quote.target.program) == Some(quote.rate.target_value)
+    let same = |program: Option<&ProgramId>, value| {
+        program.is_none_or(|program| board.value(program) == Some(value))
+    };
+    same(quote.source.program(), quote.rate.source_value)
+        && same(quote.target.program(), quote.rate.target_value)
+}
+
+/// The two programs of an exchange; an order of another kind has one.
+fn programs(quote: &QuotedTerms) -> Option<(&ProgramId, &ProgramId)> {
+    quote.source.program().zip(quote.target.program())
+}
+
+fn direction(quote: &QuotedTerms) -> Direction {
+    (FlowEnd::quoted(&quote.source), FlowEnd::quoted(&quote.target))
 }
 
 pub(super) fn is_frozen(set: &WorkingSet, source: &ProgramId, target: &ProgramId) -> bool {
@@ -68,7 +82,7 @@ fn gross(quote: &QuotedTerms) -> Option<i128> {
 /// The direction's flow with this order; none within one partner, where there is no gross.
 pub fn flow_with(set: &WorkingSet, quote: &QuotedTerms, now: Timestamp) -> Option<Flow> {
     let gross = gross(quote)?;
-    let mut flow = set.flow(&quote.source.program, &quote.target.program);
+    let mut flow = set.flow(&direction(quote));
     flow.exchanged += gross;
     let in_force = set.registry.board_at(now).map(|board| board.number());
     if in_force.is_some_and(|number| quote.rate.board < number) {
@@ -80,7 +94,7 @@ pub fn flow_with(set: &WorkingSet, quote: &QuotedTerms, now: Timestamp) -> Optio
 /// Whether an order that could be performed is more than the direction's limit on this board: the
 /// last check, so that nobody freezes a pair by an order that would not have been performed.
 pub fn is_abnormal(set: &WorkingSet, quote: &QuotedTerms, now: Timestamp) -> bool {
-    let (source, target) = (&quote.source.program, &quote.target.program);
+    let Some((source, target)) = programs(quote) else { return false };
     let terms = set.registry.board_at(now).and_then(|board| board.terms(source, target));
     let limit = terms.and_then(|terms| terms.limit.map(|limit| (limit, terms.exchanged.micros())));
     let Some(((limit, before), after)) = limit.zip(flow_with(set, quote, now)) else {
@@ -91,7 +105,8 @@ pub fn is_abnormal(set: &WorkingSet, quote: &QuotedTerms, now: Timestamp) -> boo
 
 /// Freezes a direction at the rate of the board in force.
 pub fn freeze(set: &mut WorkingSet, quote: &QuotedTerms, now: Timestamp) {
-    let (source, target) = (quote.source.program.clone(), quote.target.program.clone());
+    let Some((source, target)) = programs(quote) else { return };
+    let (source, target) = (source.clone(), target.clone());
     let board = set.registry.board_at(now).map_or(0, |board| board.number());
     let pair = (source.clone(), target.clone());
     set.writes.frozen.insert(pair, Some(FrozenPair { board, since: now, source, target }));

@@ -9,9 +9,11 @@ use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{Bonus, Settlement, Side, TransactionKind};
+use alliance_contracts::side::SideOf;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
+use super::flow::FlowEnd;
 use super::lots;
 use super::posting::{self, Direction};
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
@@ -27,14 +29,14 @@ pub fn decide(
     // Read: every rule, in the order of the codes.
     let original = set.transaction(&order.original).ok_or(ProblemCode::NotFound)?.clone();
     let scales = scales(set, &original)?;
-    let ask = ask(order, scales)?;
+    let ask = ask(order, &original, scales)?;
     let reference = (keyed.partner.clone(), order.source_reference.clone());
     if set.references.contains(&reference) {
         return Err(ProblemCode::DuplicateReference);
     }
     let (source, target) = members(set, &original)?;
-    let own_frozen = |member: &Member, side: &TransactionSideRecord| {
-        member.frozen && side.partner == keyed.partner
+    let own_frozen = |member: Option<&Member>, side: &TransactionSideRecord| {
+        member.is_some_and(|member| member.frozen) && *side.partner() == keyed.partner
     };
     if own_frozen(source, &original.source) || own_frozen(target, &original.target) {
         return Err(ProblemCode::MemberFrozen);
@@ -48,14 +50,19 @@ pub fn decide(
         return Err(ProblemCode::AmountOutOfRange);
     }
     let reversal = worked_out(&original, scales, ask)?;
-    if !reversal.exceeds && !posting::has_room(source, reversal.moves.source, scales.0) {
+    if let Some(source) = source
+        && !reversal.exceeds
+        && !posting::has_room(source, reversal.moves.source, scales.0)
+    {
         return Err(ProblemCode::AmountOutOfRange);
     }
     let returned = bonus_returned(&original, scales, &reversal)?;
-    let from_lot = out_of_its_lot(&original, target, &returned, now);
-    let has = lots::free(target, now).saturating_add(from_lot);
-    if has < reversal.moves.target.saturating_add(returned.points) {
-        return Err(ProblemCode::InsufficientPoints);
+    let from_lot = target.map_or(0, |target| out_of_its_lot(&original, target, &returned, now));
+    if let Some(target) = target {
+        let has = lots::free(target, now).saturating_add(from_lot);
+        if has < reversal.moves.target.saturating_add(returned.points) {
+            return Err(ProblemCode::InsufficientPoints);
+        }
     }
     if reversal.exceeds {
         return Err(ProblemCode::ExceedsReversible);
@@ -64,39 +71,54 @@ pub fn decide(
     let moved = (&reversal.moves, returned);
     let record = record(keyed, order, &original, scales, moved, now)?;
     let lines = posting::lines(&record, Direction::Backward);
-    let members = [
-        (&record.source.program, &record.source.pseudonym, source.member, scales.0),
-        (&record.target.program, &record.target.pseudonym, target.member, scales.1),
-    ];
-    let holder = target.member;
+    let members = posting::members(&record, set)?;
+    let [_, holder] = record.members();
     // Write.
     posting::post(set, &lines, &members)?;
-    if let Some(bonus) = &original.bonus {
+    if let Some((bonus, holder)) = original.bonus.as_ref().zip(holder) {
         let day = day_of(original.created_at);
         lots::take_back(set, holder, &bonus.campaign, day, from_lot);
     }
     note_reversed(set, &original, scales, reversal.reversed);
     if original.settlement.is_some() {
-        let (source, target) = (&original.source.program, &original.target.program);
-        let mut flow = set.flow(source, target);
+        let direction = (FlowEnd::of(&original.source), FlowEnd::of(&original.target));
+        let mut flow = set.flow(&direction);
         flow.exchanged -= i128::from(reversal.moves.gross);
-        set.put_flow(source, target, flow);
+        set.put_flow(direction, flow);
     }
     set.references.insert(reference);
     set.accept(keyed, record, lines);
     Ok(Outcome::Transaction(order.transaction))
 }
 
+/// Decimals of both sides: of points the program's, of an item's price those of money.
 fn scales(set: &WorkingSet, original: &TransactionRecord) -> Result<(u32, u32), ProblemCode> {
-    let scale = |side: &TransactionSideRecord| {
-        set.registry.program(&side.program).map(|p| p.scale).ok_or(ProblemCode::InternalError)
+    let scale = |side: &TransactionSideRecord| match side {
+        SideOf::Account(side) => {
+            let program = set.registry.program(&side.program);
+            program.map(|program| program.scale).ok_or(ProblemCode::InternalError)
+        }
+        SideOf::Item(_) => Ok(limits::MONEY_SCALE),
+        SideOf::Partner { .. } => Ok(0),
     };
     Ok((scale(&original.source)?, scale(&original.target)?))
 }
 
-/// The amount in minor units of its side; more decimals than the program has are `malformed`.
-fn ask(order: &Reverse, scales: (u32, u32)) -> Result<ReversalAsk, ProblemCode> {
+/// The amount in minor units of its side; more decimals than that has are `malformed`, and so is an
+/// amount of a side that gave nothing.
+fn ask(
+    order: &Reverse,
+    original: &TransactionRecord,
+    scales: (u32, u32),
+) -> Result<ReversalAsk, ProblemCode> {
     let Some(amount) = order.amount else { return Ok(ReversalAsk::Rest) };
+    let side = match amount.side {
+        Side::Source => &original.source,
+        Side::Target => &original.target,
+    };
+    if matches!(side, SideOf::Partner { .. }) {
+        return Err(ProblemCode::Malformed);
+    }
     // Beyond every limit is told later, in its place; any number in range stands in for it here.
     let minor = |scale| {
         if limits::amount_in_range(amount.value) {
@@ -111,22 +133,30 @@ fn ask(order: &Reverse, scales: (u32, u32)) -> Result<ReversalAsk, ProblemCode> 
     })
 }
 
+type Members<'a> = (Option<&'a Member>, Option<&'a Member>);
+
+/// The members of both sides, where a side is a member's account.
 fn members<'a>(
     set: &'a WorkingSet,
     original: &TransactionRecord,
-) -> Result<(&'a Member, &'a Member), ProblemCode> {
-    let of = |side: &TransactionSideRecord| side.member.and_then(|member| set.member(member));
-    of(&original.source).zip(of(&original.target)).ok_or(ProblemCode::InternalError)
+) -> Result<Members<'a>, ProblemCode> {
+    let of = |side: &TransactionSideRecord| {
+        let Some(seen) = side.member() else { return Ok(None) };
+        let member = seen.number.and_then(|number| set.member(number));
+        member.map(Some).ok_or(ProblemCode::InternalError)
+    };
+    Ok((of(&original.source)?, of(&original.target)?))
 }
 
-/// The original creditor at any time; the source partner while the reversal period runs.
+/// The original creditor at any time; the source partner while the reversal period runs, but never
+/// of a redemption: whether what was bought comes back, the brand that gave it says.
 fn may_reverse(
     set: &WorkingSet,
     keyed: &Keyed,
     original: &TransactionRecord,
     now: Timestamp,
 ) -> bool {
-    let (source, target) = (&original.source.partner, &original.target.partner);
+    let (source, target) = (original.source.partner(), original.target.partner());
     let period = set.registry.reversal_period_seconds(source, target, now);
     let running = original.completed_at.is_some_and(|done| now < done.plus_seconds(period));
     let completed = matches!(
@@ -135,8 +165,13 @@ fn may_reverse(
             | TransactionState::PartiallyReversed
             | TransactionState::Reversed
     );
-    let by_right = *target == keyed.partner || (*source == keyed.partner && running);
-    original.kind == TransactionKind::Exchange && completed && by_right
+    let source_may = match original.kind {
+        TransactionKind::Exchange | TransactionKind::Accrual => running,
+        TransactionKind::Redemption => false,
+        TransactionKind::Reversal | TransactionKind::Adjustment => return false,
+    };
+    let by_right = *target == keyed.partner || (*source == keyed.partner && source_may);
+    completed && by_right
 }
 
 fn worked_out(
@@ -149,8 +184,8 @@ fn worked_out(
         original.settlement.as_ref().map_or(0, |settlement| part(settlement).micros())
     };
     let amounts = Amounts {
-        source: minor(original.source.amount, scales.0)?,
-        target: minor(original.target.amount, scales.1)?,
+        source: minor(original.source.amount(), scales.0)?,
+        target: minor(original.target.amount(), scales.1)?,
         gross: money(|s| s.gross),
         fee: money(|s| s.fee),
         net: money(|s| s.net),
@@ -174,7 +209,7 @@ fn bonus_returned(
     let minor = |amount: Decimal| amount.to_minor(scales.1).ok_or(ProblemCode::InternalError);
     let whole = BonusAmounts { points: minor(bonus.points)?, cost: bonus.cost.micros() };
     let (before, after) = (original.reversed.target, reversal.reversed.target);
-    Ok(arithmetic::bonus_returned(whole, minor(original.target.amount)?, before, after))
+    Ok(arithmetic::bonus_returned(whole, minor(original.target.amount())?, before, after))
 }
 
 /// How much of that is still held: it comes out of its own lot, never out of another.
@@ -219,8 +254,7 @@ fn record(
         }),
         _ => None,
     };
-    let side =
-        |side: &TransactionSideRecord, amount| TransactionSideRecord { amount, ..side.clone() };
+    let side = |side: &TransactionSideRecord, amount| side.clone().with_amount(amount);
     Ok(TransactionRecord {
         id: order.transaction,
         kind: TransactionKind::Reversal,
@@ -252,8 +286,8 @@ fn note_reversed(
     scales: (u32, u32),
     reversed: Reversed,
 ) {
-    let all = original.source.amount.to_minor(scales.0) == Some(reversed.source)
-        && original.target.amount.to_minor(scales.1) == Some(reversed.target);
+    let all = original.source.amount().to_minor(scales.0) == Some(reversed.source)
+        && original.target.amount().to_minor(scales.1) == Some(reversed.target);
     let state = if all { TransactionState::Reversed } else { TransactionState::PartiallyReversed };
     if let Some(record) = set.transactions.get_mut(&original.id) {
         record.reversed = reversed;

@@ -7,6 +7,7 @@ mod books;
 mod campaigns;
 mod feeds;
 mod keys;
+mod kinds;
 mod limits;
 mod links;
 mod loading;
@@ -23,7 +24,7 @@ use alliance_contracts::link::{Consent, LinkState};
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{
-    FeeBearer, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
+    AskedSide, FeeBearer, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
 };
 use alliance_contracts::receipt::{self, Account, Asset};
 use alliance_contracts::time::Timestamp;
@@ -33,7 +34,7 @@ use super::working_set::{Loaded, SealedMember};
 use super::*;
 use crate::alliance::{Definition, PublishedBoard, Registry, RegistryParts};
 use crate::command::{
-    Command, Exchange, Keyed, LinkEnd, MemberNo, OrderSide, Outcome, ProposeLink, Quoted,
+    Command, Keyed, LinkEnd, MemberNo, Order, Outcome, ProposeLink, Quoted, QuotedSide,
     QuotedTerms, RequestEvidence, Reverse,
 };
 use crate::pricing;
@@ -174,33 +175,31 @@ impl World {
 
     /// Terms for `amount` source points between two of the members above.
     fn terms(&mut self, source: (&str, &str), target: (&str, &str), amount: &str) -> QuotedTerms {
-        let request = QuoteRequest {
-            amount: SideAmount { side: Side::Source, value: amount.parse().unwrap() },
+        self.quoted(&QuoteRequest {
+            amount: Some(SideAmount { side: Side::Source, value: amount.parse().unwrap() }),
             kind: TransactionKind::Exchange,
             segment: None,
-            source: account(source),
-            target: account(target),
+            source: account(source).into(),
+            target: account(target).into(),
             tier: None,
-        };
+        })
+    }
+
+    /// Terms for whatever is asked for by the partner that gives.
+    fn quoted(&mut self, request: &QuoteRequest) -> QuotedTerms {
         let registry = self.set.registry.clone();
-        let caller = registry.program(&request.source.program).unwrap().partner.clone();
-        let priced = pricing::price(&registry, &caller, &request, NOW).unwrap();
-        let side = |account: &MemberAccount, (partner, amount): (PartnerId, _)| {
-            let scale = registry.program(&account.program).unwrap().scale;
-            let amount: alliance_contracts::decimal::Decimal = amount;
-            OrderSide {
-                partner,
-                program: account.program.clone(),
-                scale,
-                member: account.member.clone(),
-                lookup: self.set.vault.lookup(&account.program, &account.member),
-                amount: amount.to_minor(scale).unwrap(),
-            }
+        let caller = match &request.source {
+            AskedSide::Account(account) => &registry.program(&account.program).unwrap().partner,
+            AskedSide::Item(item) => &item.partner,
+            AskedSide::Partner { partner } => partner,
         };
+        let priced = pricing::price(&registry, caller, request, NOW).unwrap();
+        let side = |side| QuotedSide::of(side, &registry, &self.set.vault).unwrap();
         QuotedTerms {
-            source: side(&request.source, priced.source.clone()),
-            target: side(&request.target, priced.target.clone()),
+            source: side(priced.source),
+            target: side(priced.target),
             id: self.draw(),
+            kind: request.kind,
             expires_at: NOW.plus_seconds(60),
             rate: priced.rate,
             settlement: priced.settlement,
@@ -210,12 +209,9 @@ impl World {
 
     fn exchange(&mut self, partner: &str, key: &str, reference: &str, quote: Quoted) -> Decided {
         let keyed = self.keyed(partner, key, &format!("{reference}{quote:?}"));
-        let order = Exchange {
-            transaction: self.draw(),
-            source_reference: reference.parse().unwrap(),
-            quote,
-        };
-        decide(&mut self.set, &Command::Exchange(keyed, order), NOW)
+        let order =
+            Order { transaction: self.draw(), source_reference: reference.parse().unwrap(), quote };
+        decide(&mut self.set, &Command::Order(keyed, order), NOW)
     }
 
     fn order(&mut self, amount: &str) -> Decided {
@@ -246,7 +242,7 @@ impl World {
             transaction: self.draw(),
             original,
             corridor: "aurora-air~borealis-coffee".parse().unwrap(),
-            members: [MemberNo(1), MemberNo(2)],
+            members: vec![MemberNo(1), MemberNo(2)],
             amount: ask.map(|(side, value)| SideAmount { side, value: value.parse().unwrap() }),
             reason: "customer_request".parse().unwrap(),
             source_reference: name.parse().unwrap(),
@@ -581,7 +577,7 @@ fn an_extended_rate_is_posted_as_its_settlement_says_and_reversed_to_the_digit()
         let settlement = terms.settlement.as_mut().unwrap();
         (settlement.gross, settlement.net) = (micros(sums.gross), micros(sums.net));
         (settlement.fee, settlement.remainder) = (micros(sums.fee), micros(sums.remainder));
-        terms.target.amount = sums.target;
+        terms.target.account_mut().unwrap().amount = sums.target;
         let rate = terms.rate.clone();
         let decided = world.exchange("aurora-air", "k", "r", Quoted::Open(Box::new(terms)));
         let id = accepted(&decided);

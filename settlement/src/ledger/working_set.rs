@@ -7,7 +7,6 @@ use std::sync::Arc;
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
-use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
     AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
@@ -21,17 +20,19 @@ use alliance_contracts::names::{
 };
 use alliance_contracts::quote::{Bonus, Rate, Settlement, TransactionKind};
 use alliance_contracts::receipt::{Account, Asset};
+use alliance_contracts::side::SideOf;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
+use super::flow::{Direction, Flow, FlowEnd, FlowRow};
 use super::kept::{Kept, Pair};
 use super::lots::Lot;
 use crate::alliance::{
     AgreementRecord, CampaignRecord, Definition, GatewayKeys, PartnerKeyRecord, Registry,
 };
 use crate::command::{
-    Command, Cosignature, Keyed, LinkEnd, MemberNo, NewMember, OrderSide, Outcome, RequestEvidence,
-    SignedCheckpoint,
+    Command, Cosignature, Keyed, LinkEnd, MemberNo, NewMember, Outcome, QuotedTerms,
+    RequestEvidence, SignedCheckpoint,
 };
 use crate::rates::feeds::{Feeds, Observation};
 use crate::rates::proposal::RateProposal;
@@ -53,6 +54,8 @@ pub struct Wanted {
     pub lookups: BTreeSet<Lookup>,
     /// Of those, the pairs that orders are about.
     pub pairs: BTreeSet<Pair>,
+    /// Of those, members that orders name alone.
+    pub alone: BTreeSet<Lookup>,
     /// Members by number.
     pub members: BTreeSet<MemberNo>,
     /// Links by id; their members come along.
@@ -71,8 +74,8 @@ pub struct Wanted {
     pub corridors: BTreeSet<Corridor>,
     /// Accounts of the ledger other than members'.
     pub accounts: BTreeSet<(Account, Asset)>,
-    /// Flows, by source and target program.
-    pub flows: BTreeSet<(ProgramId, ProgramId)>,
+    /// Flows, by direction.
+    pub flows: BTreeSet<Direction>,
     /// What members gave in a corridor in a day, by where the member is found.
     pub member_days: BTreeSet<(Lookup, Corridor)>,
 }
@@ -84,12 +87,12 @@ impl Wanted {
             self.keys.insert((keyed.partner.clone(), keyed.key.clone()));
         }
         match command {
-            Command::Exchange(keyed, order) => {
+            Command::Order(keyed, order) => {
                 let reference = (keyed.partner.clone(), order.source_reference.clone());
                 self.references.insert(reference);
                 if let crate::command::Quoted::Open(terms) = &order.quote {
                     self.quotes.insert(terms.id);
-                    self.add_order(registry, &terms.source, &terms.target);
+                    self.add_order(registry, terms);
                     if let Some(bonus) = &terms.bonus {
                         self.add_campaign(registry, bonus.campaign);
                     }
@@ -99,7 +102,7 @@ impl Wanted {
                 let reference = (keyed.partner.clone(), order.source_reference.clone());
                 self.references.insert(reference);
                 self.transactions.insert(order.original);
-                self.members.extend(order.members);
+                self.members.extend(&order.members);
                 self.add_corridor(registry, &order.corridor);
                 self.add_flows(registry, &order.corridor);
                 self.add_campaigns(registry, &order.corridor);
@@ -155,31 +158,37 @@ impl Wanted {
         }
     }
 
-    fn add_order(&mut self, registry: &Registry, source: &OrderSide, target: &OrderSide) {
-        self.lookups.extend([source.lookup, target.lookup]);
-        self.pairs.insert(pair(source.lookup, target.lookup));
-        self.accounts.extend([issued(&source.program), issued(&target.program)]);
-        let corridor = Corridor::between(&source.partner, &target.partner);
-        self.add_corridor(registry, &corridor);
-        if source.partner != target.partner {
-            self.flows.insert((source.program.clone(), target.program.clone()));
+    fn add_order(&mut self, registry: &Registry, terms: &QuotedTerms) {
+        let (source, target) = (terms.source.account(), terms.target.account());
+        match (source, target) {
+            (Some(source), Some(target)) => {
+                self.pairs.insert(pair(source.lookup, target.lookup));
+            }
+            (one, other) => self.alone.extend(one.or(other).map(|side| side.lookup)),
         }
-        if registry.limits_orders(&source.partner, &target.partner) {
+        for side in [source, target].into_iter().flatten() {
+            self.lookups.insert(side.lookup);
+            self.accounts.insert(issued(&side.program));
+        }
+        let (giver, taker) = (terms.source.partner(), terms.target.partner());
+        let corridor = Corridor::between(giver, taker);
+        self.add_corridor(registry, &corridor);
+        if giver != taker {
+            let direction = (FlowEnd::quoted(&terms.source), FlowEnd::quoted(&terms.target));
+            self.flows.insert(direction);
+        }
+        if registry.limits_orders(giver, taker) {
             self.add_flows(registry, &corridor);
-            self.member_days.insert((source.lookup, corridor));
+            self.member_days.extend(source.map(|source| (source.lookup, corridor)));
         }
     }
 
     /// Every flow that a reversal in this corridor can turn back: which, its original says.
     fn add_flows(&mut self, registry: &Registry, corridor: &Corridor) {
-        let programs = registry.definition.programs.iter();
-        let theirs = programs.filter(|program| corridor.includes(&program.partner));
-        let theirs: Vec<_> = theirs.collect();
-        for source in &theirs {
-            for target in theirs.iter().filter(|target| target.partner != source.partner) {
-                self.flows.insert((source.program.clone(), target.program.clone()));
-            }
-        }
+        let (low, high) = corridor.parties();
+        let (Ok(low), Ok(high)) = (low.parse(), high.parse()) else { return };
+        self.flows.extend(registry.directions(&low, &high));
+        self.flows.extend(registry.directions(&high, &low));
     }
 
     fn add_campaign(&mut self, registry: &Registry, campaign: CampaignId) {
@@ -313,20 +322,17 @@ impl LinkRecord {
     }
 }
 
-/// One side of a transaction.
+/// A member of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransactionSideRecord {
-    /// The brand.
-    pub partner: PartnerId,
-    /// The program.
-    pub program: ProgramId,
-    /// The member; none where the kind has none.
-    pub member: Option<MemberNo>,
-    /// The member, as seen in the corridor.
+pub struct SeenMember {
+    /// The member; none where the row does not say.
+    pub number: Option<MemberNo>,
+    /// As seen in the corridor.
     pub pseudonym: Pseudonym,
-    /// Points.
-    pub amount: Decimal,
 }
+
+/// One side of a transaction.
+pub type TransactionSideRecord = SideOf<SeenMember>;
 
 /// A transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -375,6 +381,14 @@ pub struct TransactionRecord {
     pub request_index: u32,
 }
 
+impl TransactionRecord {
+    /// The members of source and target, where they have one.
+    #[must_use]
+    pub fn members(&self) -> [Option<MemberNo>; 2] {
+        [&self.source, &self.target].map(|side| side.member().and_then(|seen| seen.number))
+    }
+}
+
 /// The end of a corridor's chain.
 #[derive(Clone, Debug)]
 pub struct ChainHead {
@@ -411,27 +425,6 @@ pub struct AccountBalance {
     pub asset: Asset,
     /// Received less given.
     pub balance: i128,
-}
-
-/// What was exchanged in one direction between two programs of different partners; in 10⁻⁶ of the
-/// currency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flow {
-    /// Gross of all orders, less what was reversed of them.
-    pub exchanged: i128,
-    /// Gross of those whose quote's board was no longer in force.
-    pub late: i128,
-}
-
-/// A flow as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FlowRow {
-    /// Whose points are given.
-    pub source: ProgramId,
-    /// Whose points arrive.
-    pub target: ProgramId,
-    /// How much.
-    pub flow: Flow,
 }
 
 /// What a member gave in a corridor in one UTC day.
@@ -555,8 +548,8 @@ pub struct Writes {
     pub board_jws: Option<String>,
     /// Pairs frozen, or released.
     pub frozen: BTreeMap<(ProgramId, ProgramId), Option<FrozenPair>>,
-    /// New flows, by source and target program.
-    pub flows: BTreeMap<(ProgramId, ProgramId), Flow>,
+    /// New flows, by direction.
+    pub flows: BTreeMap<Direction, Flow>,
     /// What members gave in a day.
     pub member_days: BTreeMap<(MemberNo, Corridor), MemberDay>,
     /// What is known of programs whose feeds have reported.
@@ -662,8 +655,8 @@ pub struct WorkingSet {
     pub(crate) reversing: HashSet<TransactionId>,
     pub(crate) accounts: HashMap<(Account, Asset), i128>,
     pub(crate) heads: HashMap<Corridor, ChainHead>,
-    /// By source and target program.
-    pub(crate) flows: HashMap<(ProgramId, ProgramId), Flow>,
+    /// By direction.
+    pub(crate) flows: HashMap<Direction, Flow>,
     pub(crate) member_days: HashMap<(MemberNo, Corridor), MemberDay>,
 }
 
@@ -926,17 +919,16 @@ impl WorkingSet {
         self.writes.member_days.insert(place, given);
     }
 
-    /// What has been exchanged in one direction.
+    /// What has been ordered in one direction.
     #[must_use]
-    pub fn flow(&self, source: &ProgramId, target: &ProgramId) -> Flow {
-        self.flows.get(&(source.clone(), target.clone())).copied().unwrap_or_default()
+    pub fn flow(&self, direction: &Direction) -> Flow {
+        self.flows.get(direction).copied().unwrap_or_default()
     }
 
-    /// Notes what has been exchanged in one direction.
-    pub(crate) fn put_flow(&mut self, source: &ProgramId, target: &ProgramId, flow: Flow) {
-        let pair = (source.clone(), target.clone());
-        self.flows.insert(pair.clone(), flow);
-        self.writes.flows.insert(pair, flow);
+    /// Notes what has been ordered in one direction.
+    pub(crate) fn put_flow(&mut self, direction: Direction, flow: Flow) {
+        self.flows.insert(direction.clone(), flow);
+        self.writes.flows.insert(direction, flow);
     }
 
     /// The member that a link end names, where it is the caller's own.

@@ -27,11 +27,23 @@ pub struct AgreedTerms {
     pub fee: Decimal,
     /// Who bears the fee.
     pub fee_bearer: FeeBearer,
+    /// Whether points are exchanged; else only bought for customers, or given for goods.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub exchanges: bool,
     /// How long a quote stands.
     pub quote_lifetime_seconds: i64,
     /// What members' tiers bring.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<TierMapping>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_yes(exchanges: &bool) -> bool {
+    *exchanges
 }
 
 /// Everything that a board says beside its values.
@@ -63,17 +75,24 @@ impl AgreedTerms {
         Some(if suspended { multiplier.min(Decimal::ONE) } else { multiplier })
     }
 
-    /// What an order of one direction gets, with what the board says of it; none where it takes no
-    /// orders.
+    /// What an order gets that has no direction of its own.
     #[must_use]
-    pub fn directed(&self, terms: Option<&PairTerms>) -> Option<DirectedRate> {
-        let plain = DirectedRate {
+    pub const fn plain(&self) -> DirectedRate {
+        DirectedRate {
             fee: self.fee,
             fee_bearer: self.fee_bearer,
             lifetime_seconds: self.quote_lifetime_seconds,
             ..DirectedRate::WITHIN
-        };
+        }
+    }
+
+    /// What an exchange of one direction gets, with what the board says of it; none where there is
+    /// none.
+    #[must_use]
+    pub fn directed(&self, terms: Option<&PairTerms>) -> Option<DirectedRate> {
+        let plain = self.plain();
         match terms {
+            _ if !self.exchanges => None,
             None => Some(plain),
             Some(terms) if terms.withheld => None,
             Some(terms) => Some(DirectedRate {

@@ -434,7 +434,7 @@ async fn of_one_batch_request_only_so_many_are_taken_at_once() {
     for index in 0..600 {
         let keyed = stage.world.keyed_by(&request, index);
         let order = stage.world.order(&registry, 0, 1, 0, 1_000);
-        waiting.push(queue.push(Command::Exchange(keyed, order)).unwrap());
+        waiting.push(queue.push(Command::Order(keyed, order)).unwrap());
     }
     let mut sizes = Vec::new();
     while queue.waiting() > 0 {

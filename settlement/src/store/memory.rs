@@ -40,8 +40,8 @@ use crate::ledger::working_set::{
     BoardRow, KeyUseRow, Loaded, MemberDay, ObservationRow, SealedMember,
 };
 use crate::ledger::{
-    AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
-    Writes,
+    AccountBalance, ChainHead, Direction, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord,
+    Wanted, Writes,
 };
 use crate::rates::feeds::{FeedKind, Feeds};
 use crate::rates::proposal::RateProposal;
@@ -71,7 +71,7 @@ struct Maps {
     window: Option<WindowId>,
     suspensions: BTreeMap<PartnerId, Timestamp>,
     frozen: BTreeMap<(ProgramId, ProgramId), FrozenPair>,
-    flows: BTreeMap<(ProgramId, ProgramId), Flow>,
+    flows: BTreeMap<Direction, Flow>,
     member_days: BTreeMap<(MemberNo, Corridor), MemberDay>,
     feeds: BTreeMap<ProgramId, Feeds>,
     proposals: BTreeMap<u32, RateProposal>,
@@ -632,7 +632,7 @@ impl Maps {
 }
 
 impl Maps {
-    fn flow(&self, pair: &(ProgramId, ProgramId)) -> Option<FlowRow> {
+    fn flow(&self, pair: &Direction) -> Option<FlowRow> {
         let flow = *self.flows.get(pair)?;
         Some(FlowRow { source: pair.0.clone(), target: pair.1.clone(), flow })
     }
@@ -715,8 +715,8 @@ impl Store for MemoryStore {
             receipt: record
                 .seq
                 .and_then(|seq| maps.receipts.get(&(record.corridor.clone(), seq)).cloned()),
-            source_member: maps.sealed(record.source.member),
-            target_member: maps.sealed(record.target.member),
+            source_member: maps.sealed(record.members()[0]),
+            target_member: maps.sealed(record.members()[1]),
             saga: maps.sagas.get(&id).cloned(),
             record: record.clone(),
         });
@@ -935,7 +935,7 @@ impl Store for MemoryStore {
                 id: record.id,
                 corridor: record.corridor.clone(),
                 seq: record.seq,
-                members: [record.source.member, record.target.member],
+                members: record.members(),
                 reversed: record.reversed,
             });
         ready(Ok(places.take(page(limit)).collect()))

@@ -228,7 +228,7 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 15] {
     }
     let mut flows = Rows::new(&WANT_FLOW);
     for (source, target) in &wanted.flows {
-        flows.push([source.as_str().into(), target.as_str().into()]);
+        flows.push([source.to_string().into(), target.to_string().into()]);
     }
     let mut member_days = Rows::new(&WANT_MEMBER_DAY);
     for (lookup, corridor) in &wanted.member_days {
@@ -327,11 +327,12 @@ impl Fetched {
 
     fn transaction(mut self) -> Option<TransactionDetail> {
         let record: TransactionRecord = self.loaded.transactions.pop()?;
+        let [source_member, target_member] = record.members().map(|member| self.member(member));
         Some(TransactionDetail {
             receipt: self.receipts.remove(&record.id),
             saga: self.loaded.sagas.pop(),
-            source_member: self.member(record.source.member),
-            target_member: self.member(record.target.member),
+            source_member,
+            target_member,
             record,
         })
     }

@@ -45,7 +45,7 @@ use crate::command::{Cosignature, MemberNo, Outcome, RequestEvidence, SignedChec
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{MemberDay, ObservationRow, SealedMember};
 use crate::ledger::{
-    AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord,
+    AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord, SeenMember,
     TransactionRecord, TransactionSideRecord,
 };
 use crate::rates::feeds::{FeedKind, Feeds, Observation};
@@ -924,12 +924,8 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, Option<St
         return Err(corrupt(format_args!("{id} and its receipt do not fit together")));
     }
     let Receipt { bonus, order, source, target, rate, settlement, completed_at, .. } = terms;
-    let side = |side: ReceiptSide, member| TransactionSideRecord {
-        partner: side.partner,
-        program: side.program,
-        member,
-        pseudonym: side.member,
-        amount: side.amount,
+    let side = |side: ReceiptSide, number| -> TransactionSideRecord {
+        side.map(|pseudonym| SeenMember { number, pseudonym })
     };
     let record = TransactionRecord {
         id,

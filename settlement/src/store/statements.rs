@@ -860,6 +860,7 @@ fn transactions(writes: &Writes) -> Rows<'_> {
         // One that is turned round in the batch that made it is written once.
         let (state, reversed) =
             writes.reversed.get(&record.id).copied().unwrap_or((record.state, record.reversed));
+        let [source_member, target_member] = record.members();
         rows.push([
             Value::id(record.id),
             record.kind.as_str().into(),
@@ -867,8 +868,8 @@ fn transactions(writes: &Writes) -> Rows<'_> {
             record.caller.as_str().into(),
             record.source_reference.as_str().into(),
             Value::id_or_null(record.quote),
-            record.source.member.into(),
-            record.target.member.into(),
+            source_member.into(),
+            target_member.into(),
             record.created_at.into(),
             reversed.source.into(),
             reversed.target.into(),
@@ -992,8 +993,8 @@ fn flows(writes: &Writes) -> Rows<'_> {
     let mut rows = Rows::new(&FLOWS_ROWS);
     for ((source, target), flow) in &writes.flows {
         rows.push([
-            source.as_str().into(),
-            target.as_str().into(),
+            source.to_string().into(),
+            target.to_string().into(),
             flow.exchanged.to_string().into(),
             flow.late.to_string().into(),
         ]);

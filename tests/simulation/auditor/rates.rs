@@ -11,7 +11,7 @@ use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::quote::FeeBearer;
 use alliance_settlement::alliance::Registry;
 use alliance_settlement::command::Publish;
-use alliance_settlement::ledger::Writes;
+use alliance_settlement::ledger::{FlowEnd, Writes};
 use alliance_settlement::rates::terms::BoardTerms;
 
 use super::arithmetic::Bears;
@@ -433,7 +433,7 @@ impl Auditor {
     pub(super) fn flowed(&self, writes: &Writes, touched: &Touched) -> Result<(), Finding> {
         let mut ways = touched.flows.clone();
         for ((source, target), flow) in &writes.flows {
-            let way = way(source, target).ok_or("a flow of no program")?;
+            let way = flow_way(source, target).ok_or("a flow of no program")?;
             ensure!(ways.remove(&way), "the flow {source} to {target} moves for nothing");
             let expected = self.books.flow(way);
             let told = Flow { exchanged: flow.exchanged, late: flow.late };
@@ -562,7 +562,7 @@ impl Auditor {
         }
         let mut expected = self.books.flows.clone();
         for row in flows {
-            let way = way(&row.source, &row.target).ok_or("a flow of no program")?;
+            let way = flow_way(&row.source, &row.target).ok_or("a flow of no program")?;
             let told = Flow { exchanged: row.flow.exchanged, late: row.flow.late };
             let known = expected.remove(&way);
             ensure!(known == Some(told), "flow {way:?} is {told:?}, should be {known:?}");
@@ -599,4 +599,8 @@ fn way(
     target: &alliance_contracts::names::ProgramId,
 ) -> Option<Way> {
     program_index(source.as_str()).zip(program_index(target.as_str()))
+}
+
+fn flow_way(source: &FlowEnd, target: &FlowEnd) -> Option<Way> {
+    way(source.program()?, target.program()?)
 }

@@ -82,6 +82,7 @@ impl Auditor {
         side: &ReceiptSide,
     ) -> Result<(), Finding> {
         let (program, partner, scale) = PROGRAMS[person.program];
+        let side = side.account().ok_or("a side without a member")?;
         let names = (side.partner.as_str(), side.program.as_str());
         ensure!(names == (PARTNERS[partner], program), "the receipt's side is {names:?}");
         let micros = amount * 10_i128.pow(6 - scale);

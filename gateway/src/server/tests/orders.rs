@@ -241,7 +241,7 @@ async fn every_refusal_of_an_order_has_its_code() {
 }
 
 /// A batch of orders under the root that they have.
-fn batch(world: &World, orders: &[(&str, &str, &str, &str)]) -> Call {
+pub(super) fn batch(world: &World, orders: &[(&str, &str, &str, &str)]) -> Call {
     let body: Vec<Value> = orders
         .iter()
         .map(|(key, _, token, reference)| {

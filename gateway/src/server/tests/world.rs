@@ -18,6 +18,7 @@ use alliance_contracts::http_signature::{
 use alliance_contracts::key_list::{Jwk, KeyList, KeyStatement};
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::names::{MemberRef, ProgramId};
+use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::{
     AgreementDefinition, Definition, KeyDefinition, PartnerDefinition, ProgramDefinition, Scope,
@@ -95,12 +96,14 @@ pub fn definition() -> Definition {
         a: a.parse().unwrap(),
         b: b.parse().unwrap(),
         fee: "0.01".parse().unwrap(),
-        kinds: vec![alliance_contracts::quote::TransactionKind::Exchange],
+        kinds: vec![TransactionKind::Exchange],
         minimum_gross: "0".parse().unwrap(),
         open_quote_limit: None,
         quote_lifetime_seconds: 60,
         reversal_period_seconds: 86_400,
     };
+    let mut every_kind = agreement("aurora-air", "borealis-coffee");
+    every_kind.kinds.extend([TransactionKind::Redemption, TransactionKind::Accrual]);
     let revoked = Some(Timestamp::from_millis(START - 1));
     Definition {
         alliance: "demo".parse().unwrap(),
@@ -124,10 +127,7 @@ pub fn definition() -> Definition {
             program("cedar", "cedar-hotels", 2, "0.0723"),
         ],
         rates: Default::default(),
-        agreements: vec![
-            agreement("aurora-air", "borealis-coffee"),
-            agreement("borealis-coffee", "cedar-hotels"),
-        ],
+        agreements: vec![every_kind, agreement("borealis-coffee", "cedar-hotels")],
     }
 }
 

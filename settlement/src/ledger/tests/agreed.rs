@@ -85,19 +85,19 @@ fn one_partner_owes_the_other_no_more_than_the_pairs_cap() {
 
 #[test]
 fn what_limits_need_to_know_is_asked_for_only_where_there_are_any() {
-    for (limited, days, flows) in [(false, 0, 1), (true, 1, 4)] {
+    for (limited, days, flows) in [(false, 0, 1), (true, 1, 10)] {
         let mut world = world(|agreed| {
             agreed.caps = limited.then(|| Caps { a: points("10"), b: points("10") });
         });
         let terms = world.terms(A, B, "100");
         let keyed = world.keyed("aurora-air", "k", "d");
-        let order = Exchange {
+        let order = Order {
             transaction: world.draw(),
             source_reference: "r".parse().unwrap(),
             quote: Quoted::Open(Box::new(terms)),
         };
         let mut wanted = Wanted::default();
-        wanted.add(&world.set.registry, &Command::Exchange(keyed, order));
+        wanted.add(&world.set.registry, &Command::Order(keyed, order));
         // Aurora-air has two programs, so there are two ways there and two back.
         assert_eq!((wanted.member_days.len(), wanted.flows.len()), (days, flows));
     }
@@ -116,11 +116,11 @@ fn an_order_has_the_size_and_the_step_that_were_agreed() {
     let registry = world.set.registry.clone();
     let ask = |side: Side, value: &str| {
         let request = QuoteRequest {
-            amount: SideAmount { side, value: value.parse().unwrap() },
+            amount: Some(SideAmount { side, value: value.parse().unwrap() }),
             kind: TransactionKind::Exchange,
             segment: None,
-            source: account(A),
-            target: account(B),
+            source: account(A).into(),
+            target: account(B).into(),
             tier: None,
         };
         let caller = "aurora-air".parse().unwrap();

@@ -91,12 +91,12 @@ impl World {
         terms.expires_at = now.plus_seconds(60);
         let name = format!("back-{}", self.drawn);
         let keyed = self.keyed("borealis-coffee", &name, &name);
-        let order = Exchange {
+        let order = Order {
             transaction: self.draw(),
             source_reference: name.parse().unwrap(),
             quote: Quoted::Open(Box::new(terms)),
         };
-        decide(&mut self.set, &Command::Exchange(keyed, order), now).outcome
+        decide(&mut self.set, &Command::Order(keyed, order), now).outcome
     }
 }
 
@@ -204,11 +204,11 @@ fn of_several_campaigns_the_best_for_the_member_adds_and_of_equals_the_older() {
         "source": "borealis", "sponsor": "cedar-hotels"})));
     let registry = world.set.registry.clone();
     let mut request = QuoteRequest {
-        amount: SideAmount { side: Side::Source, value: "100".parse().unwrap() },
+        amount: Some(SideAmount { side: Side::Source, value: "100".parse().unwrap() }),
         kind: TransactionKind::Exchange,
         segment: Some("new".parse().unwrap()),
-        source: account(("aurora", "A-1")),
-        target: account(("borealis", "B-1")),
+        source: account(("aurora", "A-1")).into(),
+        target: account(("borealis", "B-1")).into(),
         tier: None,
     };
     let caller = "aurora-air".parse().unwrap();
@@ -365,7 +365,7 @@ fn a_bonus_that_is_free_by_now_is_taken_back_from_what_is_free() {
         transaction: world.draw(),
         original,
         corridor: "aurora-air~borealis-coffee".parse().unwrap(),
-        members: [MemberNo(1), MemberNo(2)],
+        members: vec![MemberNo(1), MemberNo(2)],
         amount: None,
         reason: "customer_request".parse().unwrap(),
         source_reference: name.parse().unwrap(),
@@ -423,12 +423,12 @@ proptest! {
                     terms.expires_at = now.plus_seconds(60);
                     let name = format!("there-{}", world.drawn);
                     let keyed = world.keyed("aurora-air", &name, &name);
-                    let order = Exchange {
+                    let order = Order {
                         transaction: world.draw(),
                         source_reference: name.parse().unwrap(),
                         quote: Quoted::Open(Box::new(terms)),
                     };
-                    let command = Command::Exchange(keyed, order);
+                    let command = Command::Order(keyed, order);
                     if let Outcome::Transaction(id) = decide(&mut world.set, &command, now).outcome {
                         made.push(id);
                     }

@@ -14,7 +14,7 @@ fn a_balance_reaches_10_to_the_12_and_never_passes_it() {
         world.set.members.get_mut(&MemberNo(2)).unwrap().balance = before;
         // A hundred points of 0.05 bring less than fifty of 0.1.
         let mut terms = world.terms(("aurora", "A-1"), ("borealis", "B-1"), "100");
-        terms.target.amount = 50;
+        terms.target.account_mut().unwrap().amount = 50;
         let decided = world.exchange("aurora-air", "k", "r", Quoted::Open(Box::new(terms)));
         if taken {
             accepted(&decided);
@@ -66,7 +66,7 @@ fn a_refusal_that_decides_nothing_leaves_the_key_free() {
             transaction: world.draw(),
             original: id,
             corridor: "aurora-air~borealis-coffee".parse().unwrap(),
-            members: [MemberNo(1), MemberNo(2)],
+            members: vec![MemberNo(1), MemberNo(2)],
             amount: Some(SideAmount { side: Side::Source, value: value.parse().unwrap() }),
             reason: "customer_request".parse().unwrap(),
             source_reference: "reversal".parse().unwrap(),
@@ -249,14 +249,14 @@ fn a_reversal_counts_in_the_minor_units_of_each_program() {
     let quote = Quoted::Open(Box::new(terms.clone()));
     let id = accepted(&world.exchange("borealis-coffee", "k", "r", quote));
     // 10 × 0.1, less the fee, at 0.0723 a night: 13.48 of them.
-    assert_eq!((terms.target.amount, world.balance(3)), (1_348, 9_999 + 1_348));
+    assert_eq!((terms.target.account().unwrap().amount, world.balance(3)), (1_348, 9_999 + 1_348));
     let reverse = |world: &mut World, value: &str| {
         let keyed = world.keyed("cedar-hotels", value, value);
         let order = Reverse {
             transaction: world.draw(),
             original: id,
             corridor: "borealis-coffee~cedar-hotels".parse().unwrap(),
-            members: [MemberNo(2), MemberNo(3)],
+            members: vec![MemberNo(2), MemberNo(3)],
             amount: Some(SideAmount { side: Side::Target, value: value.parse().unwrap() }),
             reason: "customer_request".parse().unwrap(),
             source_reference: value.parse().unwrap(),

@@ -38,18 +38,21 @@ fn an_order_asks_for_its_key_quote_reference_members_and_corridor() {
     let terms = world.terms(("aurora", "A-1"), ("borealis", "B-1"), "10");
     let keyed = world.keyed("aurora-air", "k", "d");
     let transaction = world.draw();
-    let order = |quote| Exchange { transaction, source_reference: "ref".parse().unwrap(), quote };
+    let order = |quote| Order { transaction, source_reference: "ref".parse().unwrap(), quote };
     let open = order(Quoted::Open(Box::new(terms.clone())));
-    let asked = wanted(&world, &Command::Exchange(keyed.clone(), open));
+    let asked = wanted(&world, &Command::Order(keyed.clone(), open));
     let partner: PartnerId = "aurora-air".parse().unwrap();
     assert!(asked.keys.contains(&(partner.clone(), "k".parse().unwrap())) && asked.keys.len() == 1);
     assert!(asked.references.contains(&(partner, "ref".parse().unwrap())));
     assert_eq!(asked.quotes.iter().collect::<Vec<_>>(), [&terms.id]);
-    assert_eq!(asked.lookups, [terms.source.lookup, terms.target.lookup].into());
+    assert_eq!(
+        asked.lookups,
+        [&terms.source, &terms.target].map(|side| side.account().unwrap().lookup).into()
+    );
     assert_eq!((names(&asked.corridors), accounts(&asked)), (names([CORRIDOR]), names(ACCOUNTS)));
     assert!(asked.members.is_empty() && asked.links.is_empty() && asked.transactions.is_empty());
     // Of a token that is no quote, there is nothing to look up but key and reference.
-    let asked = wanted(&world, &Command::Exchange(keyed, order(Quoted::Unknown)));
+    let asked = wanted(&world, &Command::Order(keyed, order(Quoted::Unknown)));
     assert_eq!((asked.keys.len(), asked.references.len()), (1, 1));
     assert!(asked.quotes.is_empty() && asked.lookups.is_empty() && asked.corridors.is_empty());
 }
@@ -63,7 +66,7 @@ fn a_reversal_asks_for_its_original_members_and_corridor() {
         transaction: world.draw(),
         original,
         corridor: CORRIDOR.parse().unwrap(),
-        members: [MemberNo(1), MemberNo(2)],
+        members: vec![MemberNo(1), MemberNo(2)],
         amount: None,
         reason: "customer_request".parse().unwrap(),
         source_reference: "ref".parse().unwrap(),

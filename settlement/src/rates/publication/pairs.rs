@@ -11,6 +11,7 @@ use alliance_contracts::total::Total;
 
 use super::Situation;
 use crate::alliance::{AgreementTerms, Breaker, Definition};
+use crate::ledger::FlowRow;
 use crate::rates::surcharge::{self, Flow, SurchargeModel};
 use crate::rates::terms::{AgreedTerms, BoardTerms};
 
@@ -35,11 +36,12 @@ pub(super) fn agreed(situation: &Situation<'_>, counted: &[PairTerms]) -> Vec<Ag
 
 /// None where no orders are taken.
 fn agreed_terms(terms: &AgreementTerms<'_>, volumes: &Volumes) -> Option<AgreedTerms> {
-    terms.kinds.contains(&TransactionKind::Exchange).then(|| AgreedTerms {
+    (!terms.kinds.is_empty()).then(|| AgreedTerms {
         a: terms.a.clone(),
         b: terms.b.clone(),
         fee: terms.fee_rate_at(volumes.between(terms.a, terms.b)),
         fee_bearer: terms.fee_bearer,
+        exchanges: terms.kinds.contains(&TransactionKind::Exchange),
         quote_lifetime_seconds: terms.quote_lifetime_seconds,
         tiers: terms.tiers.to_vec(),
     })
@@ -72,8 +74,11 @@ impl Volumes {
 /// What was counted of every direction in which anything was ever exchanged, by source and target.
 pub(super) fn counted(situation: &Situation<'_>, last: &BoardTerms) -> Vec<PairTerms> {
     let model = situation.registry.definition.rates.surcharge.as_ref();
-    let flows: BTreeMap<_, _> =
-        situation.flows.iter().map(|row| ((&row.source, &row.target), row.flow)).collect();
+    // What has a program at one end only has no way back: it makes no direction dearer.
+    let between = situation.flows.iter().filter_map(|row: &FlowRow| {
+        Some((row.source.program().zip(row.target.program())?, row.flow))
+    });
+    let flows: BTreeMap<_, _> = between.collect();
     let before: BTreeMap<_, _> =
         last.pairs.iter().map(|pair| ((&pair.source, &pair.target), pair)).collect();
     let directions: BTreeSet<(&ProgramId, &ProgramId)> =
@@ -131,7 +136,7 @@ pub(super) fn asked(
 fn fee_of(situation: &Situation<'_>, terms: &BoardTerms, pair: &PairTerms) -> Option<Decimal> {
     let partner = |program| situation.registry.program(program).map(|program| &program.partner);
     let (one, other) = (partner(&pair.source)?, partner(&pair.target)?);
-    terms.agreed_between(one, other).map(|agreed| agreed.fee)
+    terms.agreed_between(one, other).filter(|agreed| agreed.exchanges).map(|agreed| agreed.fee)
 }
 
 fn plain(source: &ProgramId, target: &ProgramId, fee: Decimal) -> PairTerms {

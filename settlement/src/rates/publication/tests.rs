@@ -144,7 +144,7 @@ impl Story {
 
     fn exchanged(&mut self, source: &str, target: &str, whole: i128) {
         let exchanged = whole * 1_000_000;
-        self.flows.retain(|row| (row.source.as_str(), row.target.as_str()) != (source, target));
+        self.flows.retain(|row| row.source != name(source) || row.target != name(target));
         let flow = Flow { exchanged, late: 0 };
         self.flows.push(FlowRow { source: name(source), target: name(target), flow });
     }

@@ -62,8 +62,8 @@ impl<'a> World<'a> {
             (program.program.clone(), model)
         };
         let still = |(source, target): &(ProgramId, ProgramId)| FlowRow {
-            source: source.clone(),
-            target: target.clone(),
+            source: source.clone().into(),
+            target: target.clone().into(),
             flow: Flow::default(),
         };
         Self {

@@ -29,7 +29,7 @@ use crate::command::{
 };
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{MemberDay, MemberRow, ObservationRow};
-use crate::ledger::{AccountBalance, Flow, LinkRecord, Wanted, Writes};
+use crate::ledger::{AccountBalance, Flow, FlowEnd, LinkRecord, Wanted, Writes};
 use crate::rates::feeds::{FeedKind, Observation};
 use crate::rates::proposal::{ProposalState, RateProposal};
 use crate::rates::publication;
@@ -571,7 +571,7 @@ pub async fn nodes_are_kept_and_read_by_range(place: &Place) {
     for _ in 0..3 {
         let orders = (0..100).map(|index| {
             let keyed = world.keyed_by(&request, index);
-            Command::Exchange(keyed, world.order(&registry, 0, 1, 0, 100))
+            Command::Order(keyed, world.order(&registry, 0, 1, 0, 100))
         });
         let orders: Vec<Command> = orders.collect();
         let outcomes = world.decide(orders).await;
@@ -773,7 +773,7 @@ pub async fn a_request_is_kept_once_with_its_body_or_its_orders(place: &Place) {
         let keyed = world.keyed_by(request, index);
         let order = world.order(&registry, 0, 1, 0, 1_000);
         let id = order.transaction;
-        world.decide(vec![Command::Exchange(keyed, order)]).await;
+        world.decide(vec![Command::Order(keyed, order)]).await;
         let record = world.store.transaction(id).await.unwrap().unwrap().record;
         assert_eq!((record.request, record.request_index), (request.id, index));
         let kept = world.store.request(request.id).await.unwrap().unwrap();
@@ -1145,7 +1145,8 @@ pub async fn boards_follow_each_other_and_stay(place: &Place) {
 
 pub async fn flows_and_frozen_pairs_are_kept(place: &Place) {
     let mut world = World::new(place.open().await).await;
-    let pair = (name::<ProgramId>(BRANDS[0].1), name::<ProgramId>(BRANDS[1].1));
+    let programs = (name::<ProgramId>(BRANDS[0].1), name::<ProgramId>(BRANDS[1].1));
+    let pair = (FlowEnd::from(programs.0.clone()), FlowEnd::from(programs.1.clone()));
     assert!(world.store.flows().await.unwrap().is_empty());
     world.perform(0, 1, 0).await;
     let flows = world.store.flows().await.unwrap();
@@ -1173,6 +1174,7 @@ pub async fn flows_and_frozen_pairs_are_kept(place: &Place) {
     // Frozen in one direction, and released.
     let (version, parts) = world.store.registry().await.unwrap().unwrap();
     assert!(parts.frozen.is_empty());
+    let pair = programs;
     let (source, target) = pair.clone();
     let frozen = FrozenPair { board: 1, since: world.now, source, target };
     let mut prepared = world.prepare(Vec::new()).await;
@@ -1490,8 +1492,8 @@ pub async fn a_reversal_changes_its_original(place: &Place) {
     world.decide(vec![rest]).await;
     let record = world.store.transaction(original).await.unwrap().unwrap().record;
     assert_eq!(record.state, TransactionState::Reversed);
-    assert_eq!(Some(record.reversed.target), whole.target.amount.to_minor(1));
-    assert_eq!(Some(record.reversed.source), whole.source.amount.to_minor(0));
+    assert_eq!(Some(record.reversed.target), whole.target.amount().to_minor(1));
+    assert_eq!(Some(record.reversed.source), whole.source.amount().to_minor(0));
     let places = world.store.transaction_places(None, 10).await.unwrap();
     assert_eq!(places.len(), 3);
     assert_eq!((places[0].id, places[0].reversed), (original, record.reversed));
@@ -1513,8 +1515,8 @@ pub async fn a_transaction_comes_with_its_members_and_its_receipt(place: &Place)
     let detail = world.store.transaction(id).await.unwrap().unwrap();
     let source = detail.source_member.unwrap();
     let target = detail.target_member.unwrap();
-    assert_eq!(Some(source.member), detail.record.source.member);
-    assert_eq!(Some(target.member), detail.record.target.member);
+    assert_eq!(Some(source.member), detail.record.members()[0]);
+    assert_eq!(Some(target.member), detail.record.members()[1]);
     assert_eq!(source.balance, OPENING - 1_000);
     assert_eq!(world.store.member(world.lookup(1, 4)).await.unwrap(), Some(source.clone()));
     let opened = source.open(&world.vault);

@@ -109,12 +109,12 @@ pub async fn the_last_gateway_key_list_comes_with_the_registry(place: &Place) {
 /// An order whose request says which transaction it becomes.
 async fn order(world: &mut World, person: usize) -> (Command, RequestId, TransactionId) {
     match world.exchange(0, 1, person, 1_000).await {
-        Command::Exchange(mut keyed, order) => {
+        Command::Order(mut keyed, order) => {
             let transactions = vec![order.transaction];
             let request = RequestEvidence { transactions, ..(*keyed.request).clone() };
             keyed.request = Arc::new(request);
             let (request, transaction) = (keyed.request.id, order.transaction);
-            (Command::Exchange(keyed, order), request, transaction)
+            (Command::Order(keyed, order), request, transaction)
         }
         other => panic!("{other:?}"),
     }

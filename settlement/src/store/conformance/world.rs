@@ -11,14 +11,17 @@ use alliance_contracts::key_list::{Jwk, KeyStatement};
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::link::Consent;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
-use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
+use alliance_contracts::quote::{
+    AskedSide, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
+};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::total::Total;
 
 use crate::alliance::{Definition, Registry, keys};
 use crate::command::{
-    Command, CountersignAgreement, Define, Exchange, Keyed, LinkEnd, NewLink, NewMember, OrderSide,
-    Outcome, ProposeAgreement, ProposeLink, Publish, Quoted, QuotedTerms, RequestEvidence, Reverse,
+    Command, CountersignAgreement, Define, Keyed, LinkEnd, NewLink, NewMember, Order, Outcome,
+    ProposeAgreement, ProposeLink, Publish, Quoted, QuotedSide, QuotedTerms, RequestEvidence,
+    Reverse,
 };
 use crate::ledger::working_set::BoardRow;
 use crate::ledger::{self, Wanted, WorkingSet, Writes};
@@ -278,7 +281,7 @@ impl World {
         let registry = self.registry().await;
         let keyed = self.keyed(BRANDS[source].0);
         let order = self.order(&registry, source, target, person, amount);
-        Command::Exchange(keyed, order)
+        Command::Order(keyed, order)
     }
 
     pub fn order(
@@ -288,40 +291,44 @@ impl World {
         target: usize,
         person: usize,
         amount: i64,
-    ) -> Exchange {
-        let account = |brand: usize| MemberAccount {
-            member: self.person(person),
-            program: name(BRANDS[brand].1),
-        };
-        let scale = |brand: usize| u32::try_from(brand).unwrap();
-        let value =
-            alliance_contracts::decimal::Decimal::from_minor(amount, scale(source)).unwrap();
+    ) -> Order {
+        let scale = u32::try_from(source).unwrap();
+        let value = alliance_contracts::decimal::Decimal::from_minor(amount, scale).unwrap();
         let request = QuoteRequest {
-            amount: SideAmount { side: Side::Source, value },
+            amount: Some(SideAmount { side: Side::Source, value }),
             kind: TransactionKind::Exchange,
             segment: None,
-            source: account(source),
-            target: account(target),
+            source: self.account(source, person),
+            target: self.account(target, person),
             tier: None,
         };
-        let caller: PartnerId = name(BRANDS[source].0);
-        let priced = pricing::price(registry, &caller, &request, self.now).unwrap();
-        let side = |brand: usize, (partner, amount): (PartnerId, _)| OrderSide {
-            partner,
-            program: name(BRANDS[brand].1),
-            scale: scale(brand),
-            member: self.person(person),
-            lookup: self.lookup(brand, person),
-            amount: alliance_contracts::decimal::Decimal::to_minor(amount, scale(brand)).unwrap(),
-        };
-        let (source, target) = (side(source, priced.source), side(target, priced.target));
+        self.order_of(registry, source, &request)
+    }
+
+    /// A member's account, as it is asked for.
+    pub fn account(&self, brand: usize, person: usize) -> AskedSide {
+        let (member, program) = (self.person(person), name(BRANDS[brand].1));
+        AskedSide::Account(MemberAccount { member, program })
+    }
+
+    /// An order of a brand, of any kind.
+    pub fn order_of(
+        &mut self,
+        registry: &Registry,
+        caller: usize,
+        request: &QuoteRequest,
+    ) -> Order {
+        let caller: PartnerId = name(BRANDS[caller].0);
+        let priced = pricing::price(registry, &caller, request, self.now).unwrap();
+        let side = |side| QuotedSide::of(side, registry, &self.vault).unwrap();
+        let (source, target) = (side(priced.source), side(priced.target));
         let id: QuoteId = self.id();
-        let expires_at = priced.expires_at;
+        let (kind, expires_at) = (request.kind, priced.expires_at);
         let (rate, settlement) = (priced.rate, priced.settlement);
         let bonus = priced.bonus;
-        let terms = QuotedTerms { id, expires_at, rate, settlement, source, target, bonus };
+        let terms = QuotedTerms { id, kind, expires_at, rate, settlement, source, target, bonus };
         let transaction: TransactionId = self.id();
-        Exchange {
+        Order {
             transaction,
             source_reference: name(&format!("order {}", self.drawn)),
             quote: Quoted::Open(Box::new(terms)),
@@ -332,8 +339,8 @@ impl World {
     pub async fn reversal(&mut self, original: TransactionId, target: Option<&str>) -> Command {
         let detail = self.store.transaction(original).await.unwrap().unwrap();
         let record = detail.record;
-        let keyed = self.keyed(record.target.partner.as_str());
-        let members = [record.source.member.unwrap(), record.target.member.unwrap()];
+        let keyed = self.keyed(record.target.partner().as_str());
+        let members = record.members().into_iter().flatten().collect();
         let transaction = self.id();
         let amount = target.map(|value| SideAmount { side: Side::Target, value: name(value) });
         Command::Reverse(

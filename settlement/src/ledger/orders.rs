@@ -1,24 +1,30 @@
-//! Orders under a quote: points of one program for points of another, same person.
+//! Orders under a quote: an exchange, a redemption, an accrual. Every rule is read first, then what
+//! the order posts is decided, then it is written; nothing is changed before.
 
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::decimal::Decimal;
-use alliance_contracts::names::Corridor;
+use alliance_contracts::names::{Corridor, PartnerId, SourceReference};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::TransactionKind;
+use alliance_contracts::receipt::Posting;
+use alliance_contracts::side::{AccountSide, SideOf};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
+use super::flow::{Flow, FlowEnd};
+use super::parties::{self, Parties};
 use super::posting::{self, Direction};
-use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
+use super::working_set::{
+    Member, MemberDay, SeenMember, TransactionRecord, TransactionSideRecord, WorkingSet,
+};
 use super::{campaigns, limits, lots, rates};
-use crate::command::{Exchange, Keyed, OrderSide, Outcome, Quoted, QuotedTerms};
+use crate::command::{Keyed, Order, Outcome, Quoted, QuotedSide, QuotedTerms};
 use crate::receipts::ReceiptDraft;
 
 /// Decides an order; changes the set only where it is accepted.
 pub fn decide(
     set: &mut WorkingSet,
     keyed: &Keyed,
-    order: &Exchange,
+    order: &Order,
     now: Timestamp,
 ) -> Result<Outcome, ProblemCode> {
     // Read: every rule, in the order of the codes.
@@ -27,27 +33,26 @@ pub fn decide(
     if set.references.contains(&reference) {
         return Err(ProblemCode::DuplicateReference);
     }
-    let (source, target) = linked_members(set, terms, now)?;
-    let own = |side: &OrderSide| side.partner == keyed.partner;
-    let foreign_frozen = |member: &Member, side: &OrderSide| member.frozen && !own(side);
-    if foreign_frozen(source, &terms.source) || foreign_frozen(target, &terms.target) {
-        return Err(ProblemCode::MembersNotLinked);
-    }
-    if source.frozen || target.frozen {
-        return Err(ProblemCode::MemberFrozen);
-    }
+    let parties = parties::of(set, keyed, terms, now)?;
     if !kind_allowed(set, terms, now) {
         return Err(ProblemCode::KindNotAllowed);
     }
     let added = bonus_minor(terms)?;
-    if !posting::has_room(target, terms.target.amount.saturating_add(added), terms.target.scale) {
+    if let Some((receiver, side)) = parties.target
+        && !posting::has_room(receiver, side.amount.saturating_add(added), side.scale)
+    {
         return Err(ProblemCode::AmountOutOfRange);
     }
     rates::may_be_had(set, terms, now)?;
-    if lots::free(source, now) < terms.source.amount {
+    if let Some((giver, side)) = parties.source
+        && lots::free(giver, now) < side.amount
+    {
         return Err(ProblemCode::InsufficientPoints);
     }
-    let given = limits::given_with(set, terms, source.member, now)?;
+    let given = match parties.source {
+        Some((giver, side)) => limits::given_with(set, terms, side, giver.member, now)?,
+        None => None,
+    };
     if !limits::within_pair_cap(set, terms, now) {
         return Err(ProblemCode::ExceedsNetDebitCap);
     }
@@ -67,39 +72,68 @@ pub fn decide(
         return Err(ProblemCode::RateFrozen);
     }
     // Decide: what it posts.
-    let record = record(set, keyed, order, terms, source, target, now)?;
-    let lines = posting::lines(&record, Direction::Forward);
-    let flow = rates::flow_with(set, terms, now);
-    let members = [
-        (&record.source.program, &record.source.pseudonym, source.member, terms.source.scale),
-        (&record.target.program, &record.target.pseudonym, target.member, terms.target.scale),
-    ];
-    let (giver, receiver) = (source.member, target.member);
+    let record = record(set, keyed, order, terms, &parties, now)?;
+    let accepted = Accepted {
+        lines: posting::lines(&record, Direction::Forward),
+        members: posting::members(&record, set)?,
+        flow: rates::flow_with(set, terms, now),
+        record,
+        given,
+        added,
+    };
     // Write.
+    write(set, keyed, terms, accepted, reference, now)
+}
+
+/// An order that every rule allows: what it changes.
+struct Accepted {
+    record: TransactionRecord,
+    lines: Vec<Posting>,
+    /// Whose points the lines move.
+    members: Vec<posting::Holder>,
+    /// What the giver has given this day, where that is limited.
+    given: Option<MemberDay>,
+    /// Points that a campaign adds, in minor units.
+    added: i64,
+    /// The direction's flow with it; none within one partner.
+    flow: Option<Flow>,
+}
+
+fn write(
+    set: &mut WorkingSet,
+    keyed: &Keyed,
+    terms: &QuotedTerms,
+    accepted: Accepted,
+    reference: (PartnerId, SourceReference),
+    now: Timestamp,
+) -> Result<Outcome, ProblemCode> {
+    let Accepted { record, lines, members, given, added, flow } = accepted;
     posting::post(set, &lines, &members)?;
     if let Some(given) = given {
         set.put_member_day(given);
     }
-    for member in [giver, receiver] {
-        lots::forget_free(set, member, now);
+    for holder in &members {
+        lots::forget_free(set, holder.member, now);
     }
-    if let Some(bonus) = &terms.bonus {
+    let [_, receiver] = record.members();
+    if let Some((bonus, receiver)) = terms.bonus.as_ref().zip(receiver) {
         lots::hold(set, receiver, &bonus.campaign, added, now);
         campaigns::note_spent(set, &bonus.campaign, now);
     }
     if let Some(flow) = flow {
-        set.put_flow(&terms.source.program, &terms.target.program, flow);
+        set.put_flow((FlowEnd::of(&record.source), FlowEnd::of(&record.target)), flow);
     }
     set.quotes.insert(terms.id);
     set.references.insert(reference);
+    let transaction = record.id;
     set.accept(keyed, record, lines);
-    Ok(Outcome::Transaction(order.transaction))
+    Ok(Outcome::Transaction(transaction))
 }
 
 /// The order's quote: ours, the caller's, still open, not used.
 fn open_quote<'a>(
     set: &WorkingSet,
-    order: &'a Exchange,
+    order: &'a Order,
     now: Timestamp,
 ) -> Result<&'a QuotedTerms, ProblemCode> {
     let terms = match &order.quote {
@@ -119,68 +153,66 @@ fn open_quote<'a>(
 /// The points that a campaign adds, in minor units.
 fn bonus_minor(terms: &QuotedTerms) -> Result<i64, ProblemCode> {
     let Some(bonus) = &terms.bonus else { return Ok(0) };
-    bonus.points.to_minor(terms.target.scale).ok_or(ProblemCode::InternalError)
-}
-
-/// Both members, if a link joins them. Whether one does not exist, is not linked or is linked for
-/// something else: one answer, so that nobody learns who a stranger's members are.
-fn linked_members<'a>(
-    set: &'a WorkingSet,
-    terms: &QuotedTerms,
-    now: Timestamp,
-) -> Result<(&'a Member, &'a Member), ProblemCode> {
-    let (source, target) = set
-        .found(&terms.source.lookup)
-        .zip(set.found(&terms.target.lookup))
-        .ok_or(ProblemCode::MembersNotLinked)?;
-    set.link_between(source.member, target.member, TransactionKind::Exchange, now)
-        .ok_or(ProblemCode::MembersNotLinked)?;
-    Ok((source, target))
+    let target = terms.target.account().ok_or(ProblemCode::InternalError)?;
+    bonus.points.to_minor(target.scale).ok_or(ProblemCode::InternalError)
 }
 
 /// The agreement as it is now: a quote made before a suspension performs nothing after it.
 fn kind_allowed(set: &WorkingSet, terms: &QuotedTerms, now: Timestamp) -> bool {
-    let (source, target) = (&terms.source.partner, &terms.target.partner);
+    let (source, target) = (terms.source.partner(), terms.target.partner());
     let suspended = set.registry.is_suspended(source) || set.registry.is_suspended(target);
     let agreed = source == target
         || set
             .registry
             .agreement_at(source, target, now)
-            .is_some_and(|agreed| agreed.kinds.contains(&TransactionKind::Exchange));
+            .is_some_and(|agreed| agreed.kinds.contains(&terms.kind));
     agreed && !suspended
+}
+
+/// A side of the transaction: as quoted, its member as the corridor sees it.
+fn side(
+    set: &WorkingSet,
+    corridor: &Corridor,
+    quoted: &QuotedSide,
+    member: Option<&Member>,
+) -> Result<TransactionSideRecord, ProblemCode> {
+    let terms = match quoted {
+        QuotedSide::Item(item) => return Ok(SideOf::Item(item.clone())),
+        QuotedSide::Partner(partner) => return Ok(SideOf::Partner { partner: partner.clone() }),
+        QuotedSide::Account(terms) => terms,
+    };
+    let member = member.ok_or(ProblemCode::InternalError)?;
+    let key = member.key.as_ref().ok_or(ProblemCode::InternalError)?;
+    let pseudonym = set.vault.pseudonym(key, corridor, &terms.program, &terms.member);
+    Ok(SideOf::Account(AccountSide {
+        amount: Decimal::from_minor(terms.amount, terms.scale)
+            .ok_or(ProblemCode::AmountOutOfRange)?,
+        member: SeenMember { number: Some(member.member), pseudonym },
+        partner: terms.partner.clone(),
+        program: terms.program.clone(),
+    }))
 }
 
 fn record(
     set: &WorkingSet,
     keyed: &Keyed,
-    order: &Exchange,
+    order: &Order,
     terms: &QuotedTerms,
-    source: &Member,
-    target: &Member,
+    parties: &Parties<'_>,
     now: Timestamp,
 ) -> Result<TransactionRecord, ProblemCode> {
-    let corridor = Corridor::between(&terms.source.partner, &terms.target.partner);
-    let side = |terms: &OrderSide, member: &Member| {
-        let key = member.key.as_ref().ok_or(ProblemCode::InternalError)?;
-        Ok(TransactionSideRecord {
-            partner: terms.partner.clone(),
-            program: terms.program.clone(),
-            member: Some(member.member),
-            pseudonym: set.vault.pseudonym(key, &corridor, &terms.program, &terms.member),
-            amount: Decimal::from_minor(terms.amount, terms.scale)
-                .ok_or(ProblemCode::AmountOutOfRange)?,
-        })
-    };
+    let corridor = Corridor::between(terms.source.partner(), terms.target.partner());
+    let [giver, receiver] = [parties.source, parties.target].map(|party| party.map(|(m, _)| m));
     Ok(TransactionRecord {
         id: order.transaction,
-        kind: TransactionKind::Exchange,
+        kind: terms.kind,
         state: TransactionState::Completed,
         caller: keyed.partner.clone(),
         source_reference: order.source_reference.clone(),
         quote: Some(terms.id),
         order: keyed.digest,
-        source: side(&terms.source, source)?,
-        target: side(&terms.target, target)?,
+        source: side(set, &corridor, &terms.source, giver)?,
+        target: side(set, &corridor, &terms.target, receiver)?,
         rate: terms.rate.clone(),
         settlement: terms.settlement.clone(),
         bonus: terms.bonus.clone(),
@@ -202,7 +234,7 @@ impl WorkingSet {
         &mut self,
         keyed: &Keyed,
         record: TransactionRecord,
-        postings: Vec<alliance_contracts::receipt::Posting>,
+        postings: Vec<Posting>,
     ) {
         let evidence = keyed.request.clone();
         self.writes.requests.insert(evidence.id, evidence.clone());
