@@ -29,5 +29,6 @@ mod proxy;
 mod rates_cli;
 mod rates_simulate;
 mod real_input;
+mod sagas;
 mod store;
 mod threats;

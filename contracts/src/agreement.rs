@@ -31,8 +31,8 @@ use crate::quote::{FeeBearer, TransactionKind};
 use crate::time::Timestamp;
 
 pub use check::{
-    KnownProgram, MAX_AGREEMENT_BYTES, MAX_LIST_ITEMS, MAX_QUOTE_LIFETIME_SECONDS,
-    MAX_REVERSAL_PERIOD_SECONDS, MAX_TIER_MULTIPLIER_MICROS,
+    KnownProgram, MAX_AGREEMENT_BYTES, MAX_ANSWER_DEADLINE_SECONDS, MAX_LIST_ITEMS,
+    MAX_QUOTE_LIFETIME_SECONDS, MAX_REVERSAL_PERIOD_SECONDS, MAX_TIER_MULTIPLIER_MICROS,
 };
 pub use differ::{Change, Term, diff};
 pub use signing::{
@@ -166,6 +166,10 @@ pub struct TierMapping {
 pub struct Agreement {
     /// One partner, the first of the two by its bytes.
     pub a: PartnerId,
+    /// How long a transaction may wait for a connected brand before a person is told; a day where
+    /// left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_deadline_seconds: Option<i64>,
     /// The alliance.
     pub alliance: AllianceId,
     /// The other partner.

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
 use crate::ids::TransactionId;
-use crate::names::{Currency, MemberRef, OperationRef, PartnerId, ProgramId};
+use crate::names::{Currency, ItemRef, MemberRef, OperationRef, PartnerId, ProgramId};
 use crate::quote::TransactionKind;
 
 /// The route that tells what became of a call, before its key.
@@ -178,7 +178,7 @@ pub struct Benefit {
     /// The currency of price and cash.
     pub currency: Currency,
     /// The brand's own name for it.
-    pub item: String,
+    pub item: ItemRef,
     /// What it costs.
     pub price: Decimal,
 }
@@ -263,6 +263,7 @@ pub struct Done {}
 
 /// Why a brand refuses a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
     /// 409: the member has too few points. `reserve` only.

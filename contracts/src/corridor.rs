@@ -74,7 +74,8 @@ pub struct Proof {
 pub struct EvidenceDetail {
     /// The signature base, base64; its SHA-256 stands in the receipt.
     pub base: String,
-    /// The request's body, base64; its digest is covered by the signature. Not out of a batch.
+    /// The body of the request, or of a brand's answer, base64; its digest is covered by the
+    /// signature. Not out of a batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The receipt's entry: who signed, with which key.
@@ -82,8 +83,9 @@ pub struct EvidenceDetail {
     /// Out of a batch: the order's place under `Alliance-Orders`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inclusion: Option<OrderInclusion>,
-    /// The order's bytes, base64; their SHA-256 is the receipt's `order`.
-    pub order: String,
+    /// The order's bytes, base64; their SHA-256 is the receipt's `order`. None of a brand's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
 }
 
 /// Where an order stands under the root that `Alliance-Orders` carries.

@@ -32,6 +32,9 @@ pub const SIGNATURE_MAX_AHEAD_SECONDS: i64 = 60;
 pub const QUOTE_LIFETIME_SECONDS: i64 = 60;
 /// How long the source partner may reverse where the agreement says nothing: a day.
 pub const REVERSAL_PERIOD_SECONDS: i64 = 24 * 60 * 60;
+/// How long a transaction may wait for a connected brand before a person is told, where the
+/// agreement says nothing: a day.
+pub const ANSWER_DEADLINE_SECONDS: i64 = 24 * 60 * 60;
 /// A checkpoint is at most this far behind the head.
 pub const CHECKPOINT_MAX_LAG_SECONDS: i64 = 60;
 /// A verifier calls a checkpoint stale whose cosignature is older: ten minutes.

@@ -34,6 +34,9 @@ pub enum Account {
     Issued(ProgramId),
     /// `position:<partner>`: what a partner is owed (positive) or owes (negative).
     Position(PartnerId),
+    /// `held:<partner>`: gross that a partner will owe when what is under way completes. Counts
+    /// against its cap; no posting of a receipt names it.
+    Held(PartnerId),
     /// `alliance:fees`.
     Fees,
     /// `alliance:rounding`.
@@ -48,6 +51,7 @@ impl fmt::Display for Account {
             Self::Member(program, pseudonym) => write!(f, "member:{program}:{pseudonym}"),
             Self::Issued(program) => write!(f, "issued:{program}"),
             Self::Position(partner) => write!(f, "position:{partner}"),
+            Self::Held(partner) => write!(f, "held:{partner}"),
             Self::Fees => f.write_str("alliance:fees"),
             Self::Rounding => f.write_str("alliance:rounding"),
             Self::Campaign(campaign) => write!(f, "campaign:{campaign}"),
@@ -63,6 +67,7 @@ impl FromStr for Account {
             ("alliance", "fees") => Ok(Self::Fees),
             ("alliance", "rounding") => Ok(Self::Rounding),
             ("campaign", campaign) => Ok(Self::Campaign(campaign.parse()?)),
+            ("held", partner) => Ok(Self::Held(partner.parse()?)),
             ("issued", program) => Ok(Self::Issued(program.parse()?)),
             ("position", partner) => Ok(Self::Position(partner.parse()?)),
             ("member", rest) => {

@@ -151,7 +151,7 @@ impl<M> SideOf<M> {
     ///
     /// ```
     /// use alliance_contracts::side::ReceiptSide;
-    /// let json = r#"{"amount":"10","cash":"2.5","item":"latte","partner":"borealis-coffee","price":"12.5"}"#;
+    /// let json = r#"{"amount":"10","cash":"2.5","item":"latte","partner":"borealis","price":"12.5"}"#;
     /// let side: ReceiptSide = serde_json::from_str(json)?;
     /// assert_eq!(side.amount(), "10".parse()?);
     /// let shop: ReceiptSide = serde_json::from_str(r#"{"partner":"corner-shop"}"#)?;

@@ -54,6 +54,12 @@ impl Timestamp {
         Self(self.as_seconds() * 1_000)
     }
 
+    /// The time so many milliseconds later (earlier, where negative).
+    #[must_use]
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
     /// The time so many seconds later (earlier, where negative).
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {

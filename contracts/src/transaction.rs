@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::connector::RefusalCode;
 use crate::decimal::Decimal;
 use crate::encoding::Hash;
 use crate::ids::{QuoteId, TransactionId};
 use crate::json;
 use crate::merkle;
-use crate::names::{IdempotencyKey, ReasonCode, SourceReference};
+use crate::names::{IdempotencyKey, PartnerId, ReasonCode, SourceReference};
 use crate::problem::Problem;
 use crate::quote::{Bonus, Rate, Settlement, SideAmount, TransactionKind};
 pub use crate::side::TransactionSide;
@@ -125,6 +126,26 @@ impl TransactionState {
     }
 }
 
+/// Why a transaction came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Failure {
+    /// What the brand said. Of another brand than the caller's always `refused`: whether its member
+    /// exists, and what that has, is its own to know.
+    pub code: RefusalCode,
+    /// The brand that refused.
+    pub partner: PartnerId,
+}
+
+impl Failure {
+    /// As this caller may see it.
+    #[must_use]
+    pub fn seen_by(self, caller: &PartnerId) -> Self {
+        let code = if self.partner == *caller { self.code } else { RefusalCode::Refused };
+        Self { code, ..self }
+    }
+}
+
 /// How much of a transaction has been turned round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -158,6 +179,9 @@ pub struct Transaction {
     pub completed_at: Option<Timestamp>,
     /// When it was accepted.
     pub created_at: Timestamp,
+    /// Why it came to nothing; only where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// Its id.
     pub id: TransactionId,
     /// What kind of order it performs.

@@ -20,6 +20,7 @@ mod migrate;
 mod openapi;
 mod partner;
 mod partner_keys;
+mod pending;
 pub mod printer;
 pub mod progress;
 mod rates;
@@ -108,6 +109,9 @@ pub enum Command {
     /// Propose, approve, stop and list campaigns
     #[command(subcommand)]
     Campaigns(campaigns::CampaignsCommand),
+    /// See what connected brands have not answered yet, and have them asked again
+    #[command(subcommand)]
+    Pending(pending::PendingCommand),
     /// Import members with their balances
     #[command(subcommand)]
     Members(import::MembersCommand),
@@ -220,6 +224,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Partner(command) => partner::run(command, printer),
         Command::PartnerKeys(command) => partner_keys::run(command, printer),
         Command::Campaigns(command) => campaigns::run(command, printer),
+        Command::Pending(command) => pending::run(command, printer),
         Command::Members(command) => import::members(command, printer),
         Command::Links(command) => import::links(command, printer),
         Command::Agreements(command) => agreements::run(command, printer),

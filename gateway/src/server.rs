@@ -37,9 +37,10 @@ use actix_web::web::Data;
 use actix_web::{App, Error, HttpResponse, HttpServer, rt, web};
 use alliance_contracts::key_list::KeyList;
 use alliance_settlement::clearing_house::ClearingHouse;
+use tokio::sync::watch;
 
 pub use crate::api::openapi_json;
-use crate::{api, publisher, telemetry};
+use crate::{api, driver, publisher, telemetry};
 use gateway::Gateway;
 use limits::LimitSettings;
 
@@ -87,6 +88,8 @@ pub struct RunningServer {
     counting: rt::task::JoinHandle<()>,
     publishing: rt::task::JoinHandle<()>,
     forgetting: rt::task::JoinHandle<()>,
+    driving: rt::task::JoinHandle<()>,
+    closing: watch::Sender<bool>,
 }
 
 /// Starts to serve. Call it inside actix's `System`.
@@ -119,6 +122,9 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
             limited.limits().forget_idle();
         }
     });
+    let (closing, closed) = watch::channel(false);
+    let caller = driver::Caller::new().map_err(io::Error::other)?;
+    let driving = rt::spawn(driver::run(house.clone(), caller, closed));
     Ok(RunningServer {
         address,
         metrics_address: metrics.as_ref().map(|(address, _)| *address),
@@ -135,6 +141,8 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
         }),
         publishing,
         forgetting,
+        driving,
+        closing,
     })
 }
 
@@ -183,6 +191,9 @@ impl RunningServer {
         self.counting.abort();
         self.publishing.abort();
         self.forgetting.abort();
+        // Calls that are under way are finished by whoever looks next.
+        let _ = self.closing.send(true);
+        let _ = self.driving.await;
         if !self.task.is_finished() {
             // The server's own error was told where it happened.
             let _ = self.task.await;

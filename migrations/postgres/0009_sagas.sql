@@ -32,6 +32,7 @@ CREATE TABLE sagas (
     terms          BYTEA            NOT NULL,
     PRIMARY KEY (alliance, transaction_id),
     CHECK ((partner IS NULL) = (phase IN ('completed', 'failed'))),
+    CHECK ((refused_step IS NULL) = (refusal IS NULL)),
     CHECK (phase NOT IN ('completed', 'failed') OR held = 0)
 ) WITH (fillfactor = 70);
 CREATE INDEX sagas_due ON sagas (alliance, partner, due_at) WHERE partner IS NOT NULL;

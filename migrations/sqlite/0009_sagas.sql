@@ -32,6 +32,7 @@ CREATE TABLE sagas (
     terms          BLOB    NOT NULL,
     PRIMARY KEY (alliance, transaction_id),
     CHECK ((partner IS NULL) = (phase IN ('completed', 'failed'))),
+    CHECK ((refused_step IS NULL) = (refusal IS NULL)),
     CHECK (phase NOT IN ('completed', 'failed') OR held = 0)
 ) STRICT;
 CREATE INDEX sagas_due ON sagas (alliance, partner, due_at) WHERE partner IS NOT NULL;

@@ -47,12 +47,14 @@ const SCALE: u32 = 0;
 /// `held` counts no more as the member's: `balance` is what is left.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS members (
-        member TEXT PRIMARY KEY, frozen INTEGER NOT NULL, balance INTEGER NOT NULL CHECK (balance >= 0));
+        member TEXT PRIMARY KEY, frozen INTEGER NOT NULL,
+        balance INTEGER NOT NULL CHECK (balance >= 0));
     CREATE TABLE IF NOT EXISTS reservations (
         reservation TEXT PRIMARY KEY, member TEXT NOT NULL, points INTEGER NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('held', 'captured', 'released')));
     CREATE TABLE IF NOT EXISTS benefits (
-        reference TEXT PRIMARY KEY, item TEXT NOT NULL, paid INTEGER NOT NULL, taken_back INTEGER NOT NULL);
+        reference TEXT PRIMARY KEY, item TEXT NOT NULL, paid INTEGER NOT NULL,
+        taken_back INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS journal (
         line INTEGER PRIMARY KEY, what TEXT NOT NULL, member TEXT, points INTEGER NOT NULL,
         transaction_id TEXT NOT NULL);
@@ -110,7 +112,7 @@ impl Connector for Brand {
                 // Here the latte is made. What the points pay is kept, for a cancellation.
                 let paid = call.amount.micros();
                 let given = sqlx::query("INSERT INTO benefits VALUES ($1, $2, $3, 0)");
-                let given = given.bind(reference.as_str()).bind(&benefit.item).bind(paid);
+                let given = given.bind(reference.as_str()).bind(benefit.item.as_str()).bind(paid);
                 given.execute(&mut **tx).await?;
                 journal(tx, "benefit", None, 0, id).await?;
             }

@@ -43,7 +43,11 @@
 //! #   async fn release(&self, _: &mut MemoryTx<u64>, _: &ReleaseCall) -> Result<(), CallError> {
 //! #       Ok(())
 //! #   }
-//! #   async fn credit(&self, _: &mut MemoryTx<u64>, _: &CreditCall) -> Result<Credited, CallError> {
+//! #   async fn credit(
+//! #       &self,
+//! #       _: &mut MemoryTx<u64>,
+//! #       _: &CreditCall,
+//! #   ) -> Result<Credited, CallError> {
 //! #       Ok(Credited { reference: "given".parse()? })
 //! #   }
 //! #   async fn cancel(&self, _: &mut MemoryTx<u64>, _: &CancelCall) -> Result<(), CallError> {

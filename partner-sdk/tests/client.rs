@@ -177,6 +177,7 @@ fn transaction() -> Transaction {
         bonus: None,
         completed_at: Some(start()),
         created_at: start(),
+        failure: None,
         id: support::receipt(1, Hash::ZERO).transaction,
         kind: quote.kind,
         quote: Some(quote.id),

@@ -91,7 +91,7 @@ fn proven(
         body: body.map(base64_encode),
         evidence,
         inclusion,
-        order: base64_encode(order),
+        order: Some(base64_encode(order)),
     };
     (receipt, detail)
 }
@@ -169,7 +169,7 @@ fn evidence_of_anything_else_is_refused() {
     assert_eq!(refused(&|_, d| d.base = base64_encode(b"x")), EvidenceFault::Base);
     assert_eq!(refused(&|r, _| r.order = Hash::of(b"x")), EvidenceFault::Order);
     assert_eq!(refused(&|_, d| d.body = None), EvidenceFault::Nothing);
-    assert!(matches!(refused(&|_, d| d.order = "=".to_owned()), EvidenceFault::Encoding(_)));
+    assert!(matches!(refused(&|_, d| d.order = Some("=".to_owned())), EvidenceFault::Encoding(_)));
     assert!(matches!(
         refused(&|_, d| d.body = Some(base64_encode(b"{}"))),
         EvidenceFault::Digest(_)

@@ -6,21 +6,32 @@
 //! postings, every account the sum of its postings,
 //! every asset sums to zero, a receipt exists exactly where its transaction completed, reversals
 //! add up to what the originals say was reversed, every flow is the gross of its direction's orders
-//! less what was turned round.
+//! less what was turned round. Beside it, in files of their own:
 //!
-//! Deliberately absent: how much of a flow was late. That goes by the deciding gateway's clock and
-//! the boards that it had seen, and a receipt's time may be later: its chain never goes back.
+//! | what | where |
+//! | --- | --- |
+//! | agreements: signatures of both, the chain of a pair's versions | `agreements` |
+//! | boards: signature, chain, the terms that each commits to; flows that were late | `boards` |
+//! | campaigns: spent as posted, within the budget; lots as granted and taken back | `campaigns` |
+//!
+//! How much of a flow was late is checked within bounds: it goes by what the deciding gateway had
+//! seen of boards, which receipts do not say. They say when it was surely late, and when surely not.
 
-use std::collections::{BTreeMap, HashMap};
+mod agreements;
+mod boards;
+mod campaigns;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::TransactionId;
+use alliance_contracts::ids::{CampaignId, TransactionId};
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::limits::MONEY_SCALE;
 use alliance_contracts::merkle::{self, Frontier};
 use alliance_contracts::names::{Corridor, ProgramId};
+use alliance_contracts::program::Balances;
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::receipt::{self, Account, Asset, Receipt, ReceiptSide};
 use alliance_contracts::time::Timestamp;
@@ -29,6 +40,11 @@ use crate::alliance::Definition;
 use crate::command::MemberNo;
 use crate::ledger::{Direction, FlowEnd, FlowRow};
 use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
+use crate::saga::{Phase, Saga};
+
+use agreements::{Signed, VersionOfPair};
+use boards::{Boards, Late};
+use campaigns::Campaigns;
 
 /// A difference: where, and what is there instead of what should be.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -39,10 +55,23 @@ pub struct Finding {
     pub finding: String,
 }
 
-/// Recomputes one alliance's books.
+/// What the books say of a receipt's transaction beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Placed {
+    /// The members of its source and target.
+    pub members: [Option<MemberNo>; 2],
+    /// When it was decided, by its gateway's clock. A receipt's time may be later: its chain never
+    /// goes back.
+    pub decided_at: Option<Timestamp>,
+}
+
+/// Recomputes one alliance's books. What it is handed comes in this order: boards and campaigns,
+/// the receipts of one corridor after the other, everything else.
 pub struct Auditor<'a> {
     keys: &'a TrustedKeys,
     scales: BTreeMap<ProgramId, u32>,
+    /// Programs whose members' balances their brands keep.
+    connected: BTreeSet<ProgramId>,
     chain: Option<Chain>,
     accounts: BTreeMap<(Account, Asset), i128>,
     members: HashMap<MemberNo, i128>,
@@ -51,6 +80,12 @@ pub struct Auditor<'a> {
     reversed: HashMap<TransactionId, Reversed>,
     /// Gross by direction, in 10⁻⁶.
     flows: BTreeMap<Direction, i128>,
+    late: BTreeMap<Direction, Late>,
+    boards: Boards,
+    agreements: BTreeMap<VersionOfPair, Signed>,
+    campaigns: Campaigns,
+    /// What campaigns have spent, by their accounts.
+    spent: HashMap<CampaignId, i128>,
     findings: Vec<Finding>,
     counted: u64,
 }
@@ -63,6 +98,8 @@ struct Chain {
     frontier: Frontier,
     /// The roots that should be kept of it, by level.
     nodes: BTreeMap<u32, Vec<Hash>>,
+    /// The latest board that a receipt so far is of.
+    cited: u32,
 }
 
 /// Findings beyond this are counted, not kept: a broken database must not exhaust memory.
@@ -75,6 +112,12 @@ impl<'a> Auditor<'a> {
         Self {
             keys,
             scales: definition.programs.iter().map(|p| (p.program.clone(), p.scale)).collect(),
+            connected: definition
+                .programs
+                .iter()
+                .filter(|program| program.balances == Balances::Connected)
+                .map(|program| program.program.clone())
+                .collect(),
             chain: None,
             accounts: BTreeMap::new(),
             members: HashMap::new(),
@@ -82,6 +125,11 @@ impl<'a> Auditor<'a> {
             receipts: HashMap::new(),
             reversed: HashMap::new(),
             flows: BTreeMap::new(),
+            late: BTreeMap::new(),
+            boards: Boards::default(),
+            agreements: BTreeMap::new(),
+            campaigns: Campaigns::default(),
+            spent: HashMap::new(),
             findings: Vec::new(),
             counted: 0,
         }
@@ -93,13 +141,13 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// The next receipt of the corridor being read; `members` are its source's and target's.
-    pub fn receipt(&mut self, stored: &StoredReceipt, members: [Option<MemberNo>; 2]) {
+    /// The next receipt of the corridor being read.
+    pub fn receipt(&mut self, stored: &StoredReceipt, placed: &Placed) {
         self.counted += 1;
         let place = format!("receipt {} {}", stored.corridor, stored.seq);
         match self.checked(stored) {
             Err(finding) => self.find(place, finding),
-            Ok(receipt) => self.post(&place, &receipt, members),
+            Ok(receipt) => self.post(&place, &receipt, placed),
         }
         self.receipts.insert(stored.transaction, (stored.corridor.clone(), stored.seq));
     }
@@ -135,6 +183,7 @@ impl<'a> Auditor<'a> {
                 completed_at: Timestamp::from_millis(i64::MIN),
                 frontier: Frontier::new(),
                 nodes: BTreeMap::from([(KEPT_LEVEL_STEP, Vec::new())]),
+                cited: 0,
             });
         }
         let Some(chain) = self.chain.as_mut() else { return Ok(()) };
@@ -161,7 +210,7 @@ impl<'a> Auditor<'a> {
         Ok(())
     }
 
-    fn post(&mut self, place: &str, receipt: &Receipt, members: [Option<MemberNo>; 2]) {
+    fn post(&mut self, place: &str, receipt: &Receipt, placed: &Placed) {
         for line in &receipt.postings {
             let scale = match &line.asset {
                 Asset::Currency(_) => MONEY_SCALE,
@@ -177,12 +226,15 @@ impl<'a> Auditor<'a> {
                     *self.accounts.entry(key).or_insert(0) += signed;
                     continue;
                 };
+                if self.connected.contains(program) {
+                    continue;
+                }
                 let sides = [&receipt.source, &receipt.target];
                 let of = |side: &&ReceiptSide| {
                     side.program() == Some(program) && side.member() == Some(pseudonym)
                 };
                 let side = sides.iter().position(of);
-                match side.and_then(|at| members[at]) {
+                match side.and_then(|at| placed.members[at]) {
                     Some(member) => *self.members.entry(member).or_insert(0) += signed,
                     None => self.find(place, "a line moves points of a member it does not name"),
                 }
@@ -193,8 +245,16 @@ impl<'a> Auditor<'a> {
             let backward = receipt.kind == TransactionKind::Reversal;
             let gross = i128::from(settlement.gross.micros());
             let direction = (FlowEnd::of(&receipt.source), FlowEnd::of(&receipt.target));
-            *self.flows.entry(direction).or_insert(0) += if backward { -gross } else { gross };
+            let flow = self.flows.entry(direction.clone()).or_insert(0);
+            *flow += if backward { -gross } else { gross };
+            if !backward {
+                self.count_late(direction, receipt.rate.board, placed.decided_at, gross);
+            }
         }
+        if let Some(chain) = self.chain.as_mut() {
+            chain.cited = chain.cited.max(receipt.rate.board);
+        }
+        self.note_bonus(place, receipt, placed);
         if receipt.kind == TransactionKind::Reversal
             && let Some(original) = receipt.reverses
         {
@@ -210,6 +270,37 @@ impl<'a> Auditor<'a> {
             total.source += source.unwrap_or(0);
             total.target += target.unwrap_or(0);
         }
+    }
+
+    /// A transaction at connected brands; after all receipts. What it holds is in the books, and in
+    /// no receipt yet; that it was late stays said where it has failed.
+    pub fn saga(&mut self, saga: &Saga, placed: &Placed) {
+        if saga.phase == Phase::Completed {
+            return;
+        }
+        let place = format!("transaction {}", saga.transaction);
+        let Ok(terms) = receipt::parse(&saga.terms) else {
+            self.find(place, "what its receipt is to say cannot be read");
+            return;
+        };
+        let [source, target] = placed.members;
+        let backward = terms.kind == TransactionKind::Reversal;
+        if saga.held > 0 {
+            match if backward { target } else { source } {
+                Some(giver) => *self.members.entry(giver).or_insert(0) -= i128::from(saga.held),
+                None => self.find(place, "holds points of nobody"),
+            }
+        }
+        let Some(settlement) = terms.settlement.filter(|_| !backward) else { return };
+        let gross = i128::from(settlement.gross.micros());
+        let direction = (FlowEnd::of(&terms.source), FlowEnd::of(&terms.target));
+        self.count_late(direction.clone(), terms.rate.board, placed.decided_at, gross);
+        if saga.phase == Phase::Failed {
+            return;
+        }
+        let held = (Account::Held(settlement.debtor), Asset::Currency(settlement.currency));
+        *self.accounts.entry(held).or_insert(0) += gross;
+        *self.flows.entry(direction).or_insert(0) += gross;
     }
 
     /// The levels of the corridor's tree whose nodes are kept, and how many there should be.
@@ -292,6 +383,7 @@ impl<'a> Auditor<'a> {
 
     /// An account as the books have it; after all receipts and members.
     pub fn account(&mut self, account: &Account, asset: &Asset, balance: i128) {
+        self.spent.extend(campaigns::spent_by(account, asset, balance));
         let issued = match account {
             Account::Issued(program) => self.openings.get(program).copied().unwrap_or(0),
             _ => 0,
@@ -313,11 +405,15 @@ impl<'a> Auditor<'a> {
             let place = format!("flow {} to {}", row.source, row.target);
             self.find(place, format!("says {exchanged} micros, its orders come to {expected}"));
         }
+        self.check_late(row);
     }
 
     /// Everything has been handed in: what is left over, and all findings.
     #[must_use]
     pub fn finish(mut self, money: &[i128]) -> (u64, Vec<Finding>) {
+        self.chain_agreements();
+        let spent = std::mem::take(&mut self.spent);
+        self.finish_campaigns(&spent);
         let unmatched: Vec<String> = self.receipts.keys().map(ToString::to_string).collect();
         for id in unmatched {
             self.find(format!("transaction {id}"), "has a receipt and is not in the books");

@@ -13,6 +13,7 @@ mod proposals;
 mod publisher;
 mod quotes;
 mod rates;
+mod sagas;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -43,6 +44,7 @@ pub use proposals::ProposalError;
 pub use publisher::{PublishError, Published};
 pub use quotes::OpenedToken;
 pub use rates::WhichBoard;
+pub use sagas::{Call, CallError, Heard};
 
 /// How often the registry and the quote keys are looked at. Revocations and suspensions made
 /// through another gateway take effect here within this time (T37 asks for at most 5 s).
@@ -211,6 +213,7 @@ impl ClearingHouse {
             queue: Arc::new(Queue::new(settings.queue_capacity)),
             kept: Mutex::default(),
             writability: Writability::default(),
+            sagas_written: tokio::sync::Notify::new(),
         });
         Self {
             inner: Arc::new(Inner {
@@ -371,6 +374,7 @@ impl ClearingHouse {
         TransactionView {
             record: detail.record,
             receipt: detail.receipt,
+            saga: detail.saga,
             source_member: name(detail.source_member),
             target_member: name(detail.target_member),
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alliance_contracts::agreement::Agreement;
 use alliance_contracts::board::Board;
 use alliance_contracts::campaign::Campaign;
+use alliance_contracts::connector::Step;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
     AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
@@ -26,6 +27,7 @@ use crate::alliance::{Definition, DefinitionFault, GatewayKeys, Registry};
 use crate::rates::feeds::{NotTaken, Observation};
 use crate::rates::proposal::{OperatorName, Proposal};
 use crate::rates::terms::BoardTerms;
+use crate::saga::{self, SignedAnswer};
 use crate::vault::{Lookup, Vault};
 
 /// A member's number: what the ledger knows it by, for ever; says nothing about the person.
@@ -87,6 +89,8 @@ pub struct OrderSide {
     pub lookup: Lookup,
     /// Points, in minor units.
     pub amount: i64,
+    /// What it is entered as where its brand keeps its balance and nobody has named it before.
+    pub newcomer: Option<Box<NewMember>>,
 }
 
 /// One side of an order, as the quote has it.
@@ -112,7 +116,15 @@ impl QuotedSide {
         };
         let scale = registry.program(&program)?.scale;
         let (amount, lookup) = (amount.to_minor(scale)?, vault.lookup(&program, &member));
-        Some(Self::Account(OrderSide { partner, program, scale, member, lookup, amount }))
+        Some(Self::Account(OrderSide {
+            partner,
+            program,
+            scale,
+            member,
+            lookup,
+            amount,
+            newcomer: None,
+        }))
     }
 
     /// The brand.
@@ -223,6 +235,8 @@ pub struct LinkEnd {
     pub member: MemberRef,
     /// Where it is found.
     pub lookup: Lookup,
+    /// What it is entered as where its brand keeps its balance and nobody has named it before.
+    pub newcomer: Option<Box<NewMember>>,
 }
 
 /// Proposes a link.
@@ -385,6 +399,36 @@ pub struct StopCampaign {
     pub by: OperatorName,
 }
 
+/// What a brand has answered to a call, or that it has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The transaction.
+    pub transaction: TransactionId,
+    /// The call.
+    pub step: Step,
+    /// What came of it.
+    pub answer: saga::Answer,
+    /// The answer as it was signed; none where none came.
+    pub signed: Option<SignedAnswer>,
+    /// The transaction's corridor (immutable, read before).
+    pub corridor: Corridor,
+    /// Its members, one or two (immutable, read before).
+    pub members: Vec<MemberNo>,
+    /// Where its source's member is found, unless that was forgotten.
+    pub lookup: Option<Lookup>,
+    /// The transaction that it turns round.
+    pub original: Option<TransactionId>,
+}
+
+/// A person's word on a transaction that waits for a brand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskAgain {
+    /// The transaction.
+    pub transaction: TransactionId,
+    /// By whom.
+    pub by: OperatorName,
+}
+
 /// Everything that can be asked of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -444,6 +488,12 @@ pub enum Command {
     ApproveCampaign(Box<ApproveCampaign>),
     /// An operator stops it.
     StopCampaign(Box<StopCampaign>),
+    /// A gateway takes up the calls that these transactions wait for, as far as they are due.
+    TakeCalls(Vec<TransactionId>),
+    /// A gateway hands in what a brand has answered.
+    Answered(Box<Answered>),
+    /// An operator has a brand asked again now.
+    AskAgain(AskAgain),
     /// A gateway stores a checkpoint that it has signed.
     StoreCheckpoint(SignedCheckpoint),
     /// A gateway brings the quote key of a period, wrapped; older ones are destroyed.
@@ -531,6 +581,8 @@ pub enum Outcome {
     CampaignRefused(Vec<FieldError>),
     /// A campaign was looked at in what has changed since: look again.
     CampaignStale,
+    /// These calls belong to the gateway that asked, for a while.
+    Taken(Vec<TransactionId>),
     /// A checkpoint contradicts one that was signed before: it must not be served.
     CheckpointRefused,
 }

@@ -2,17 +2,21 @@
 //! transactions' places, never by the receipts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::key_list::TrustedKeys;
-use alliance_contracts::receipt::Asset;
+use alliance_contracts::receipt::{Account, Asset};
 
-use crate::audit::{Auditor, Finding};
+use crate::alliance::Registry;
+use crate::audit::{Auditor, Finding, Placed};
 use crate::command::MemberNo;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, TransactionPlace};
 
 const PAGE: u32 = 1_000;
+/// Boards are large.
+const BOARDS: u32 = 64;
 
 /// What an audit came to.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -25,6 +29,12 @@ pub struct AuditReport {
     pub members: u64,
     /// Transactions read.
     pub transactions: u64,
+    /// Boards read.
+    pub boards: u32,
+    /// Versions of agreements read.
+    pub agreements: u64,
+    /// Campaigns read.
+    pub campaigns: usize,
     /// Every difference; none in good books.
     pub findings: Vec<Finding>,
 }
@@ -35,10 +45,16 @@ pub struct AuditReport {
 /// # Errors
 /// What the store says.
 pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport, StoreError> {
-    let Some((_, parts)) = store.registry().await? else {
+    let Some((version, parts)) = store.registry().await? else {
         return Err(StoreError::NotMigrated("no definition has been applied".to_owned()));
     };
-    let mut auditor = Auditor::new(&parts.definition, keys);
+    let registry = Registry::new(version, parts);
+    let mut auditor = Auditor::new(&registry.definition, keys);
+    let boards = audit_boards(store, &registry, &mut auditor).await?;
+    let campaigns: Vec<Arc<_>> = registry.campaigns.clone();
+    for campaign in &campaigns {
+        auditor.campaign(campaign);
+    }
     let places = transaction_places(store).await?;
     let heads = store.heads().await?;
     for (corridor, head) in &heads {
@@ -48,8 +64,8 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
             let Some(last) = page.last() else { break };
             after = last.seq;
             for receipt in &page {
-                let members = places.get(&receipt.transaction).map_or([None, None], |p| p.members);
-                auditor.receipt(receipt, members);
+                let placed = places.get(&receipt.transaction).map(|place| place.placed);
+                auditor.receipt(receipt, &placed.unwrap_or_default());
             }
         }
         for (level, nodes) in auditor.kept_levels() {
@@ -63,7 +79,10 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
         let seq = place.seq.map(|seq| (&place.corridor, seq));
         auditor.transaction(*id, seq, place.reversed);
     }
+    audit_sagas(store, &places, &mut auditor).await?;
     let members = audit_members(store, &mut auditor).await?;
+    audit_lots(store, &mut auditor).await?;
+    let agreements = audit_agreements(store, &registry, &mut auditor).await?;
     let accounts = store.accounts().await?;
     for account in &accounts {
         auditor.account(&account.account, &account.asset, account.balance);
@@ -74,6 +93,8 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
     let money: Vec<i128> = accounts
         .iter()
         .filter(|account| matches!(account.asset, Asset::Currency(_)))
+        // What is held is nobody's yet: it has no other side.
+        .filter(|account| !matches!(account.account, Account::Held(_)))
         .map(|account| account.balance)
         .collect();
     let (receipts, findings) = auditor.finish(&money);
@@ -82,6 +103,9 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
         corridors: heads.len(),
         members,
         transactions: u64::try_from(places.len()).unwrap_or(u64::MAX),
+        boards,
+        agreements,
+        campaigns: campaigns.len(),
         findings,
     })
 }
@@ -89,8 +113,57 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
 struct Place {
     corridor: alliance_contracts::names::Corridor,
     seq: Option<u64>,
-    members: [Option<MemberNo>; 2],
     reversed: Reversed,
+    placed: Placed,
+}
+
+/// All boards, the first one first.
+async fn audit_boards(
+    store: &dyn Store,
+    registry: &Registry,
+    auditor: &mut Auditor<'_>,
+) -> Result<u32, StoreError> {
+    let last = registry.last_board().map_or(0, |board| board.number());
+    let mut read = 0;
+    while read < last {
+        // A page of so many numbers from here on; where one is missing, there are fewer.
+        let to = last.min(read.saturating_add(BOARDS));
+        let page = store.boards(to, to - read).await?;
+        for board in page.iter().rev().filter(|published| published.board.board > read) {
+            auditor.board(board);
+        }
+        read = to;
+    }
+    Ok(last)
+}
+
+async fn audit_agreements(
+    store: &dyn Store,
+    registry: &Registry,
+    auditor: &mut Auditor<'_>,
+) -> Result<u64, StoreError> {
+    let (mut after, mut counted) = (None, 0);
+    loop {
+        let page = store.all_agreements(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(counted) };
+        after = Some(last.id);
+        for record in &page {
+            counted += 1;
+            auditor.agreement(record, registry);
+        }
+    }
+}
+
+async fn audit_lots(store: &dyn Store, auditor: &mut Auditor<'_>) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let page = store.lots(after, PAGE).await?;
+        let Some((member, lot)) = page.last() else { return Ok(()) };
+        after = Some((*member, lot.campaign, lot.day));
+        for (member, lot) in &page {
+            auditor.lot(*member, lot);
+        }
+    }
 }
 
 async fn transaction_places(
@@ -103,8 +176,26 @@ async fn transaction_places(
         let Some(last) = page.last() else { return Ok(places) };
         after = Some(last.id);
         for place in page {
-            let crate::store::TransactionPlace { id, corridor, seq, members, reversed } = place;
-            places.insert(id, Place { corridor, seq, members, reversed });
+            let TransactionPlace { id, corridor, seq, members, reversed, created_at } = place;
+            let placed = Placed { members, decided_at: Some(created_at) };
+            places.insert(id, Place { corridor, seq, reversed, placed });
+        }
+    }
+}
+
+async fn audit_sagas(
+    store: &dyn Store,
+    places: &HashMap<TransactionId, Place>,
+    auditor: &mut Auditor<'_>,
+) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let page = store.sagas(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.transaction);
+        for saga in &page {
+            let placed = places.get(&saga.transaction).map(|place| place.placed);
+            auditor.saga(saga, &placed.unwrap_or_default());
         }
     }
 }

@@ -11,9 +11,11 @@
 //! | `kept` | what one batch leaves to the next |
 //! | `orders` | orders under a quote, of every kind |
 //! | `parties` | whose points an order moves, and whether it may |
+//! | `newcomers` | members of connected programs that nobody has named before |
 //! | `flow` | what was ordered in each direction |
 //! | `rates` | whether an order's rate may still be had; boards, frozen pairs |
 //! | `reversal` | turning a transaction round |
+//! | `pending` | what follows on connected brands' answers |
 //! | `limits` | what a member may give in a day, and one partner owe the other |
 //! | `links` | proposing, confirming, revoking |
 //! | `agreements` | proposing, countersigning, withdrawing |
@@ -33,9 +35,11 @@ mod keys;
 mod limits;
 mod links;
 pub mod lots;
+mod newcomers;
 mod operations;
 mod orders;
 mod parties;
+mod pending;
 mod posting;
 mod proposals;
 mod rates;
@@ -77,6 +81,9 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::StopCampaign(order) => campaigns::stop(set, order, now),
         Command::RevokeKeyOf(partner, kid) => keys::revoke_as_operator(set, partner, kid, now),
         Command::ImportGatewayKeys(keys) => keys::import_list(set, keys),
+        Command::TakeCalls(wanted) => pending::take(set, wanted, now),
+        Command::Answered(told) => pending::answered(set, told, now),
+        Command::AskAgain(order) => pending::ask_again(set, order, now),
         Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
         Command::StoreQuoteKey { period, wrapped, destroy_before } => {
             operations::store_quote_key(set, *period, wrapped, *destroy_before)

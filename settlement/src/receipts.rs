@@ -5,7 +5,6 @@
 //! that no longer change.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use alliance_contracts::encoding::{self, Hash};
 use alliance_contracts::ids::{ReceiptId, TransactionId};
@@ -26,8 +25,8 @@ pub struct ReceiptDraft {
     pub transaction: TransactionId,
     /// What it posts.
     pub postings: Vec<Posting>,
-    /// The request that asked for it.
-    pub evidence: Arc<RequestEvidence>,
+    /// Who has said what: the request that asked for it, then what brands have answered.
+    pub evidence: Vec<Evidence>,
 }
 
 /// A receipt as it is stored: the bytes that were signed.
@@ -129,6 +128,7 @@ pub fn chain(set: &mut WorkingSet, now: Timestamp, kid: &Kid) -> Vec<StoredRecei
         }
     };
     set.writes.transactions.iter_mut().for_each(placed);
+    set.writes.finished.values_mut().for_each(placed);
     set.transactions.values_mut().for_each(placed);
     receipts
 }
@@ -154,12 +154,7 @@ fn payload(
         bonus: record.bonus.clone(),
         completed_at: place.completed_at,
         corridor: record.corridor.clone(),
-        evidence: vec![Evidence {
-            base: draft.evidence.base_hash,
-            kid: draft.evidence.kid.clone(),
-            partner: draft.evidence.partner.clone(),
-            signature: encoding::base64_encode(&draft.evidence.signature),
-        }],
+        evidence: draft.evidence,
         id: receipt_id(record.id),
         kind: record.kind,
         order: record.order,
@@ -177,6 +172,30 @@ fn payload(
         window: registry.window,
     }
     .to_payload()
+}
+
+/// A signed request as a receipt names it.
+#[must_use]
+pub fn evidence(request: &RequestEvidence) -> Evidence {
+    Evidence {
+        base: request.base_hash,
+        kid: request.kid.clone(),
+        partner: request.partner.clone(),
+        signature: encoding::base64_encode(&request.signature),
+    }
+}
+
+/// What the receipt of a transaction under way will say: a payload without its place in a chain.
+#[must_use]
+pub fn terms(
+    registry: &crate::alliance::Registry,
+    record: &TransactionRecord,
+    postings: Vec<Posting>,
+    evidence: Vec<Evidence>,
+    now: Timestamp,
+) -> Vec<u8> {
+    let draft = ReceiptDraft { transaction: record.id, postings, evidence };
+    payload(registry, record, draft, Place { seq: 0, prev: Hash::ZERO, completed_at: now })
 }
 
 /// Signs receipts in place. Work for any core: share the slice out in parts.

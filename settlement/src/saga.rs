@@ -3,8 +3,8 @@
 //! the tests are generated from it.
 //!
 //! A transaction takes something from a **giver** and gives something to a **receiver**. Where our
-//! own books keep what is taken, it is held in the commit that accepts the order, and taken or given
-//! back in the commit that ends it; where a brand keeps it, it is asked.
+//! own books keep what is taken, it is held in the commit that accepts the order, and taken or
+//! given back in the commit that ends it; where a brand keeps it, it is asked.
 //!
 //! | phase | waits for | who owes whom meanwhile |
 //! | --- | --- | --- |
@@ -21,9 +21,10 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
-use alliance_contracts::connector::{RefusalCode, Step};
+use alliance_contracts::connector::{Credited, Operation, RefusalCode, Step};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::TransactionId;
+use alliance_contracts::json;
 use alliance_contracts::keys::Kid;
 use alliance_contracts::names::{OperationRef, PartnerId};
 use alliance_contracts::time::Timestamp;
@@ -393,4 +394,16 @@ pub struct SignedAnswer {
     pub body: Vec<u8>,
     /// When it came.
     pub received_at: Timestamp,
+}
+
+/// What a brand calls what it has given, out of its signed answer: to the call itself, or to the
+/// question what became of it.
+#[must_use]
+pub fn reference_in(body: &[u8]) -> Option<OperationRef> {
+    let direct = json::read::<Credited>(body).ok();
+    let asked = || {
+        let operation = json::read::<Operation>(body).ok()?;
+        serde_json::from_value::<Credited>(operation.body?).ok()
+    };
+    direct.or_else(asked).map(|credited| credited.reference)
 }

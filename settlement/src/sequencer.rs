@@ -30,7 +30,7 @@ use alliance_contracts::key_list::KeyStatement;
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::names::MemberRef;
 use alliance_contracts::time::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::alliance::{Registry, RegistryParts, keys};
@@ -38,6 +38,7 @@ use crate::command::{Command, Decided, Outcome};
 use crate::ledger::kept::{self, Kept};
 use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet, Writes};
 use crate::receipts::{self, StoredReceipt};
+use crate::saga::Saga;
 use crate::store::failpoint::failpoint;
 use crate::store::{Batch, Store, StoreError};
 use crate::vault::Vault;
@@ -83,6 +84,8 @@ pub struct TransactionView {
     pub record: TransactionRecord,
     /// Its receipt, once completed.
     pub receipt: Option<StoredReceipt>,
+    /// What brands are asked for it, while it is under way and where it has failed.
+    pub saga: Option<Saga>,
     /// Its source's member; none once forgotten.
     pub source_member: Option<MemberRef>,
     /// Its target's member; none once forgotten.
@@ -109,6 +112,8 @@ pub struct Sequencer {
     /// What the last batch has left; none while one is under way, and after one that failed.
     pub(crate) kept: Mutex<Option<Kept>>,
     pub(crate) writability: Writability,
+    /// Told when something was written that a brand is to be asked.
+    pub(crate) sagas_written: Notify,
 }
 
 impl Sequencer {
@@ -223,6 +228,9 @@ impl Sequencer {
             batch.commit(&set.writes).await?;
             failpoint!("sequencer::committed");
             tell_of_campaigns(&set);
+            if !set.writes.sagas.is_empty() {
+                self.sagas_written.notify_one();
+            }
         }
         if set.writes.changes_registry() {
             self.refresh_after_commit().await;
@@ -410,10 +418,13 @@ fn answers(set: &mut WorkingSet, decided: Vec<Decided>) -> Vec<Answer> {
         .map(|decided| {
             // A replay of what the same batch has made finds it taken: it is read from the store.
             let transaction = match decided.outcome {
-                Outcome::Transaction(id) if !decided.replayed => receipts
-                    .remove(&id)
-                    .zip(set.transaction(&id).cloned())
-                    .map(|(receipt, record)| Box::new(view(set, record, receipt))),
+                Outcome::Transaction(id) if !decided.replayed => {
+                    let record = set.transaction(&id).cloned();
+                    let receipt = receipts.remove(&id);
+                    record
+                        .filter(|record| receipt.is_some() || record.completed_at.is_none())
+                        .map(|record| Box::new(view(set, record, receipt)))
+                }
                 _ => None,
             };
             Answer { decided, transaction }
@@ -421,12 +432,22 @@ fn answers(set: &mut WorkingSet, decided: Vec<Decided>) -> Vec<Answer> {
         .collect()
 }
 
-fn view(set: &WorkingSet, record: TransactionRecord, receipt: StoredReceipt) -> TransactionView {
+fn view(
+    set: &WorkingSet,
+    record: TransactionRecord,
+    receipt: Option<StoredReceipt>,
+) -> TransactionView {
     let name = |member: Option<crate::command::MemberNo>| {
         member.and_then(|member| set.member(member)).and_then(|member| member.reference.clone())
     };
     let [source_member, target_member] = record.members().map(name);
-    TransactionView { source_member, target_member, record, receipt: Some(receipt) }
+    TransactionView {
+        source_member,
+        target_member,
+        saga: set.sagas.get(&record.id).cloned(),
+        record,
+        receipt,
+    }
 }
 
 fn answer(jobs: Vec<Job>, answers: Vec<Answer>) {

@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
+use alliance_contracts::ids::{AgreementId, CampaignId, LinkId, RequestId, TransactionId};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
@@ -48,6 +48,7 @@ use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{AgreementRecord, PublishedBoard, RegistryParts};
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
+use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use crate::ledger::{
     AccountBalance, ChainHead, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes,
@@ -156,6 +157,8 @@ pub struct TransactionPlace {
     pub members: [Option<MemberNo>; 2],
     /// How much of it has been turned round, in minor units.
     pub reversed: alliance_contracts::arithmetic::Reversed,
+    /// When it was decided.
+    pub created_at: Timestamp,
 }
 
 /// A request that was accepted under a key and changed something.
@@ -172,6 +175,9 @@ pub struct KeyUseRecord {
     /// The transactions that its orders were to become.
     pub transactions: Vec<TransactionId>,
 }
+
+/// A lot's place: whose, of which campaign and day.
+pub type LotPlace = (MemberNo, CampaignId, i64);
 
 /// Reads and writes of one alliance.
 pub trait Store: Send + Sync + 'static {
@@ -321,6 +327,16 @@ pub trait Store: Send + Sync + 'static {
         after: Option<TransactionId>,
         limit: u32,
     ) -> StoreFuture<'_, Vec<TransactionPlace>>;
+
+    /// Agreements of all partners with `id > after`, by id, at most `limit`, for the audit.
+    fn all_agreements(
+        &self,
+        after: Option<AgreementId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<AgreementRecord>>;
+
+    /// Lots with points in them that stand after a place, by place, at most `limit`, for the audit.
+    fn lots(&self, after: Option<LotPlace>, limit: u32) -> StoreFuture<'_, Vec<(MemberNo, Lot)>>;
 
     /// What connected brands are being asked for, by brand.
     fn open_sagas(&self) -> StoreFuture<'_, Vec<OpenSagas>>;

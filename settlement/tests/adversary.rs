@@ -211,7 +211,8 @@ impl World {
             .collect();
         let candidate = Candidate { number, movements: &movements, pairs: &pairs };
         let settled = settle_steps(&names, &alive, &candidate).expect("a board is never refused");
-        assert!(settled.proof.verify(&settled.graph));
+        let graph = settled.graph(&names, &alive, &candidate).expect("it was settled");
+        assert!(settled.proof.verify(&graph));
         seen.halvings += settled.halvings.iter().map(|h| usize::from(*h)).sum::<usize>();
         seen.lowered += settled.lowered.len();
         let moved = movements.iter().zip(&settled.values).filter(|(m, v)| m.previous != Some(**v));

@@ -13,6 +13,7 @@ use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::{AgreementRecord, PublishedBoard};
 use alliance_settlement::command::{Cosignature, MemberNo, RequestEvidence};
+use alliance_settlement::ledger::lots::Lot;
 use alliance_settlement::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use alliance_settlement::ledger::{AccountBalance, ChainHead, FlowRow, KeyRecord, Wanted, Writes};
 use alliance_settlement::rates::feeds::FeedKind;
@@ -20,8 +21,8 @@ use alliance_settlement::rates::proposal::RateProposal;
 use alliance_settlement::receipts::StoredReceipt;
 use alliance_settlement::saga::{Saga, SignedAnswer};
 use alliance_settlement::store::{
-    Batch, KeyUseRecord, LinkDetail, MemberBooks, OpenSagas, Store, StoreError, StoreFuture,
-    TransactionDetail, TransactionPlace, VersionedRegistry,
+    Batch, KeyUseRecord, LinkDetail, LotPlace, MemberBooks, OpenSagas, Store, StoreError,
+    StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use alliance_settlement::vault::Lookup;
 
@@ -291,6 +292,8 @@ impl Store for StagedStore {
         flows() -> Vec<FlowRow>;
         proposals(last: u32, limit: u32) -> Vec<RateProposal>;
         observations(program: &'a ProgramId, feed: FeedKind, limit: u32) -> Vec<ObservationRow>;
+        all_agreements(after: Option<AgreementId>, limit: u32) -> Vec<AgreementRecord>;
+        lots(after: Option<LotPlace>, limit: u32) -> Vec<(MemberNo, Lot)>;
         member_books(after: MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
         open_sagas() -> Vec<OpenSagas>;

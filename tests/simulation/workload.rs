@@ -414,6 +414,7 @@ impl World {
             program: name(PROGRAMS[person.program].0),
             member: person.reference(),
             lookup: self.props.lookup(person),
+            newcomer: None,
         };
         let (link, nonce) = (LinkId::from_u128(0), [0; 12]);
         let proposal = ProposeLink { link, a: end(a), b: end(b), consent: consent(until), nonce };

@@ -17,6 +17,8 @@ pub const MAX_AGREEMENT_BYTES: usize = 64 << 10;
 pub const MAX_LIST_ITEMS: usize = 100;
 /// A quote stands an hour at most.
 pub const MAX_QUOTE_LIFETIME_SECONDS: i64 = 3_600;
+/// A transaction waits for a brand for thirty days at most before a person is told.
+pub const MAX_ANSWER_DEADLINE_SECONDS: i64 = 2_592_000;
 /// The source partner may reverse for a year at most.
 pub const MAX_REVERSAL_PERIOD_SECONDS: i64 = 31_536_000;
 /// A tier brings ten times as much at most.
@@ -86,6 +88,10 @@ impl Agreement {
         }
         if !(1..=MAX_QUOTE_LIFETIME_SECONDS).contains(&self.quote_lifetime_seconds) {
             faults.at("/quote_lifetime_seconds", "must be 1 to 3600");
+        }
+        let deadline = self.answer_deadline_seconds;
+        if deadline.is_some_and(|deadline| !(1..=MAX_ANSWER_DEADLINE_SECONDS).contains(&deadline)) {
+            faults.at("/answer_deadline_seconds", "must be 1 to 2592000, thirty days");
         }
         if !(0..=MAX_REVERSAL_PERIOD_SECONDS).contains(&self.reversal_period_seconds) {
             faults.at("/reversal_period_seconds", "must be 0 to 31536000, a year");

@@ -157,6 +157,9 @@ impl Agreement {
         let (lifetime, period) = (self.quote_lifetime_seconds, self.reversal_period_seconds);
         terms.push("quote_lifetime_seconds", "/quote_lifetime_seconds", lifetime);
         terms.push("reversal_period_seconds", "/reversal_period_seconds", period);
+        let deadline = self.answer_deadline_seconds;
+        let name = "answer_deadline_seconds";
+        terms.maybe(name.to_owned(), format!("/{name}"), deadline);
         terms.push("expiry", "/expiry", self.expiry.as_str());
     }
 

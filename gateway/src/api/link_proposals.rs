@@ -74,7 +74,9 @@ fn end(
             pointer: pointer.to_owned(),
         }));
     };
+    let newcomer = gateway.house().newcomer(&account.program, &account.member);
     Ok(LinkEnd {
+        newcomer,
         partner: program.partner.clone(),
         lookup: gateway.house().vault().lookup(&account.program, &account.member),
         program: account.program,

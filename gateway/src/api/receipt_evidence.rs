@@ -1,5 +1,6 @@
-//! `GET /v1/receipts/{id}/evidence`: what the partner signed when it ordered this. With it and the
-//! partner key list, a receipt proves who ordered exactly this.
+//! `GET /v1/receipts/{id}/evidence`: what the partner signed when it ordered this, and connected
+//! brands when they answered. With it and the partner key list, a receipt proves who ordered
+//! exactly this, and who carried it out.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -37,18 +38,30 @@ pub async fn show(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Rep
         .filter(|bytes| Hash::of(bytes) == receipt.order)
         .ok_or_else(|| Refusal::internal("an order's bytes are not those of its receipt"))?;
     let inclusion = inclusion_of(&record, &kept);
-    let evidence = receipt
-        .evidence
-        .into_iter()
-        .filter(|evidence| evidence.base == kept.base_hash)
-        .map(|evidence| EvidenceDetail {
-            base: base64_encode(&kept.base),
-            body: kept.body.as_deref().map(base64_encode),
-            evidence,
-            inclusion: inclusion.clone(),
-            order: base64_encode(&order),
-        })
-        .collect();
+    let asked =
+        receipt.evidence.iter().filter(|evidence| evidence.base == kept.base_hash).cloned().map(
+            |evidence| EvidenceDetail {
+                base: base64_encode(&kept.base),
+                body: kept.body.as_deref().map(base64_encode),
+                evidence,
+                inclusion: inclusion.clone(),
+                order: Some(base64_encode(&order)),
+            },
+        );
+    let mut evidence: Vec<EvidenceDetail> = asked.collect();
+    let answers = gateway.house().answers(record.id).await?;
+    for entry in &receipt.evidence {
+        let Some(answer) = answers.iter().find(|answer| answer.base_hash == entry.base) else {
+            continue;
+        };
+        evidence.push(EvidenceDetail {
+            base: base64_encode(&answer.base),
+            body: Some(base64_encode(&answer.body)),
+            evidence: entry.clone(),
+            inclusion: None,
+            order: None,
+        });
+    }
     Ok(reply::json(StatusCode::OK, &EvidenceList { evidence }))
 }
 

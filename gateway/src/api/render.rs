@@ -1,17 +1,19 @@
 //! What a caller may see: references of its own members and what it supplied itself, pseudonyms of
 //! everybody else (protocol § 4).
 
+use alliance_contracts::connector::Step;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::link::{Link, LinkSide};
 use alliance_contracts::names::{MemberRef, PartnerId, ProgramId};
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::transaction::{
-    ReversedTotals, SignedReceipt, Transaction, TransactionSide,
+    Failure, ReversedTotals, SignedReceipt, Transaction, TransactionSide,
 };
 use alliance_settlement::alliance::Registry;
 use alliance_settlement::clearing_house::LinkView;
 use alliance_settlement::ledger::{LinkSideRecord, TransactionSideRecord};
 use alliance_settlement::receipts::StoredReceipt;
+use alliance_settlement::saga::{Phase, Saga};
 use alliance_settlement::sequencer::TransactionView;
 use serde_json::value::RawValue;
 
@@ -41,6 +43,7 @@ pub fn transaction(
         bonus: record.bonus,
         completed_at: record.completed_at,
         created_at: record.created_at,
+        failure: view.saga.and_then(failure).map(|failure| failure.seen_by(caller)),
         id: record.id,
         kind: record.kind,
         quote: record.quote,
@@ -55,6 +58,16 @@ pub fn transaction(
         state: record.state,
         target: side(record.target, view.target_member),
     })
+}
+
+/// Why a transaction came to nothing; none where it did not.
+fn failure(saga: Saga) -> Option<Failure> {
+    let (step, code) = saga.refusal.filter(|_| saga.phase == Phase::Failed)?;
+    let partner = match step {
+        Step::Credit => saga.receiver,
+        Step::Reserve | Step::Capture | Step::Release | Step::Cancel => saga.giver,
+    };
+    Some(Failure { code, partner })
 }
 
 /// What of a side has been turned round: points, or of an item's price money.

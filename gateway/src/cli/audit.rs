@@ -29,13 +29,16 @@ struct Audited {
 impl Shown for Audited {
     fn text(&self) -> String {
         let Self { ok, alliance, report } = self;
-        let AuditReport { receipts, corridors, members, transactions, findings } = report;
+        let AuditReport { receipts, corridors, members, transactions, findings, .. } = report;
         let looked_at = format!(
-            "  {} receipts in {}, {} transactions, {} members",
+            "  {} receipts in {}, {} transactions, {} members, {} boards, {} agreements, {} campaigns",
             count(*receipts),
             counted(*corridors, "corridor"),
             count(*transactions),
-            count(*members)
+            count(*members),
+            report.boards,
+            count(report.agreements),
+            report.campaigns,
         );
         if *ok {
             let heading = format!("The books of \"{alliance}\" are what their receipts say");

@@ -1,12 +1,16 @@
 //! `alliance.toml`: the alliance's definition, and the table `[gateway]`, which is this gateway's
 //! own and is taken off before the rest is read.
 
+mod every_fault;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use alliance_settlement::alliance::Definition;
 use serde::Deserialize;
 use toml::de::DeTable;
+
+use every_fault::{Told, told};
 
 use super::{CONFIG_FILE, Fault, Overrides, authority, folder_of, keyfile};
 use crate::publisher::Schedule;
@@ -66,7 +70,7 @@ impl Config {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// Every fault there is; of a text that is no TOML, or no definition, the first.
+    /// Every fault there is; of a text that is no TOML, or no definition, those alone.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, Vec<Fault>> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let mut fault = keyfile::unreadable(&error);
@@ -99,27 +103,34 @@ impl Config {
 
 /// The definition and `[gateway]`, each read by itself.
 fn take_apart(text: &str) -> Result<(Definition, GatewayTable), Vec<Fault>> {
-    let fault = |error: toml::de::Error| {
-        let message = error.message().trim().replace('\n', " ");
-        let before = error.span().and_then(|span| text.get(..span.start));
-        let fault = match before {
+    let fault = |(at, message): Told| {
+        let fault = match at.and_then(|at| text.get(..at)) {
             Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
             None => message,
         };
-        vec![Fault::new(CONFIG_FILE, fault)]
+        Fault::new(CONFIG_FILE, fault)
     };
-    let mut document = DeTable::parse(text).map_err(fault)?;
+    let (mut document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return Err(errors.iter().map(|error| fault(told(error))).collect());
+    }
     let gateway = match document.get_mut().remove("gateway") {
         Some(value) => GatewayTable::deserialize(toml::de::ValueDeserializer::from(value)),
         None => Ok(GatewayTable::default()),
     };
-    let definition = Definition::deserialize(toml::de::Deserializer::from(document));
+    let definition = Definition::deserialize(toml::de::Deserializer::from(document.clone()));
     match (definition, gateway) {
         (Ok(definition), Ok(gateway)) => Ok((definition, gateway)),
         (definition, gateway) => {
-            let mut faults = definition.err().map(fault).unwrap_or_default();
-            faults.extend(gateway.err().map(fault).unwrap_or_default());
-            Err(faults)
+            let mut faults = Vec::new();
+            if let Err(first) = definition {
+                faults = every_fault::of(&document);
+                if faults.is_empty() {
+                    faults.push(told(&first));
+                }
+            }
+            faults.extend(gateway.err().as_ref().map(told));
+            Err(faults.into_iter().map(fault).collect())
         }
     }
 }
@@ -274,6 +285,40 @@ mod tests {
         let stranger = usual.stranger;
         let partner = Rate::per_second(7);
         assert_eq!(limits, LimitSettings { partner, address: None, stranger });
+    }
+
+    #[test]
+    fn every_member_that_cannot_be_read_is_told_in_the_order_of_the_text() {
+        let text = format!(
+            "{SMALL}[[partners]]\npartner = \"Not A Slug\"\n\
+             [[programs]]\nprogram = \"a1\"\npartner = \"a1\"\nname = 7\nscale = 0\n\
+             value = 0.05\nmodel = {{ band = {{ min = \"1\" }}, max_step = 1, weight = 2 }}\n\
+             [[agreements]]\na = \"a1\"\nb = \"b1\"\nfees = \"0.1\"\n\
+             [rates]\nnotice_seconds = \"soon\"\nbreaker = {{ factor = 3 }}\n\
+             [gateway]\nlistn = \"x\"\n"
+        );
+        let faults = parse(&text).unwrap_err();
+        let told: Vec<String> = faults.iter().map(|fault| fault.fault.clone()).collect();
+        for (line, word) in [
+            ("line 3", "missing field `name`"),
+            ("line 4", "slug"),
+            ("line 8", "string"),
+            ("line 10", "decimal in a string"),
+            ("line 11", "missing field `max`"),
+            ("line 11", "weight"),
+            ("line 12", "missing field `fee`"),
+            ("line 15", "fees"),
+            ("line 17", "notice_seconds"),
+            ("line 18", "breaker"),
+            ("line 20", "listn"),
+        ] {
+            let here = |fault: &&String| fault.starts_with(line);
+            let found = told.iter().filter(here).count();
+            assert!(found > 0, "{line}, {word}: {told:#?}");
+        }
+        // A text that is no TOML: every place, too.
+        let faults = parse("alliance = \ncurrency = CNY\n").unwrap_err();
+        assert!(faults.len() >= 2, "{faults:?}");
     }
 
     #[test]

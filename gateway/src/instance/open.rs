@@ -171,7 +171,11 @@ impl Instance {
         match house.publish(None).await {
             Ok(_) => Ok(()),
             Err(PublishError::Unavailable(error)) => Err(vec![self.database_fault(error)]),
-            Err(error @ (PublishError::NoBoard(_) | PublishError::NeverStill)) => {
+            Err(
+                error @ (PublishError::NoBoard(_)
+                | PublishError::NeverStill
+                | PublishError::TooSlow { .. }),
+            ) => {
                 tracing::warn!(%error, "what has changed takes effect with the next board");
                 Ok(())
             }

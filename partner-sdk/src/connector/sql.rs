@@ -23,7 +23,8 @@ const MARK: &str = "SAVEPOINT alliance_operation";
 const BACK_TO_MARK: &str = "ROLLBACK TO SAVEPOINT alliance_operation";
 
 macro_rules! store {
-    ($(#[$doc:meta])* $store:ident, $tx:ident, $row:ty, $pool:ty, $db:ty, $bytes:literal, $begin:literal) => {
+    ($(#[$doc:meta])* $store:ident, $tx:ident, $row:ty, $pool:ty, $db:ty, $bytes:literal,
+     $begin:literal) => {
         $(#[$doc])*
         #[derive(Clone)]
         pub struct $store($pool);

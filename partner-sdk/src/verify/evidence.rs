@@ -4,6 +4,7 @@
 //! that carried them (its digest, or the batch's Merkle root, is covered by the signature), from
 //! the signature to the partner's key.
 
+use alliance_contracts::connector::OperationKey;
 use alliance_contracts::content_digest::{self, DigestError};
 use alliance_contracts::corridor::{EvidenceDetail, OrderInclusion};
 use alliance_contracts::encoding::{EncodingError, Hash, base64_decode};
@@ -57,12 +58,16 @@ pub enum EvidenceFault {
     /// The body does not ask for the order.
     #[error("the body asks for something else")]
     Body,
+    /// The answer is to another call, or none that says so.
+    #[error("the answer is to another call")]
+    Answer,
     /// Neither a body nor a place in a batch.
     #[error("neither a body nor a place in a batch")]
     Nothing,
 }
 
-/// Verifies that the partner named in a piece of evidence asked for this receipt's order.
+/// Verifies that the partner named in a piece of evidence asked for this receipt's order, or, of a
+/// connected brand's answer, that it answered a call of this receipt's transaction.
 ///
 /// `partner_keys` is the list of all partner keys, as [`super::keys`] verified it.
 ///
@@ -81,7 +86,11 @@ pub fn verify_evidence(
         return Err(EvidenceFault::Base);
     }
     verify_signature(receipt, detail, &base, partner_keys)?;
-    let order = base64_decode(&detail.order)?;
+    let Some(order) = &detail.order else {
+        let body = detail.body.as_deref().ok_or(EvidenceFault::Nothing)?;
+        return verify_answer(receipt, &base, &base64_decode(body)?);
+    };
+    let order = base64_decode(order)?;
     if Hash::of(&order) != receipt.order {
         return Err(EvidenceFault::Order);
     }
@@ -152,6 +161,29 @@ fn verify_body(
         _ => order_of(path, body),
     };
     if asked.as_deref() == Some(order) { Ok(()) } else { Err(EvidenceFault::Body) }
+}
+
+/// That a connected brand answered a call of this transaction, or the question what became of it,
+/// with this body (protocol § 6): its signature covers the call's key.
+fn verify_answer(receipt: &Receipt, base: &[u8], body: &[u8]) -> Result<(), EvidenceFault> {
+    let field = covered(base, "content-digest").ok_or(DigestError::Missing)?;
+    content_digest::verify_content_digest(&[field], body)?;
+    let asked = of_request(base, "@path").and_then(|path| path.rsplit_once("/operations/"));
+    let key = of_request(base, "idempotency-key").or(asked.map(|(_, key)| key));
+    let key = key.and_then(|key| key.parse::<OperationKey>().ok()).ok_or(EvidenceFault::Answer)?;
+    let accepted = covered(base, "@status") == Some(b"200");
+    if accepted && key.transaction == receipt.transaction {
+        Ok(())
+    } else {
+        Err(EvidenceFault::Answer)
+    }
+}
+
+/// What an answer's signature base gives for a component of the request.
+fn of_request<'b>(base: &'b [u8], component: &str) -> Option<&'b str> {
+    let start = ["\"", component, "\";req: "].concat();
+    let line = base.split(|byte| *byte == b'\n').find_map(|l| l.strip_prefix(start.as_bytes()));
+    line.and_then(|line| std::str::from_utf8(line).ok())
 }
 
 /// The order's bytes as a body of `POST /v1/transactions` asks for them.

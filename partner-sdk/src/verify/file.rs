@@ -182,6 +182,8 @@ pub enum Holder {
     Issued(ProgramId),
     /// A partner's position.
     Position(PartnerId),
+    /// What a partner will owe when what is under way completes; in no receipt that holds.
+    Held(PartnerId),
     /// The alliance's fees.
     Fees,
     /// The alliance's rounding account.
@@ -196,6 +198,7 @@ impl Holder {
             Account::Member(program, _) => Self::Members(program.clone()),
             Account::Issued(program) => Self::Issued(program.clone()),
             Account::Position(partner) => Self::Position(partner.clone()),
+            Account::Held(partner) => Self::Held(partner.clone()),
             Account::Fees => Self::Fees,
             Account::Rounding => Self::Rounding,
             Account::Campaign(campaign) => Self::Campaign(*campaign),
@@ -209,6 +212,7 @@ impl fmt::Display for Holder {
             Self::Members(program) => write!(f, "members:{program}"),
             Self::Issued(program) => write!(f, "issued:{program}"),
             Self::Position(partner) => write!(f, "position:{partner}"),
+            Self::Held(partner) => write!(f, "held:{partner}"),
             Self::Fees => f.write_str("alliance:fees"),
             Self::Rounding => f.write_str("alliance:rounding"),
             Self::Campaign(campaign) => write!(f, "campaign:{campaign}"),

@@ -147,7 +147,7 @@ pub fn benefit(transaction: TransactionId, item: &str, paid: &str) -> Request {
         benefit: Some(Benefit {
             cash: "0".parse().unwrap(),
             currency: "CNY".parse().unwrap(),
-            item: item.to_owned(),
+            item: item.parse().unwrap(),
             price: paid.parse().unwrap(),
         }),
         counterparty: "aurora-air".parse().unwrap(),

@@ -51,6 +51,12 @@ pub fn forbidden(before: &Definition, after: &Definition) -> Vec<DefinitionFault
                 format!("was {} and stays so: every balance is counted in it", was.scale),
             );
         }
+        if is.balances != was.balances {
+            fault(
+                format!("balances of {program}"),
+                "stay where they are: whoever keeps them keeps their history".to_owned(),
+            );
+        }
         if is.partner != was.partner {
             let stays = format!("was {} and stays so", was.partner);
             fault(format!("the partner of {program}"), stays);

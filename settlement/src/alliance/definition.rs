@@ -48,6 +48,10 @@ pub struct PartnerDefinition {
     /// How far its position may go below zero, in the settlement currency; none: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub net_debit_cap: Option<Decimal>,
+    /// Where it is called for members whose balances it keeps itself, and for its benefits
+    /// (protocol § 6); none: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<String>,
     /// Its keys.
     #[serde(default)]
     pub keys: Vec<KeyDefinition>,
@@ -180,6 +184,14 @@ impl Definition {
             if partner.net_debit_cap.is_some_and(|cap| !limits::amount_in_range(cap)) {
                 fault("net_debit_cap is beyond 10^12".to_owned());
             }
+            if let Some(connector) = &partner.connector
+                && !is_address(connector)
+            {
+                fault(format!(
+                    "connector {connector:?} is no address: write one as in \
+                     \"https://brand.example/connector\""
+                ));
+            }
             for key in &partner.keys {
                 match key.public_key() {
                     Err(reason) => fault(format!("key {}: {reason}", key.x)),
@@ -215,8 +227,14 @@ impl Definition {
             for wrong in program.model.iter().flat_map(|model| model.check(program.value)) {
                 fault(format!("model: {wrong}"));
             }
-            if program.balances == Balances::Connected {
-                fault("connected balances are not served by this version: use hosted".to_owned());
+            let owner = self.partners.iter().find(|p| p.partner == program.partner);
+            let reachable = owner.is_some_and(|owner| owner.connector.is_some());
+            if program.balances == Balances::Connected && !reachable {
+                fault(format!(
+                    "connected balances are kept by {}, which has no connector: give it one, or \
+                     use hosted",
+                    program.partner
+                ));
             }
         }
     }
@@ -290,6 +308,17 @@ impl KeyDefinition {
             .map_err(|_| "not base64url without padding".to_owned())?;
         PublicKey::from_bytes(&bytes).map_err(|weak| format!("weak_key: {weak}"))
     }
+}
+
+/// Whether a text can be the address of a connector: a scheme, a host, perhaps a path.
+fn is_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let Some(rest) = rest else { return false };
+    let host = rest.split('/').next().unwrap_or_default();
+    !host.is_empty()
+        && text.len() <= 2_000
+        && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
+        && !text.contains(['?', '#', '@', '\\'])
 }
 
 /// Two partners, whichever comes first.

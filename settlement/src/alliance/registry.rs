@@ -10,6 +10,7 @@ use alliance_contracts::ids::WindowId;
 use alliance_contracts::keys::{Kid, PublicKey};
 use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
+use alliance_contracts::program::Balances;
 use alliance_contracts::time::Timestamp;
 
 use crate::ledger::flow::{Direction, FlowEnd};
@@ -470,6 +471,33 @@ impl Registry {
     #[must_use]
     pub fn key(&self, kid: &Kid) -> Option<&PartnerKey> {
         self.keys.get(kid)
+    }
+
+    /// Where a brand is called; none where it is not.
+    #[must_use]
+    pub fn connector(&self, partner: &PartnerId) -> Option<&str> {
+        self.partner(partner).and_then(|partner| partner.connector.as_deref())
+    }
+
+    /// How long after its acceptance a transaction of these two may wait for an answer before a
+    /// person is told.
+    #[must_use]
+    pub fn answer_deadline_seconds(&self, a: &PartnerId, b: &PartnerId, at: Timestamp) -> i64 {
+        self.agreement_at(a, b, at)
+            .and_then(|agreed| agreed.answer_deadline_seconds)
+            .unwrap_or(limits::ANSWER_DEADLINE_SECONDS)
+    }
+
+    /// Whether any brand is called at all.
+    #[must_use]
+    pub fn has_connectors(&self) -> bool {
+        self.definition.partners.iter().any(|partner| partner.connector.is_some())
+    }
+
+    /// Whether a brand keeps the balances of this program's members itself.
+    #[must_use]
+    pub fn is_connected(&self, program: &ProgramId) -> bool {
+        self.program(program).is_some_and(|program| program.balances == Balances::Connected)
     }
 
     /// Whether this partner may not trade now.

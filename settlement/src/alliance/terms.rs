@@ -34,6 +34,8 @@ pub struct AgreementTerms<'r> {
     pub kinds: &'r [TransactionKind],
     /// What members may give in a UTC day, by program.
     pub member_limits: &'r [MemberLimit],
+    /// How long a transaction may wait for a connected brand before a person is told.
+    pub answer_deadline_seconds: Option<i64>,
     /// The least gross of an order, in the settlement currency; only a definition has one.
     pub minimum_gross: Decimal,
     /// The gross of orders of one direction on boards that have been superseded.
@@ -60,6 +62,7 @@ impl<'r> AgreementTerms<'r> {
             a,
             b,
             signed: Some(record.id),
+            answer_deadline_seconds: agreed.answer_deadline_seconds,
             caps: agreed.caps,
             expiry: agreed.expiry,
             fee_bearer: fee.bearer,
@@ -86,6 +89,7 @@ impl<'r> AgreementTerms<'r> {
             a,
             b,
             signed: None,
+            answer_deadline_seconds: None,
             caps: None,
             expiry: Expiry::Fresh,
             fee_bearer: FeeBearer::Member,

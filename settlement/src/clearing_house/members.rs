@@ -5,10 +5,11 @@ use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId, Pseudonym};
 
 use super::ClearingHouse;
+use crate::command::NewMember;
 use crate::ledger::working_set::SealedMember;
 use crate::ledger::{LinkRecord, lots};
 use crate::store::{LinkDetail, StoreError};
-use crate::vault::KEY_LEN;
+use crate::vault::{KEY_LEN, MemberKey};
 
 /// A member of the caller's.
 #[derive(Clone, Debug)]
@@ -53,6 +54,22 @@ impl ClearingHouse {
             frozen: sealed.frozen,
             sealed,
         }))
+    }
+
+    /// What a member of a program whose brand keeps its balance is entered as, should nobody have
+    /// named it before; none of a hosted program: its members are imported.
+    #[must_use]
+    pub fn newcomer(&self, program: &ProgramId, member: &MemberRef) -> Option<Box<NewMember>> {
+        self.registry().is_connected(program).then(|| {
+            let key: [u8; KEY_LEN] = self.random();
+            Box::new(NewMember {
+                program: program.clone(),
+                lookup: self.vault().lookup(program, member),
+                wrapped_key: self.vault().wrap(&key, self.random()),
+                sealed_reference: MemberKey::from_bytes(key).seal(member, self.random()),
+                opening: 0,
+            })
+        })
     }
 
     /// What opens a member's pseudonym in one corridor: the key and the pseudonym.

@@ -44,6 +44,15 @@ pub enum PublishError {
     /// Everything changes all the time.
     #[error("what the board rests on has changed each time it was worked out: publish again")]
     NeverStill,
+    /// A board that moves values must be there before it takes effect.
+    #[error(
+        "working the board out took longer than rates.notice_seconds ({notice_seconds}), after \
+         which it takes effect: make that longer, or publish again when there is less to do"
+    )]
+    TooSlow {
+        /// The notice.
+        notice_seconds: i64,
+    },
 }
 
 impl From<StoreError> for PublishError {
@@ -62,6 +71,7 @@ impl ClearingHouse {
         &self,
         slot: Option<Timestamp>,
     ) -> Result<Option<Published>, PublishError> {
+        let mut too_slow = None;
         for _ in 0..ATTEMPTS {
             let (registry, publication) = self.next_board().await?;
             let proposals: Vec<u32> = registry.approved_proposals().map(|one| one.number).collect();
@@ -83,11 +93,16 @@ impl ClearingHouse {
                     }
                     return Ok(Some(published));
                 }
-                // This gateway has not seen yet what has changed.
-                _ => self.inner.sequencer.refresh().await?,
+                // This gateway has not seen yet what has changed, or it was too late.
+                _ => {
+                    let notice_seconds = registry.definition.rates.notice_seconds;
+                    let late = published.effective_at < self.now();
+                    too_slow = late.then_some(PublishError::TooSlow { notice_seconds });
+                    self.inner.sequencer.refresh().await?;
+                }
             }
         }
-        Err(PublishError::NeverStill)
+        Err(too_slow.unwrap_or(PublishError::NeverStill))
     }
 
     /// The board that would be published now, and the registry that it rests on.

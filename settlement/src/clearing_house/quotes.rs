@@ -184,7 +184,11 @@ impl ClearingHouse {
         let registry = self.registry();
         let side = |side: QuoteSide, which: &str| {
             let side = side.map(|sealed| self.unseal(claims.id, which, &sealed)).named()?;
-            QuotedSide::of(side, &registry, self.vault())
+            let mut side = QuotedSide::of(side, &registry, self.vault())?;
+            if let Some(account) = side.account_mut() {
+                account.newcomer = self.newcomer(&account.program, &account.member);
+            }
+            Some(side)
         };
         Some(QuotedTerms {
             id: claims.id,

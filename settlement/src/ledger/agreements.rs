@@ -25,6 +25,7 @@ pub fn propose(
     now: Timestamp,
 ) -> Result<Outcome, ProblemCode> {
     let ProposeAgreement { id, agreement, signed } = proposal;
+    may_sign(set, keyed)?;
     let faults = faults(&set.registry, &keyed.partner, agreement, signed, now);
     if !faults.is_empty() {
         return Ok(Outcome::AgreementRefused(faults));
@@ -63,6 +64,7 @@ pub fn countersign(
     now: Timestamp,
 ) -> Result<Outcome, ProblemCode> {
     let mut record = set.agreement(&order.id).ok_or(ProblemCode::NotFound)?.clone();
+    may_sign(set, keyed)?;
     if record.state != AgreementState::Proposed {
         return Err(ProblemCode::AgreementNotProposed);
     }
@@ -82,6 +84,13 @@ pub fn countersign(
     record.put_signature(&keyed.partner, signature(&order.signed));
     keep(set, record);
     Ok(Outcome::Agreement(order.id))
+}
+
+/// A partner that may not trade agrees on nothing new. What it has proposed before, the other may
+/// still countersign: it is not the one that signs then.
+fn may_sign(set: &WorkingSet, keyed: &Keyed) -> Result<(), ProblemCode> {
+    let suspended = set.registry.is_suspended(&keyed.partner);
+    if suspended { Err(ProblemCode::KindNotAllowed) } else { Ok(()) }
 }
 
 /// Takes a proposal back, or declines it; either party's to do, and harmless to repeat.

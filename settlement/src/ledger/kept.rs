@@ -85,7 +85,14 @@ impl Kept {
 /// nothing.
 #[must_use]
 pub const fn is_order(command: &Command) -> bool {
-    matches!(command, Command::Order(..) | Command::Reverse(..))
+    matches!(
+        command,
+        Command::Order(..)
+            | Command::Reverse(..)
+            | Command::TakeCalls(..)
+            | Command::Answered(..)
+            | Command::AskAgain(..)
+    )
 }
 
 impl Wanted {

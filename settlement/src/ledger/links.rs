@@ -7,11 +7,29 @@ use alliance_contracts::names::PartnerId;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
 
+use super::newcomers;
 use super::working_set::{LinkRecord, LinkSideRecord, WorkingSet};
 use crate::command::{Keyed, LinkEnd, MemberNo, Outcome, ProposeLink};
 
 /// Makes a proposed link; an active one where the caller owns both programs.
 pub fn propose(
+    set: &mut WorkingSet,
+    keyed: &Keyed,
+    proposal: &ProposeLink,
+    now: Timestamp,
+) -> Result<Outcome, ProblemCode> {
+    let before = newcomers::mark(set);
+    for new in [&proposal.a, &proposal.b].into_iter().filter_map(|end| end.newcomer.as_deref()) {
+        newcomers::enter(set, new);
+    }
+    let outcome = propose_known(set, keyed, proposal, now);
+    if outcome.is_err() {
+        newcomers::take_back(set, before);
+    }
+    outcome
+}
+
+fn propose_known(
     set: &mut WorkingSet,
     keyed: &Keyed,
     proposal: &ProposeLink,

@@ -39,6 +39,9 @@ pub fn import_members(set: &mut WorkingSet, members: &[NewMember]) -> Outcome {
             faults.push(RowFault { row, fault: "there is no such program" });
         } else if set.found(&member.lookup).is_some() {
             faults.push(RowFault { row, fault: MEMBER_IS_HERE });
+        } else if member.opening != 0 && set.registry.is_connected(&member.program) {
+            let fault = "its brand keeps its balance: leave the balance out, or say 0";
+            faults.push(RowFault { row, fault });
         } else if !seen.insert(member.lookup) {
             faults.push(RowFault { row, fault: "this member stands in the file twice" });
         }

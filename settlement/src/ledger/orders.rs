@@ -16,12 +16,30 @@ use super::posting::{self, Direction};
 use super::working_set::{
     Member, MemberDay, SeenMember, TransactionRecord, TransactionSideRecord, WorkingSet,
 };
-use super::{campaigns, limits, lots, rates};
-use crate::command::{Keyed, Order, Outcome, Quoted, QuotedSide, QuotedTerms};
-use crate::receipts::ReceiptDraft;
+use super::{campaigns, limits, lots, newcomers, pending, rates};
+use crate::command::{Keyed, Order, OrderSide, Outcome, Quoted, QuotedSide, QuotedTerms};
+use crate::receipts::{self, ReceiptDraft};
+use crate::saga::Plan;
 
 /// Decides an order; changes the set only where it is accepted.
 pub fn decide(
+    set: &mut WorkingSet,
+    keyed: &Keyed,
+    order: &Order,
+    now: Timestamp,
+) -> Result<Outcome, ProblemCode> {
+    let before = newcomers::mark(set);
+    if let Quoted::Open(terms) = &order.quote {
+        newcomers::enter_alone(set, terms);
+    }
+    let outcome = decide_of_known(set, keyed, order, now);
+    if outcome.is_err() {
+        newcomers::take_back(set, before);
+    }
+    outcome
+}
+
+fn decide_of_known(
     set: &mut WorkingSet,
     keyed: &Keyed,
     order: &Order,
@@ -38,13 +56,17 @@ pub fn decide(
         return Err(ProblemCode::KindNotAllowed);
     }
     let added = bonus_minor(terms)?;
+    // What members of connected programs have, their brands say when they are asked.
+    let hosted = |side: &OrderSide| !set.registry.is_connected(&side.program);
     if let Some((receiver, side)) = parties.target
+        && hosted(side)
         && !posting::has_room(receiver, side.amount.saturating_add(added), side.scale)
     {
         return Err(ProblemCode::AmountOutOfRange);
     }
     rates::may_be_had(set, terms, now)?;
     if let Some((giver, side)) = parties.source
+        && hosted(side)
         && lots::free(giver, now) < side.amount
     {
         return Err(ProblemCode::InsufficientPoints);
@@ -74,6 +96,7 @@ pub fn decide(
     // Decide: what it posts.
     let record = record(set, keyed, order, terms, &parties, now)?;
     let accepted = Accepted {
+        plan: pending::plan(&set.registry, &record),
         lines: posting::lines(&record, Direction::Forward),
         members: posting::members(&record, set)?,
         flow: rates::flow_with(set, terms, now),
@@ -95,6 +118,8 @@ struct Accepted {
     given: Option<MemberDay>,
     /// Points that a campaign adds, in minor units.
     added: i64,
+    /// Who has to be asked.
+    plan: Plan,
     /// The direction's flow with it; none within one partner.
     flow: Option<Flow>,
 }
@@ -107,8 +132,11 @@ fn write(
     reference: (PartnerId, SourceReference),
     now: Timestamp,
 ) -> Result<Outcome, ProblemCode> {
-    let Accepted { record, lines, members, given, added, flow } = accepted;
-    posting::post(set, &lines, &members)?;
+    let Accepted { record, lines, members, given, added, flow, plan } = accepted;
+    let asks = plan.asks();
+    if !asks {
+        posting::post(set, &lines, &members)?;
+    }
     if let Some(given) = given {
         set.put_member_day(given);
     }
@@ -126,7 +154,11 @@ fn write(
     set.quotes.insert(terms.id);
     set.references.insert(reference);
     let transaction = record.id;
-    set.accept(keyed, record, lines);
+    if asks {
+        pending::begin(set, keyed, record, lines, plan, now)?;
+    } else {
+        set.accept(keyed, record, lines);
+    }
     Ok(Outcome::Transaction(transaction))
 }
 
@@ -236,8 +268,9 @@ impl WorkingSet {
         record: TransactionRecord,
         postings: Vec<Posting>,
     ) {
-        let evidence = keyed.request.clone();
-        self.writes.requests.insert(evidence.id, evidence.clone());
+        let request = keyed.request.clone();
+        let evidence = vec![receipts::evidence(&request)];
+        self.writes.requests.insert(request.id, request);
         self.drafts.push(ReceiptDraft { transaction: record.id, postings, evidence });
         self.transactions.insert(record.id, record.clone());
         self.writes.transactions.push(record);

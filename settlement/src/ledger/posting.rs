@@ -3,7 +3,7 @@
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::limits;
-use alliance_contracts::names::{Currency, PartnerId, ProgramId, Pseudonym};
+use alliance_contracts::names::{Currency, ProgramId, Pseudonym};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{Bonus, Settlement};
 use alliance_contracts::receipt::{Account, Asset, Posting};
@@ -98,7 +98,7 @@ pub struct Holder {
     scale: u32,
 }
 
-/// The members whose points a transaction moves.
+/// The members of hosted programs whose points a transaction moves.
 ///
 /// # Errors
 /// `internal_error` where one of them is not here.
@@ -109,7 +109,9 @@ pub fn members(record: &TransactionRecord, set: &WorkingSet) -> Result<Vec<Holde
         let (pseudonym, scale) = (side.member.pseudonym.clone(), program.scale);
         Some(Holder { program: side.program.clone(), pseudonym, member, scale })
     };
-    let holders = accounts.into_iter().flatten().map(holder).collect::<Option<_>>();
+    let hosted = |side: &&AccountSide<SeenMember>| !set.registry.is_connected(&side.program);
+    let sides = accounts.into_iter().flatten().filter(hosted);
+    let holders = sides.map(holder).collect::<Option<_>>();
     holders.ok_or(ProblemCode::InternalError)
 }
 
@@ -120,7 +122,8 @@ pub fn has_room(member: &Member, more: i64, scale: u32) -> bool {
     after.is_some_and(limits::amount_in_range)
 }
 
-/// Posts lines to the set: members by number, everything else by name.
+/// Posts lines to the set: members by number, everything else by name. What members of connected
+/// programs have is their brand's to know.
 ///
 /// # Errors
 /// `insufficient_points` where a member would go below zero, `amount_out_of_range` where one would
@@ -129,6 +132,27 @@ pub fn post(
     set: &mut WorkingSet,
     lines: &[Posting],
     members: &[Holder],
+) -> Result<(), ProblemCode> {
+    post_up_to(set, lines, members, true)
+}
+
+/// The same of what a brand is bound to already: no limit of a balance stops it.
+///
+/// # Errors
+/// `internal_error` where a member is not here.
+pub fn post_bound(
+    set: &mut WorkingSet,
+    lines: &[Posting],
+    members: &[Holder],
+) -> Result<(), ProblemCode> {
+    post_up_to(set, lines, members, false)
+}
+
+fn post_up_to(
+    set: &mut WorkingSet,
+    lines: &[Posting],
+    members: &[Holder],
+    limited: bool,
 ) -> Result<(), ProblemCode> {
     let member_of = |account: &Account| match account {
         Account::Member(program, pseudonym) => {
@@ -139,7 +163,10 @@ pub fn post(
     let mut balances: Vec<(MemberNo, i64)> = Vec::with_capacity(2);
     for line in lines {
         for (account, sign) in [(&line.debit, -1), (&line.credit, 1)] {
-            let Account::Member(..) = account else { continue };
+            let Account::Member(program, _) = account else { continue };
+            if set.registry.is_connected(program) {
+                continue;
+            }
             let Holder { member: number, scale, .. } =
                 member_of(account).ok_or(ProblemCode::InternalError)?;
             let minor = line.amount.to_minor(*scale).ok_or(ProblemCode::InternalError)?;
@@ -152,9 +179,8 @@ pub fn post(
             if after < 0 {
                 return Err(ProblemCode::InsufficientPoints);
             }
-            if Decimal::from_minor(after, *scale)
-                .is_none_or(|balance| !limits::amount_in_range(balance))
-            {
+            let balance = Decimal::from_minor(after, *scale);
+            if limited && balance.is_none_or(|balance| !limits::amount_in_range(balance)) {
                 return Err(ProblemCode::AmountOutOfRange);
             }
             match so_far.and_then(|at| balances.get_mut(at)) {
@@ -192,16 +218,15 @@ fn scale_of(set: &WorkingSet, asset: &Asset) -> u32 {
     }
 }
 
-/// Whether the debtor may owe so much more: its position less the gross, against its cap.
+/// Whether the debtor may owe so much more: its position, less what it will owe when all that is
+/// under way completes, less the gross, against its cap.
 pub fn within_net_debit_cap(set: &WorkingSet, settlement: &Settlement) -> bool {
     let Some(cap) = set.registry.partner(&settlement.debtor).and_then(|p| p.net_debit_cap) else {
         return true;
     };
-    let position = position(set, &settlement.debtor, settlement);
+    let of =
+        |account: Account| set.account(&account, &Asset::Currency(settlement.currency.clone()));
+    let debtor = &settlement.debtor;
+    let position = of(Account::Position(debtor.clone())) - of(Account::Held(debtor.clone()));
     position - i128::from(settlement.gross.micros()) >= -i128::from(cap.micros())
-}
-
-fn position(set: &WorkingSet, partner: &PartnerId, settlement: &Settlement) -> i128 {
-    let asset = Asset::Currency(settlement.currency.clone());
-    set.account(&Account::Position(partner.clone()), &asset)
 }

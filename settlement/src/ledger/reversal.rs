@@ -6,6 +6,7 @@ use alliance_contracts::arithmetic::{
 };
 use alliance_contracts::campaign::day_of;
 use alliance_contracts::decimal::Decimal;
+use alliance_contracts::ids::TransactionId;
 use alliance_contracts::limits;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{Bonus, Settlement, Side, TransactionKind};
@@ -14,9 +15,9 @@ use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
 use super::flow::FlowEnd;
-use super::lots;
 use super::posting::{self, Direction};
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
+use super::{lots, pending};
 use crate::command::{Keyed, Outcome, Reverse};
 
 /// Decides a reversal; changes the set only where it is accepted.
@@ -44,13 +45,21 @@ pub fn decide(
     if !may_reverse(set, keyed, &original, now) {
         return Err(ProblemCode::KindNotAllowed);
     }
+    // What is left to turn round is not known while a brand is asked about another part.
+    if set.reversing.contains(&original.id) {
+        return Err(ProblemCode::IdempotencyInFlight);
+    }
     if let Some(amount) = order.amount
         && !limits::amount_in_range(amount.value)
     {
         return Err(ProblemCode::AmountOutOfRange);
     }
     let reversal = worked_out(&original, scales, ask)?;
+    let hosted = |side: &TransactionSideRecord| {
+        side.program().is_some_and(|program| !set.registry.is_connected(program))
+    };
     if let Some(source) = source
+        && hosted(&original.source)
         && !reversal.exceeds
         && !posting::has_room(source, reversal.moves.source, scales.0)
     {
@@ -58,7 +67,9 @@ pub fn decide(
     }
     let returned = bonus_returned(&original, scales, &reversal)?;
     let from_lot = target.map_or(0, |target| out_of_its_lot(&original, target, &returned, now));
-    if let Some(target) = target {
+    if let Some(target) = target
+        && hosted(&original.target)
+    {
         let has = lots::free(target, now).saturating_add(from_lot);
         if has < reversal.moves.target.saturating_add(returned.points) {
             return Err(ProblemCode::InsufficientPoints);
@@ -73,7 +84,13 @@ pub fn decide(
     let lines = posting::lines(&record, Direction::Backward);
     let members = posting::members(&record, set)?;
     let [_, holder] = record.members();
+    let plan = pending::plan(&set.registry, &record);
     // Write.
+    if plan.asks() {
+        pending::begin(set, keyed, record, lines, plan, now)?;
+        set.references.insert(reference);
+        return Ok(Outcome::Transaction(order.transaction));
+    }
     posting::post(set, &lines, &members)?;
     if let Some((bonus, holder)) = original.bonus.as_ref().zip(holder) {
         let day = day_of(original.created_at);
@@ -278,6 +295,31 @@ fn record(
         request: keyed.request.id,
         request_index: keyed.index,
     })
+}
+
+/// A reversal that brands were asked about has completed: what it moved counts now.
+pub(super) fn note_done(
+    set: &mut WorkingSet,
+    original: TransactionId,
+    record: &TransactionRecord,
+) -> Result<(), ProblemCode> {
+    let original = set.transaction(&original).ok_or(ProblemCode::InternalError)?.clone();
+    let scales = scales(set, &original)?;
+    let minor = |side: &TransactionSideRecord, scale| {
+        side.amount().to_minor(scale).ok_or(ProblemCode::InternalError)
+    };
+    let reversed = Reversed {
+        source: original.reversed.source + minor(&record.source, scales.0)?,
+        target: original.reversed.target + minor(&record.target, scales.1)?,
+    };
+    note_reversed(set, &original, scales, reversed);
+    if let Some(settlement) = &record.settlement {
+        let direction = (FlowEnd::of(&original.source), FlowEnd::of(&original.target));
+        let mut flow = set.flow(&direction);
+        flow.exchanged -= i128::from(settlement.gross.micros());
+        set.put_flow(direction, flow);
+    }
+    Ok(())
 }
 
 fn note_reversed(

@@ -12,6 +12,7 @@ mod limits;
 mod links;
 mod loading;
 mod operations;
+mod pending;
 
 use std::sync::Arc;
 
@@ -81,7 +82,10 @@ fn first_board(definition: &Definition) -> PublishedBoard {
 
 impl World {
     fn new() -> Self {
-        let definition = definition();
+        Self::of(definition())
+    }
+
+    fn of(definition: Definition) -> Self {
         definition.check().unwrap();
         let vault = Arc::new(Vault::new(definition.alliance.clone(), &[7; 32]));
         let registry = Registry::new(
@@ -715,7 +719,7 @@ fn a_link_is_active_when_both_have_said_so_and_tells_nothing_of_strangers() {
         let (program, member): (ProgramId, MemberRef) =
             (program.parse().unwrap(), member.parse().unwrap());
         let lookup = world.set.vault.lookup(&program, &member);
-        LinkEnd { partner: partner.parse().unwrap(), program, member, lookup }
+        LinkEnd { partner: partner.parse().unwrap(), program, member, lookup, newcomer: None }
     };
     let propose = |world: &mut World, caller: &str, a: LinkEnd, b: LinkEnd| {
         let keyed = world.keyed(caller, &format!("k{}", world.drawn), "d");

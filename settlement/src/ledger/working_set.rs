@@ -102,6 +102,9 @@ impl Wanted {
                 let reference = (keyed.partner.clone(), order.source_reference.clone());
                 self.references.insert(reference);
                 self.transactions.insert(order.original);
+                if registry.has_connectors() {
+                    self.reversals.insert(order.original);
+                }
                 self.members.extend(&order.members);
                 self.add_corridor(registry, &order.corridor);
                 self.add_flows(registry, &order.corridor);
@@ -130,6 +133,19 @@ impl Wanted {
             }
             Command::ImportLinks(links) => {
                 self.lookups.extend(links.iter().flat_map(|link| [link.a.2, link.b.2]));
+            }
+            Command::TakeCalls(transactions) => self.sagas.extend(transactions),
+            Command::AskAgain(order) => {
+                self.sagas.insert(order.transaction);
+            }
+            Command::Answered(told) => {
+                self.sagas.insert(told.transaction);
+                self.transactions.insert(told.transaction);
+                self.transactions.extend(told.original);
+                self.members.extend(told.members.iter().copied());
+                self.add_corridor(registry, &told.corridor);
+                self.add_flows(registry, &told.corridor);
+                self.member_days.extend(told.lookup.map(|at| (at, told.corridor.clone())));
             }
             Command::StoreCheckpoint(checkpoint) => {
                 self.corridors.insert(checkpoint.corridor.clone());
@@ -211,6 +227,9 @@ impl Wanted {
         let money = Asset::Currency(registry.definition.currency.clone());
         let (low, high) = corridor.parties();
         for partner in [low, high].into_iter().filter_map(|name| name.parse().ok()) {
+            if registry.has_connectors() {
+                self.accounts.insert((Account::Held(PartnerId::clone(&partner)), money.clone()));
+            }
             self.accounts.insert((Account::Position(partner), money.clone()));
         }
         let programs = registry.definition.programs.iter();

@@ -21,6 +21,10 @@ pub(super) fn best(
     if source.partner == target.partner {
         return None;
     }
+    // A bonus is a lot of its own, held in our books: no brand that keeps its own balances has one.
+    if registry.is_connected(&source.program) || registry.is_connected(&target.program) {
+        return None;
+    }
     let terms = board.terms(&source.program, &target.program);
     let suspended = terms.is_some_and(|terms| terms.suspended);
     let fitting = registry.campaigns_on(&source.program, &target.program, now).filter(|record| {

@@ -87,8 +87,8 @@ impl Proof {
 /// # Ok::<(), alliance_settlement::rates::arbitrage::OutOfRange>(())
 /// ```
 pub fn prove(graph: &Graph) -> Result<Proof, Unproven> {
-    find_proof(graph, &Best::of(graph)).map_err(|stuck| match stuck {
-        Stuck::Gains(cycles) => Unproven::Gain(Gain::first(graph, &cycles)),
+    find_proof(graph.units(), &Best::of(graph)).map_err(|stuck| match stuck {
+        Stuck::Gains(cycles) => Unproven::Gain(Gain::first(graph.names(), &cycles)),
         Stuck::Undecided => Unproven::Undecided,
     })
 }
@@ -103,10 +103,9 @@ enum Stuck {
 
 /// Fixed point first: it settles nearly everything. What it cannot tell apart goes to exact
 /// arithmetic.
-fn find_proof(graph: &Graph, best: &Best) -> Result<Proof, Stuck> {
+fn find_proof(units: &[u64], best: &Best) -> Result<Proof, Stuck> {
     match relax(&Fixed::of(best), best) {
         Outcome::Fixpoint(potentials) => {
-            let units = graph.units().iter();
             let price = |(potential, unit): (u128, &u64)| (BigUint::from(*unit), potential.into());
             return Ok(Proof { prices: potentials.into_iter().zip(units).map(price).collect() });
         }
@@ -118,5 +117,5 @@ fn find_proof(graph: &Graph, best: &Best) -> Result<Proof, Stuck> {
         }
         Outcome::Beyond => {}
     }
-    exact::find_proof(graph, best)
+    exact::find_proof(units, best)
 }

@@ -135,6 +135,8 @@ impl Store for Faulty {
         flows() -> Vec<crate::ledger::FlowRow>;
         proposals(last: u32, limit: u32) -> Vec<crate::rates::proposal::RateProposal>;
         observations(program: &'a alliance_contracts::names::ProgramId, feed: crate::rates::feeds::FeedKind, limit: u32) -> Vec<crate::ledger::working_set::ObservationRow>;
+        all_agreements(after: Option<alliance_contracts::ids::AgreementId>, limit: u32) -> Vec<crate::alliance::AgreementRecord>;
+        lots(after: Option<crate::store::LotPlace>, limit: u32) -> Vec<(crate::command::MemberNo, crate::ledger::lots::Lot)>;
         member_books(after: crate::command::MemberNo, limit: u32) -> Vec<MemberBooks>;
         transaction_places(after: Option<TransactionId>, limit: u32) -> Vec<TransactionPlace>;
         open_sagas() -> Vec<crate::store::OpenSagas>;
@@ -186,6 +188,7 @@ impl Stage {
             queue: Arc::default(),
             kept: Mutex::default(),
             writability: Writability::default(),
+            sagas_written: tokio::sync::Notify::new(),
         })
     }
 
@@ -227,6 +230,31 @@ impl Stage {
         let corridor = "aurora-air~borealis-coffee".parse().unwrap();
         self.world.store.receipts(&corridor, 0, 10_000).await.unwrap().len()
     }
+}
+
+/// A board is worked out beside the writer: orders in between are performed at once, and the board
+/// is as good as before them.
+#[tokio::test]
+async fn orders_go_on_while_a_board_is_worked_out_and_do_not_make_it_stale() {
+    let mut stage = Stage::new().await;
+    // Worked out, and not handed over yet.
+    let board = stage.world.next_board("0.11", None).await;
+    for _ in 0..3 {
+        let orders = stage.orders(PEOPLE).await;
+        let answers = stage.submit(&orders).await;
+        assert_eq!(answers.iter().filter(|answer| performed(answer)).count(), PEOPLE);
+    }
+    let before = stage.receipts().await;
+    let mut published = vec![Command::Publish(Box::new(board))];
+    published.extend(stage.orders(PEOPLE).await);
+    let answers = stage.submit(&published).await;
+    assert_eq!(answers[0].as_ref().unwrap().decided.outcome, Outcome::Done(1));
+    assert_eq!(answers[1..].iter().filter(|answer| performed(answer)).count(), PEOPLE);
+    assert_eq!((before, stage.receipts().await), (3 * PEOPLE, 4 * PEOPLE));
+    // And at once after it.
+    let orders = stage.orders(PEOPLE).await;
+    let answers = stage.submit(&orders).await;
+    assert_eq!(answers.iter().filter(|answer| performed(answer)).count(), PEOPLE);
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@
 //! | `place` | where a store is: made for one test, opened as often as it wants |
 //! | `world` | an alliance in it, worked on by the real ledger |
 //! | `behaviours`, `keys` | what every store must do |
+//! | `sagas` | the same, of transactions that wait for brands |
 //! | `databases` | what every database must do besides |
+//! | `audits` | what the audit finds of what was changed behind the writer's back |
 //! | `postgres_only` | what only a server can be asked |
 //! | `sqlite_only` | what only a file can suffer |
 //! | `schemas` | that both schemas are the same |
@@ -20,12 +22,14 @@
 // These are tests: what should not be ends the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+pub mod audits;
 pub mod behaviours;
 pub mod databases;
 pub mod keys;
 pub mod place;
 pub mod plans;
 pub mod postgres_only;
+pub mod sagas;
 pub mod schemas;
 pub mod sqlite_only;
 pub mod story;
@@ -93,6 +97,11 @@ macro_rules! store_behaviours {
             the_first_quote_key_of_a_period_stays_and_old_ones_are_destroyed,
             a_reversal_changes_its_original,
             a_transaction_comes_with_its_members_and_its_receipt,
+            a_transaction_under_way_is_kept_from_step_to_step,
+            one_that_failed_is_kept_and_leaves_its_reference_free,
+            a_transaction_has_one_reversal_under_way,
+            a_brands_answer_to_a_call_is_kept_once,
+            a_member_of_a_connected_program_is_entered_when_it_is_named,
             audits_read_everything_in_pages,
             twenty_thousand_members_are_imported_and_found,
             what_is_not_there_is_not_found,
@@ -122,6 +131,7 @@ macro_rules! database_behaviours {
             a_database_of_a_later_version_says_so,
             migrating_again_and_at_once_does_no_harm,
             what_was_tampered_with_is_corrupt,
+            the_audit_names_what_was_tampered_with,
             finance_teams_read_views,
             a_closed_store_answers_no_more,
         }

@@ -27,8 +27,9 @@ use alliance_contracts::transaction::TransactionState;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Batch, KeyUseRecord, LinkDetail, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError,
-    StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry, rows, statements,
+    Batch, KeyUseRecord, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store,
+    StoreError, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry, rows,
+    statements,
 };
 use crate::alliance::{
     AgreementRecord, CampaignRecord, Definition, GatewayKeys, PartnerKeyRecord, PublishedBoard,
@@ -937,8 +938,34 @@ impl Store for MemoryStore {
                 seq: record.seq,
                 members: record.members(),
                 reversed: record.reversed,
+                created_at: record.created_at,
             });
         ready(Ok(places.take(page(limit)).collect()))
+    }
+
+    fn all_agreements(
+        &self,
+        after: Option<AgreementId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<AgreementRecord>> {
+        let maps = self.read();
+        let all = maps.agreements.values();
+        let rest = all.filter(|one| after.is_none_or(|after| one.id > after));
+        ready(Ok(rest.take(page(limit)).cloned().collect()))
+    }
+
+    fn lots(&self, after: Option<LotPlace>, limit: u32) -> StoreFuture<'_, Vec<(MemberNo, Lot)>> {
+        let maps = self.read();
+        let lots = maps
+            .members
+            .iter()
+            .flat_map(|(member, (sealed, _))| sealed.lots.iter().map(|lot| (*member, *lot)));
+        let place = |(member, lot): &(MemberNo, Lot)| (*member, lot.campaign, lot.day);
+        let mut rest: Vec<_> =
+            lots.filter(|lot| after.is_none_or(|after| place(lot) > after)).collect();
+        rest.sort_unstable_by_key(place);
+        rest.truncate(page(limit));
+        ready(Ok(rest))
     }
 
     fn open_sagas(&self) -> StoreFuture<'_, Vec<OpenSagas>> {

@@ -30,8 +30,8 @@ use super::rows::{
 };
 use super::schema;
 use super::{
-    Batch, KeyUseRecord, LinkDetail, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError,
-    StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
+    Batch, KeyUseRecord, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store,
+    StoreError, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use crate::alliance::{AgreementRecord, PublishedBoard};
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
@@ -717,12 +717,25 @@ static MEMBER_BOOKS: Sql = Sql::query(
 );
 
 static PLACES: Sql = Sql::query(
-    "SELECT seq, source_member, target_member, reversed_source, reversed_target, corridor, \
-     transaction_id FROM transactions \
+    "SELECT seq, source_member, target_member, reversed_source, reversed_target, created_at, \
+     corridor, transaction_id FROM transactions \
      WHERE alliance = $1 AND transaction_id > $2 ORDER BY transaction_id LIMIT $3",
     3,
-    shape(5, 1, 1),
+    shape(6, 1, 1),
 );
+
+static ALL_AGREEMENTS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM agreements g WHERE g.alliance = $1 AND g.agreement_id > $2 \
+                ORDER BY g.agreement_id LIMIT $3";
+    of(&rows::AGREEMENT, rest, 3)
+});
+
+static LOTS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM lots o WHERE o.alliance = $1 \
+                AND (o.member, o.campaign_id, o.day) > ($2, $3, $4) AND o.points > 0 \
+                ORDER BY o.member, o.campaign_id, o.day LIMIT $5";
+    of(&rows::LOT, rest, 5)
+});
 
 /// A database that a store stands on.
 pub(super) trait Engine: Send + Sync + 'static {
@@ -789,6 +802,8 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("SUSPENSIONS", &SUSPENSIONS),
         ("MEMBER_BOOKS", &MEMBER_BOOKS),
         ("PLACES", &PLACES),
+        ("ALL_AGREEMENTS", &ALL_AGREEMENTS),
+        ("LOTS", &LOTS),
         ("SAGAS_OPEN", &SAGAS_OPEN),
         ("SAGAS_DUE", &SAGAS_DUE),
         ("SAGAS_READ", &SAGAS),
@@ -1118,15 +1133,36 @@ impl<E: Engine> Store for E {
                     source: row.int("reversed_source")?,
                     target: row.int("reversed_target")?,
                 };
+                let created_at = row.time("when a transaction was decided")?;
                 Ok(TransactionPlace {
                     id: row.id("a transaction's id")?,
                     corridor: row.name("a transaction's corridor")?,
                     seq,
                     members,
                     reversed,
+                    created_at,
                 })
             })
         })
+    }
+
+    fn all_agreements(
+        &self,
+        after: Option<AgreementId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<AgreementRecord>> {
+        let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+        let values = vec![after, i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &ALL_AGREEMENTS, values).await?, rows::agreement) })
+    }
+
+    fn lots(&self, after: Option<LotPlace>, limit: u32) -> StoreFuture<'_, Vec<(MemberNo, Lot)>> {
+        let (member, campaign, day) = match after {
+            Some((member, campaign, day)) => (member, Value::id(campaign), day),
+            None => (MemberNo(i64::MIN), Value::from(Vec::new()), i64::MIN),
+        };
+        let values = vec![member.into(), campaign, day.into(), i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &LOTS, values).await?, rows::lot) })
     }
 
     fn open_sagas(&self) -> StoreFuture<'_, Vec<OpenSagas>> {

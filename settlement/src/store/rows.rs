@@ -450,6 +450,7 @@ impl Columns {
     /// nulls where it has less than the widest.
     pub(super) fn wide(&self, tag: i64) -> String {
         let padded = |columns: &[&str], to: usize| {
+            debug_assert!(columns.len() <= to, "{columns:?} would be cut off");
             let mut columns: Vec<String> = columns.iter().map(|&c| c.to_owned()).collect();
             columns.resize(to, "NULL".to_owned());
             columns
@@ -631,6 +632,7 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         | Outcome::CampaignRefused(_)
         | Outcome::CampaignStale
         | Outcome::KeyListRefused(_)
+        | Outcome::Taken(_)
         | Outcome::CheckpointRefused => Err(StoreError::Contradiction(
             "an operator's command has no idempotency key".to_owned(),
         )),
@@ -964,16 +966,14 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, Option<St
 /// Of `sagas s`.
 pub(super) const SAGA: Columns = Columns {
     ints: &["s.due_at", "s.attempts", "s.deadline_at", "s.parked_at", "s.held"],
+    // As wide as the widest row: words of closed lists stand together.
     texts: &[
-        "s.taken",
-        "s.given",
-        "s.phase",
+        "s.taken || ' ' || s.given || ' ' || s.phase",
         "s.giver",
         "s.receiver",
         "s.reservation",
         "s.reference",
-        "s.refused_step",
-        "s.refusal",
+        "s.refused_step || ' ' || s.refusal",
         "s.remark",
     ],
     bytes: &["s.transaction_id", "s.reverses", "s.terms"],
@@ -985,20 +985,21 @@ pub(super) fn saga(row: &mut Row) -> Result<Saga> {
     let deadline_at = row.time("a saga's deadline")?;
     let parked_at = row.maybe_int().map(Timestamp::from_millis);
     let held = row.int("what a saga holds")?;
-    let taken = stored("what is taken", &row.text("what is taken")?, Taken::from_stored)?;
-    let given = stored("what is given", &row.text("what is given")?, Given::from_stored)?;
-    let phase = stored("a phase", &row.text("a phase")?, Phase::from_stored)?;
+    let words = row.text("where a saga stands")?;
+    let mut words = words.split(' ');
+    let taken = stored("what is taken", words.next().unwrap_or(""), Taken::from_stored)?;
+    let given = stored("what is given", words.next().unwrap_or(""), Given::from_stored)?;
+    let phase = stored("a phase", words.next().unwrap_or(""), Phase::from_stored)?;
     let (giver, receiver) = (row.name("a giver")?, row.name("a receiver")?);
     let (reservation, reference) =
         (row.maybe_name("a reservation")?, row.maybe_name("a reference")?);
-    let refusal = match (row.maybe_text(), row.maybe_text()) {
-        (Some(step), Some(code)) => Some((
-            stored("a refused step", &step, Step::from_stored)?,
-            stored("a refusal", &code, RefusalCode::from_stored)?,
-        )),
-        (None, None) => None,
-        _ => return Err(corrupt("half a refusal")),
-    };
+    let refusal = row.maybe_text();
+    let refusal = refusal.map(|refusal| {
+        let (step, code) = refusal.split_once(' ').ok_or_else(|| corrupt("half a refusal"))?;
+        let step = stored("a refused step", step, Step::from_stored)?;
+        Ok((step, stored("a refusal", code, RefusalCode::from_stored)?))
+    });
+    let refusal = refusal.transpose()?;
     let remark = row.maybe_text();
     let remark =
         remark.map(|remark| stored("a remark", &remark, Remark::from_stored)).transpose()?;

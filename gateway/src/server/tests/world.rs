@@ -81,6 +81,7 @@ pub fn definition() -> Definition {
         partner: name.parse().unwrap(),
         name: name.to_owned(),
         net_debit_cap: None,
+        connector: None,
         keys,
     };
     let program = |name: &str, partner: &str, scale, value: &str| ProgramDefinition {

@@ -39,6 +39,7 @@ fn world() -> World {
 
 pub(super) fn first() -> Agreement {
     Agreement {
+        answer_deadline_seconds: None,
         a: AURORA.parse().unwrap(),
         alliance: "demo".parse().unwrap(),
         b: BOREALIS.parse().unwrap(),
@@ -418,4 +419,16 @@ fn commands_ask_for_the_agreements_they_are_about() {
     let asked = wanted(Command::CountersignAgreement(keyed.clone(), order));
     assert_eq!(asked, ([id].into(), [].into()));
     assert_eq!(wanted(Command::WithdrawAgreement(keyed, id)), ([id].into(), [].into()));
+}
+
+#[test]
+fn a_suspended_partner_signs_no_agreement_and_may_take_its_own_back() {
+    let mut world = world();
+    let own = proposed(&mut world, AURORA, &first());
+    suspend(&mut world, AURORA);
+    assert_eq!(propose(&mut world, AURORA, &first()), refused(ProblemCode::KindNotAllowed));
+    assert_eq!(withdraw(&mut world, AURORA, own), Outcome::Agreement(own));
+    let other = proposed(&mut world, BOREALIS, &first());
+    assert_eq!(countersign(&mut world, AURORA, other), refused(ProblemCode::KindNotAllowed));
+    assert_eq!(state(&world, other), AgreementState::Proposed);
 }

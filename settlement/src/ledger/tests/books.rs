@@ -3,7 +3,7 @@
 use alliance_contracts::key_list::{Jwk, KeyStatement, TrustedKeys};
 
 use super::*;
-use crate::audit::{Auditor, Finding};
+use crate::audit::{Auditor, Finding, Placed};
 use crate::ledger::FlowRow;
 use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
 
@@ -35,12 +35,16 @@ fn chain(orders: usize) -> (World, Vec<StoredReceipt>, ChainHead) {
     (world, receipts, head)
 }
 
+fn placed() -> Placed {
+    Placed { members: [Some(MemberNo(1)), Some(MemberNo(2))], decided_at: Some(NOW) }
+}
+
 /// What the audit finds in the chain alone.
 fn findings(receipts: &[StoredReceipt], head: &ChainHead) -> Vec<Finding> {
     let (definition, keys) = (definition(), keys());
     let mut auditor = Auditor::new(&definition, &keys);
     for receipt in receipts {
-        auditor.receipt(receipt, [Some(MemberNo(1)), Some(MemberNo(2))]);
+        auditor.receipt(receipt, &placed());
     }
     auditor.head(&CORRIDOR.parse().unwrap(), head.seq, head.head, head.frontier.root());
     let of_chain = |f: &Finding| f.place.starts_with("receipt") || f.place.starts_with("corridor");
@@ -78,7 +82,7 @@ fn every_flipped_byte_of_a_kept_tree_node_is_found_and_its_place_named() {
     let (definition, keys) = (definition(), keys());
     let mut auditor = Auditor::new(&definition, &keys);
     for receipt in &receipts {
-        auditor.receipt(receipt, [Some(MemberNo(1)), Some(MemberNo(2))]);
+        auditor.receipt(receipt, &placed());
     }
     assert_eq!(auditor.kept_levels(), [(KEPT_LEVEL_STEP, 2)]);
     auditor.nodes(KEPT_LEVEL_STEP, &kept);
@@ -139,7 +143,7 @@ fn a_flow_that_is_not_what_its_orders_and_reversals_come_to_is_named() {
         let (definition, keys) = (definition(), keys());
         let mut auditor = Auditor::new(&definition, &keys);
         for receipt in &receipts {
-            auditor.receipt(receipt, [Some(MemberNo(1)), Some(MemberNo(2))]);
+            auditor.receipt(receipt, &placed());
         }
         rows.iter().for_each(|row| auditor.flow(row));
         auditor.finish(&[]).1.into_iter().filter(|f| f.place.starts_with("flow")).collect()

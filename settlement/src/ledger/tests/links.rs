@@ -7,7 +7,7 @@ fn end(world: &World, partner: &str, program: &str, member: &str) -> LinkEnd {
     let (program, member): (ProgramId, MemberRef) =
         (program.parse().unwrap(), member.parse().unwrap());
     let lookup = world.set.vault.lookup(&program, &member);
-    LinkEnd { partner: partner.parse().unwrap(), program, member, lookup }
+    LinkEnd { partner: partner.parse().unwrap(), program, member, lookup, newcomer: None }
 }
 
 fn aurora(world: &World) -> LinkEnd {

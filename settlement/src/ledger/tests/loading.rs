@@ -88,6 +88,7 @@ fn links_and_imports_ask_for_the_members_they_name() {
         program: "aurora".parse().unwrap(),
         member: "A-1".parse().unwrap(),
         lookup: lookup(n),
+        newcomer: None,
     };
     let consent = Consent { scope: vec![TransactionKind::Exchange], until: None };
     let link = world.draw();

@@ -1,10 +1,14 @@
 //! What operators and gateways ask: all of it or nothing, and harmless to repeat.
 
+use alliance_contracts::board::FrozenPair;
 use alliance_contracts::ids::WindowId;
 use alliance_contracts::merkle::{Frontier, leaf_hash};
 
 use super::*;
-use crate::command::{Define, NewLink, NewMember, Publish, RowFault, SignedCheckpoint};
+use crate::command::{
+    Define, NewLink, NewMember, ProposeRates, Publish, RowFault, SignedCheckpoint,
+};
+use crate::rates::proposal::{OperatorName, Proposal, ProposalState, ProposedRelease};
 
 fn new_member(world: &World, program: &str, member: &str, opening: i64) -> NewMember {
     let (program, name): (ProgramId, MemberRef) =
@@ -317,4 +321,33 @@ fn a_board_that_moves_no_value_holds_from_when_it_was_made_and_others_when_they_
         assert_eq!(again.outcome, Outcome::Done(1));
         assert!(world.set.writes.board.is_none());
     }
+}
+
+/// A pair that was frozen takes orders again by a proposal of one operator and the approval of
+/// another, and by nothing less.
+#[test]
+fn a_frozen_pair_is_released_by_two_persons() {
+    let mut world = World::new();
+    let pair: (ProgramId, ProgramId) = ("aurora".parse().unwrap(), "borealis".parse().unwrap());
+    let frozen =
+        FrozenPair { board: 1, since: NOW, source: pair.0.clone(), target: pair.1.clone() };
+    let mut parts = RegistryParts::clone(&world.set.registry);
+    parts.frozen.push(frozen);
+    world.set.registry = Arc::new(Registry::new(1, parts));
+    assert_eq!(world.order("200").outcome, refused(ProblemCode::RateFrozen));
+    let release = ProposedRelease { source: pair.0.clone(), target: pair.1.clone() };
+    let proposal = Proposal { release: vec![release], ..Proposal::default() };
+    let by = |name: &str| name.parse::<OperatorName>().unwrap();
+    let proposed = ProposeRates { proposal, by: by("ann") };
+    let outcome = ask(&mut world, &Command::ProposeRates(Box::new(proposed)));
+    assert_eq!(outcome, Outcome::Proposal(1));
+    assert_eq!(world.set.writes.proposals[&1].state(), ProposalState::Waiting);
+    let own = ask(&mut world, &Command::ApproveRates(1, by("Ann")));
+    assert!(matches!(own, Outcome::ProposalRefused(_)), "{own:?}");
+    assert_eq!(world.order("200").outcome, refused(ProblemCode::RateFrozen));
+    assert!(!world.set.writes.frozen.contains_key(&pair));
+    let other = ask(&mut world, &Command::ApproveRates(1, by("bob")));
+    assert_eq!(other, Outcome::Proposal(1));
+    assert_eq!(world.set.writes.frozen.get(&pair), Some(&None));
+    accepted(&world.order("200"));
 }

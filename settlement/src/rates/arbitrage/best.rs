@@ -4,40 +4,36 @@ use std::cmp::Ordering;
 
 use super::graph::{Edge, Graph, TRILLION};
 
-/// No edge.
-const NONE: u32 = u32::MAX;
-
 /// For each ordered pair, row by row, the best edge and its weight in the graph's units.
-pub(super) struct Best<'a> {
-    edges: &'a [Edge],
+pub(super) struct Best {
     programs: usize,
+    edges: Vec<Option<Edge>>,
     scaled: Vec<u64>,
-    index: Vec<u32>,
 }
 
-impl<'a> Best<'a> {
-    pub(super) fn of(graph: &'a Graph) -> Self {
+impl Best {
+    pub(super) fn of(graph: &Graph) -> Self {
         let programs = graph.names().len();
-        let mut index = vec![NONE; programs * programs];
-        for (number, edge) in (0_u32..).zip(graph.edges()) {
-            let slot = &mut index[edge.from as usize * programs + edge.to as usize];
-            let better = graph
-                .edges()
-                .get(*slot as usize)
-                .is_none_or(|old| edge.weight.compare(&old.weight) == Ordering::Greater);
-            if better {
-                *slot = number;
-            }
+        let mut edges: Vec<Option<Edge>> = vec![None; programs * programs];
+        for edge in graph.edges() {
+            let slot = &mut edges[edge.from as usize * programs + edge.to as usize];
+            *slot = better(*slot, Some(*edge));
         }
         let units = graph.units();
-        let scale = |number: &u32| {
-            let scaled = |edge: &Edge| {
-                edge.weight.scaled(units[edge.from as usize], units[edge.to as usize])
-            };
-            graph.edges().get(*number as usize).map_or(0, scaled)
-        };
-        let scaled = index.iter().map(scale).collect();
-        Self { edges: graph.edges(), programs, scaled, index }
+        let scaled = edges.iter().map(|edge| scaled(edge.as_ref(), units)).collect();
+        Self { programs, edges, scaled }
+    }
+
+    /// A table without an edge.
+    pub(super) fn none(programs: usize) -> Self {
+        let pairs = programs * programs;
+        Self { programs, edges: vec![None; pairs], scaled: vec![0; pairs] }
+    }
+
+    /// Puts the best edge of a pair in its place, whatever stood there.
+    pub(super) fn put(&mut self, slot: usize, edge: Option<Edge>, units: &[u64]) {
+        self.scaled[slot] = scaled(edge.as_ref(), units);
+        self.edges[slot] = edge;
     }
 
     pub(super) fn programs(&self) -> usize {
@@ -53,12 +49,12 @@ impl<'a> Best<'a> {
         self.scaled.iter().copied().max().unwrap_or(0)
     }
 
-    pub(super) fn edge(&self, from: usize, to: usize) -> Option<&'a Edge> {
-        self.edges.get(self.index[from * self.programs + to] as usize)
+    pub(super) fn edge(&self, from: usize, to: usize) -> Option<&Edge> {
+        self.edges[from * self.programs + to].as_ref()
     }
 
     /// Pairs whose round trip gains, or gains but for the rounding of the weights: `(there, back)`.
-    pub(super) fn round_trips(&self) -> Vec<(&'a Edge, &'a Edge)> {
+    pub(super) fn round_trips(&self) -> Vec<(&Edge, &Edge)> {
         let even = u128::from(TRILLION) * u128::from(TRILLION);
         let mut found = Vec::new();
         for x in 0..self.programs {
@@ -72,4 +68,21 @@ impl<'a> Best<'a> {
         }
         found
     }
+}
+
+/// The better of two edges of one pair; of two that are as good, the one that was there before.
+pub(super) fn better(before: Option<Edge>, other: Option<Edge>) -> Option<Edge> {
+    match (before, other) {
+        (Some(before), Some(other)) => {
+            let greater = other.weight.compare(&before.weight) == Ordering::Greater;
+            Some(if greater { other } else { before })
+        }
+        (before, other) => before.or(other),
+    }
+}
+
+fn scaled(edge: Option<&Edge>, units: &[u64]) -> u64 {
+    let scaled =
+        |edge: &Edge| edge.weight.scaled(units[edge.from as usize], units[edge.to as usize]);
+    edge.map_or(0, scaled)
 }

@@ -3,7 +3,7 @@
 use num_bigint::BigUint;
 
 use super::best::Best;
-use super::graph::{Edge, Graph, TRILLION};
+use super::graph::{Edge, TRILLION};
 use super::potentials::{Arithmetic, Fixed, Outcome, Raise, relax};
 use super::{Proof, Stuck};
 
@@ -49,12 +49,12 @@ impl Fraction {
 
 /// Nothing is rounded, so that a product of exactly one raises nothing, and only a gain keeps
 /// potentials rising.
-struct Exact<'a, 'b> {
-    best: &'b Best<'a>,
-    units: &'b [u64],
+struct Exact<'a> {
+    best: &'a Best,
+    units: &'a [u64],
 }
 
-impl Arithmetic for Exact<'_, '_> {
+impl Arithmetic for Exact<'_> {
     type Potential = Fraction;
     const PASSES_FOR_MORE: usize = 0;
 
@@ -85,12 +85,12 @@ impl Arithmetic for Exact<'_, '_> {
 }
 
 /// As [`super::find_proof`], without a rounding.
-pub(super) fn find_proof(graph: &Graph, best: &Best) -> Result<Proof, Stuck> {
-    match relax(&Exact { best, units: graph.units() }, best) {
+pub(super) fn find_proof(units: &[u64], best: &Best) -> Result<Proof, Stuck> {
+    match relax(&Exact { best, units }, best) {
         Outcome::Fixpoint(potentials) => {
             let price =
                 |(unit, potential): (&u64, Fraction)| (potential.below * *unit, potential.above);
-            let prices = graph.units().iter().zip(potentials).map(price);
+            let prices = units.iter().zip(potentials).map(price);
             Ok(Proof { prices: prices.collect() })
         }
         Outcome::Cycles(cycles) => {

@@ -6,7 +6,7 @@ use alliance_contracts::decimal::format_micros;
 use num_bigint::BigUint;
 
 use super::exact::product;
-use super::graph::{Edge, Factor, Graph};
+use super::graph::{Edge, Factor};
 
 /// A cycle of quotes, and what it multiplies points by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,19 +33,19 @@ pub enum Unproven {
 
 impl Gain {
     /// Told from the program with the lowest index on, so that it reads the same every time.
-    pub(super) fn of(graph: &Graph, cycle: &[Edge]) -> Self {
+    pub(super) fn of(programs: &[String], cycle: &[Edge]) -> Self {
         let mut cycle = cycle.to_vec();
         let first = (0..cycle.len()).min_by_key(|at| cycle[*at].from).unwrap_or(0);
         cycle.rotate_left(first);
-        let name = |edge: &Edge| graph.names().get(edge.from as usize).cloned().unwrap_or_default();
+        let name = |edge: &Edge| programs.get(edge.from as usize).cloned().unwrap_or_default();
         let names = cycle.iter().map(name).collect();
         let (above, below) = product(&cycle);
         Self { cycle, product: decimal(&above, &below), names }
     }
 
     /// Of cycles that all gain, the first; callers never pass none.
-    pub(super) fn first(graph: &Graph, cycles: &[Vec<Edge>]) -> Self {
-        Self::of(graph, cycles.first().map_or(&[], Vec::as_slice))
+    pub(super) fn first(programs: &[String], cycles: &[Vec<Edge>]) -> Self {
+        Self::of(programs, cycles.first().map_or(&[], Vec::as_slice))
     }
 }
 

@@ -138,6 +138,11 @@ impl Weight {
     }
 }
 
+/// Values, in 10⁻⁶, that points may be counted in.
+pub(super) fn units_of(values: &[i64]) -> Result<Vec<u64>, OutOfRange> {
+    values.iter().map(|value| in_range(*value)).collect()
+}
+
 fn in_range(value: i64) -> Result<u64, OutOfRange> {
     if value > MAX_VALUE_MICROS {
         return Err(OutOfRange::Value);
@@ -176,7 +181,7 @@ impl Graph {
         if names.len() != units.len() || names.len() > MAX_PROGRAMS {
             return Err(OutOfRange::Programs);
         }
-        let units = units.iter().map(|unit| in_range(*unit)).collect::<Result<_, _>>()?;
+        let units = units_of(units)?;
         Ok(Self { names: names.to_vec(), units, edges: Vec::new() })
     }
 

@@ -17,6 +17,8 @@
 
 mod board;
 
+use std::collections::HashMap;
+
 use super::best::Best;
 use super::exact;
 use super::gain::Gain;
@@ -140,12 +142,32 @@ pub struct Settled {
     pub lowered: Vec<Lowered>,
     /// The first cycle that gained, with values and factors as they were asked for.
     pub first_gain: Option<Gain>,
-    /// All quotes that will be alive together.
-    pub graph: Graph,
-    /// That none of their cycles gains.
+    /// That no cycle of the quotes alive together gains: see [`Settled::graph`].
     pub proof: Proof,
     /// How often cycles were looked for.
     pub rounds: u32,
+}
+
+impl Settled {
+    /// All quotes that will be alive together: what the proof is about. `names`, `alive` and
+    /// `candidate` are what was settled.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] where they are not.
+    pub fn graph(
+        &self,
+        names: &[String],
+        alive: &[AliveBoard],
+        candidate: &Candidate,
+    ) -> Result<Graph, OutOfRange> {
+        let now: HashMap<(u32, u32), Option<Factor>> =
+            self.lowered.iter().map(|l| ((l.pair.from, l.pair.to), l.now)).collect();
+        let given = |pair: &Pair| match now.get(&(pair.from, pair.to)) {
+            Some(lowered) => *lowered,
+            None => Some(pair.factor),
+        };
+        board::graph(names, alive, candidate, &self.values, given)
+    }
 }
 
 /// Why there is no board.
@@ -186,13 +208,13 @@ pub fn settle_steps(
     // Ends: an answer that changes nothing returns, and only so much can be halved or lowered.
     loop {
         rounds += 1;
-        let graph = board.graph()?;
-        let cycles = match find(&graph) {
-            Ok(proof) => return Ok(board.settled(graph, proof, first_gain, rounds)),
+        let (units, best) = board.best()?;
+        let cycles = match find(units, best) {
+            Ok(proof) => return Ok(board.settled(proof, first_gain, rounds)),
             Err(Stuck::Gains(cycles)) => cycles,
             Err(Stuck::Undecided) => return Err(Unproven::Undecided.into()),
         };
-        let told = Gain::first(&graph, &cycles);
+        let told = Gain::first(names, &cycles);
         if !board.answer(&cycles, rounds) {
             return Err(Unsettled::Alive(told));
         }
@@ -201,13 +223,12 @@ pub fn settle_steps(
 }
 
 /// All gaining pairs, else the gaining cycles that keep the proof from being found.
-fn find(graph: &Graph) -> Result<Proof, Stuck> {
-    let best = Best::of(graph);
+fn find(units: &[u64], best: &Best) -> Result<Proof, Stuck> {
     let mut pairs: Vec<Vec<Edge>> =
         best.round_trips().into_iter().map(|(there, back)| vec![*there, *back]).collect();
     pairs.retain(|pair| exact::gains(pair));
     if !pairs.is_empty() {
         return Err(Stuck::Gains(pairs));
     }
-    find_proof(graph, &best)
+    find_proof(units, best)
 }

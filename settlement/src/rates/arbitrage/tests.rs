@@ -35,7 +35,7 @@ fn ring(factors: &[(i64, i64)]) -> Graph {
 
 /// Whether fractions alone, without fixed point before them, prove it.
 fn proved_in_fractions(graph: &Graph) -> bool {
-    let proof = exact::find_proof(graph, &Best::of(graph));
+    let proof = exact::find_proof(graph.units(), &Best::of(graph));
     assert!(!matches!(proof, Err(Stuck::Undecided)));
     proof.is_ok_and(|proof| {
         assert!(proof.verify(graph));

@@ -139,7 +139,7 @@ fn fee_of(situation: &Situation<'_>, terms: &BoardTerms, pair: &PairTerms) -> Op
     terms.agreed_between(one, other).filter(|agreed| agreed.exchanges).map(|agreed| agreed.fee)
 }
 
-fn plain(source: &ProgramId, target: &ProgramId, fee: Decimal) -> PairTerms {
+pub(super) fn plain(source: &ProgramId, target: &ProgramId, fee: Decimal) -> PairTerms {
     PairTerms {
         exchanged: Total::ZERO,
         fee,
@@ -214,21 +214,17 @@ fn follows(one: &str, next: &str) -> bool {
     number(one).zip(number(next)).is_some_and(|(one, next)| one + 1 == next)
 }
 
-/// Surcharges on the directions that make an imbalance worse.
+/// Surcharges on the directions that make an imbalance worse. The terms stand by source and target.
 fn charge(terms: &mut [PairTerms], model: &SurchargeModel) {
-    let flows: BTreeMap<(ProgramId, ProgramId), Flow> = terms
-        .iter()
-        .map(|pair| {
-            let ends = (pair.source.clone(), pair.target.clone());
-            (ends, Flow::from_micros(pair.flow.micros()))
-        })
-        .collect();
-    let flow = |source: &ProgramId, target: &ProgramId| {
-        flows.get(&(source.clone(), target.clone())).copied().unwrap_or_default()
+    let flow = |pair: &PairTerms| Flow::from_micros(pair.flow.micros());
+    let back = |pair: &PairTerms| {
+        let turned = (&pair.target, &pair.source);
+        let at = terms.binary_search_by(|other| (&other.source, &other.target).cmp(&turned)).ok();
+        at.and_then(|at| terms.get(at)).map_or(Flow::default(), flow)
     };
-    for pair in terms {
-        let (forward, back) = (flow(&pair.source, &pair.target), flow(&pair.target, &pair.source));
-        pair.surcharge = surcharge::surcharge(forward, back, model);
+    let backward: Vec<Flow> = terms.iter().map(back).collect();
+    for (pair, back) in terms.iter_mut().zip(backward) {
+        pair.surcharge = surcharge::surcharge(flow(pair), back, model);
     }
 }
 

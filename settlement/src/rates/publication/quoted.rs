@@ -86,67 +86,66 @@ pub(super) fn pairs(
         }
     }
     let of: Vec<usize> = programs.iter().map(|p| partner(&p.partner).unwrap_or(0)).collect();
-    let place: HashMap<_, _> =
-        programs.iter().enumerate().map(|(at, p)| (&p.program, at)).collect();
-    let own: HashMap<(usize, usize), _> = terms
-        .pairs
-        .iter()
-        .filter_map(|pair| Some(((*place.get(&pair.source)?, *place.get(&pair.target)?), pair)))
-        .collect();
+    let own = by_direction(programs, terms);
     let mut quoted = Vec::with_capacity(programs.len() * programs.len());
     for from in 0..programs.len() {
         for to in (0..programs.len()).filter(|to| *to != from) {
             let agreed = agreed[of[from] * partners.len() + of[to]];
+            let own = own[from * programs.len() + to];
             let directed = if of[from] == of[to] {
                 Some(DirectedRate::WITHIN)
             } else {
-                let (source, target) = (&programs[from].program, &programs[to].program);
-                let terms = own.get(&(from, to)).copied();
-                agreed.and_then(|agreed| best(&by_tier(agreed, terms, source, target), quotes))
+                let ends = (&programs[from].program, &programs[to].program);
+                agreed.and_then(|agreed| best(agreed, own, ends, quotes))
             };
-            let suspended = own.get(&(from, to)).is_some_and(|terms| terms.suspended);
-            let raised = |directed: &DirectedRate| match suspended {
-                true => directed.multiplier.micros(),
-                false => onward.on(programs[from], programs[to], directed.multiplier.micros()),
+            let Some(directed) = directed else { continue };
+            let raised = if own.is_some_and(|terms| terms.suspended) {
+                directed.multiplier.micros()
+            } else {
+                onward.on(programs[from], programs[to], directed.multiplier.micros())
             };
-            quoted.extend(directed.and_then(|directed| {
-                let raised = raised(&directed);
-                pair(from, to, &directed, raised)
-            }));
+            quoted.extend(pair(from, to, &directed, raised));
         }
     }
     quoted
 }
 
-/// What members get in a direction: without a tier, and with each that says something there.
-fn by_tier(
-    agreed: &AgreedTerms,
-    terms: Option<&PairTerms>,
-    source: &ProgramId,
-    target: &ProgramId,
-) -> Vec<DirectedRate> {
-    let Some(plain) = agreed.directed(terms) else { return Vec::new() };
-    let there = |tier: &&TierMapping| tier.source == *source && tier.target == *target;
-    let mut rates = vec![plain];
-    for tier in agreed.tiers.iter().filter(there) {
-        let brings = agreed.tier(source, &tier.source_tier, target, terms);
-        let multiplier = brings.and_then(|brings| terms::product(plain.multiplier, brings));
-        rates.extend(multiplier.map(|multiplier| DirectedRate { multiplier, ..plain }));
+/// The terms of each direction that has any, in a table of all.
+fn by_direction<'t>(
+    programs: &[&ProgramDefinition],
+    terms: &'t BoardTerms,
+) -> Vec<Option<&'t PairTerms>> {
+    let place: HashMap<_, _> =
+        programs.iter().enumerate().map(|(at, p)| (&p.program, at)).collect();
+    let mut own = vec![None; programs.len() * programs.len()];
+    for pair in &terms.pairs {
+        if let Some((from, to)) = place.get(&pair.source).zip(place.get(&pair.target)) {
+            own[from * programs.len() + to] = Some(pair);
+        }
     }
-    rates
+    own
 }
 
-/// The best that members get. Of a board that others have followed, the best that did not end with
-/// it, where anything did not.
-fn best(rates: &[DirectedRate], quotes: Quotes) -> Option<DirectedRate> {
-    let most = |rates: &mut dyn Iterator<Item = &DirectedRate>| {
-        rates.max_by_key(|rate| rate.keeps()).copied()
-    };
-    let lasting = match quotes {
-        Quotes::Given => None,
-        Quotes::Standing => most(&mut rates.iter().filter(|rate| !rate.takes_nothing())),
-    };
-    lasting.or_else(|| most(&mut rates.iter()))
+/// The best that members get in a direction, without a tier and with each that says something
+/// there. Of a board that others have followed, the best that did not end with it, where anything
+/// did not.
+fn best(
+    agreed: &AgreedTerms,
+    terms: Option<&PairTerms>,
+    (source, target): (&ProgramId, &ProgramId),
+    quotes: Quotes,
+) -> Option<DirectedRate> {
+    let plain = agreed.directed(terms)?;
+    let there = |tier: &&TierMapping| tier.source == *source && tier.target == *target;
+    let by_tier = agreed.tiers.iter().filter(there).filter_map(|tier| {
+        let brings = agreed.tier(source, &tier.source_tier, target, terms)?;
+        let multiplier = terms::product(plain.multiplier, brings)?;
+        Some(DirectedRate { multiplier, ..plain })
+    });
+    let standing = quotes == Quotes::Standing;
+    // What ends with its board comes after all that does not, where it is not given any more.
+    let rank = |rate: &DirectedRate| (!standing || !rate.takes_nothing(), rate.keeps());
+    std::iter::once(plain).chain(by_tier).max_by_key(rank)
 }
 
 /// None where nothing is left to anybody.
@@ -154,4 +153,90 @@ fn pair(from: usize, to: usize, directed: &DirectedRate, multiplier: i64) -> Opt
     let factor = Factor::new(directed.members_fee().micros(), multiplier).ok()?;
     let (from, to) = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
     Some(Pair { from, to, factor, ends_with_board: directed.takes_nothing() })
+}
+
+#[cfg(test)]
+mod tests {
+    use alliance_contracts::decimal::Decimal;
+    use alliance_contracts::quote::FeeBearer;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FROM: &str = "aurora";
+    const TO: &str = "borealis";
+
+    /// As it reads: a list of all that members get, of which the best is chosen in two steps.
+    fn chosen(
+        agreed: &AgreedTerms,
+        terms: Option<&PairTerms>,
+        (source, target): (&ProgramId, &ProgramId),
+        quotes: Quotes,
+    ) -> Option<DirectedRate> {
+        let mut rates = vec![agreed.directed(terms)?];
+        for tier in &agreed.tiers {
+            if tier.source == *source && tier.target == *target {
+                let brings = agreed.tier(source, &tier.source_tier, target, terms);
+                let multiplier = brings.and_then(|b| terms::product(rates[0].multiplier, b));
+                rates.extend(multiplier.map(|multiplier| DirectedRate { multiplier, ..rates[0] }));
+            }
+        }
+        let most = |rates: Vec<DirectedRate>| rates.into_iter().max_by_key(DirectedRate::keeps);
+        let lasting = rates.iter().copied().filter(|rate| !rate.takes_nothing()).collect();
+        let lasting = (quotes == Quotes::Standing).then(|| most(lasting)).flatten();
+        lasting.or_else(|| most(rates))
+    }
+
+    fn micros(from: i64, to: i64) -> impl Strategy<Value = Decimal> {
+        (from..=to).prop_map(|micros| Decimal::from_micros(micros).unwrap())
+    }
+
+    fn tier() -> impl Strategy<Value = TierMapping> {
+        let ends = prop_oneof![Just((FROM, TO)), Just((TO, FROM)), Just((FROM, "cumulus"))];
+        (ends, "[a-c]", micros(900_000, 1_100_000)).prop_map(
+            |((source, target), name, multiplier)| TierMapping {
+                multiplier,
+                source: source.parse().unwrap(),
+                source_tier: name.parse().unwrap(),
+                target: target.parse().unwrap(),
+                target_tier: "gold".parse().unwrap(),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_best_of_a_direction_is_the_one_that_the_whole_list_has(
+            fee in prop_oneof![Just(Decimal::ZERO), micros(0, 30_000)],
+            bearer in prop_oneof![Just(FeeBearer::Member), Just(FeeBearer::SourcePartner)],
+            tiers in prop::collection::vec(tier(), 0..4),
+            own in prop::option::of((micros(0, 20_000), micros(900_000, 1_000_000), any::<[bool; 2]>())),
+            standing in any::<bool>(),
+        ) {
+            let agreed = AgreedTerms {
+                a: "aurora-air".parse().unwrap(),
+                b: "borealis-coffee".parse().unwrap(),
+                exchanges: true,
+                fee,
+                fee_bearer: bearer,
+                quote_lifetime_seconds: 60,
+                tiers,
+            };
+            let (source, target): (ProgramId, ProgramId) =
+                (FROM.parse().unwrap(), TO.parse().unwrap());
+            let own = own.map(|(surcharge, multiplier, [suspended, withheld])| PairTerms {
+                surcharge,
+                multiplier,
+                suspended,
+                withheld,
+                ..super::super::pairs::plain(&source, &target, fee)
+            });
+            let quotes = if standing { Quotes::Standing } else { Quotes::Given };
+            let ends = (&source, &target);
+            prop_assert_eq!(
+                best(&agreed, own.as_ref(), ends, quotes),
+                chosen(&agreed, own.as_ref(), ends, quotes)
+            );
+        }
+    }
 }

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 pub use super::keys::*;
 use super::place::Place;
+pub use super::sagas::*;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
 use crate::alliance::{AgreementRecord, CampaignRecord};
 use crate::command::{
@@ -933,7 +934,7 @@ async fn with_campaign(world: &mut World) -> (Prepared, CampaignRecord) {
 }
 
 /// The same, approved and committed.
-async fn with_running_campaign(world: &mut World) -> CampaignId {
+pub(super) async fn with_running_campaign(world: &mut World) -> CampaignId {
     let (prepared, CampaignRecord { id, .. }) = with_campaign(world).await;
     prepared.commit().await.unwrap();
     let based_on = world.store.registry().await.unwrap().unwrap().0;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tokio::time::timeout;
 
+pub use super::audits::the_audit_names_what_was_tampered_with;
 use super::place::Place;
 use super::world::{World, corridor, name};
 use crate::command::{MemberNo, Outcome};

@@ -44,6 +44,8 @@ pub struct World {
     pub vault: Arc<Vault>,
     pub key: SigningKey,
     pub now: Timestamp,
+    /// Brands that keep their members' balances themselves.
+    pub connected: Vec<usize>,
     drawn: u64,
 }
 
@@ -75,16 +77,23 @@ impl World {
     pub fn on(store: Arc<dyn Store>) -> Self {
         let vault = Arc::new(Vault::new(store.alliance().clone(), &[7; 32]));
         let key = SigningKey::from_seed(&[8; 32]);
-        Self { store, vault, key, now: Timestamp::from_millis(1_790_000_000_000), drawn: 0 }
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        Self { store, vault, key, now, connected: Vec::new(), drawn: 0 }
     }
 
     /// A world with its definition, its members, and all links of each person.
     pub async fn new(store: Arc<dyn Store>) -> Self {
-        let mut world = Self::on(store);
+        Self::connected(store, Vec::new()).await
+    }
+
+    /// The same, in which some brands keep their members' balances themselves.
+    pub async fn connected(store: Arc<dyn Store>, connected: Vec<usize>) -> Self {
+        let mut world = Self { connected, ..Self::on(store) };
         world.define().await;
         let mut members = Vec::new();
-        for (_, program) in BRANDS {
-            members.extend((0..PEOPLE).map(|person| world.new_member(program, person, OPENING)));
+        for (at, (_, program)) in BRANDS.into_iter().enumerate() {
+            let opening = if world.connected.contains(&at) { 0 } else { OPENING };
+            members.extend((0..PEOPLE).map(|person| world.new_member(program, person, opening)));
         }
         let imported = world.decide(vec![Command::ImportMembers(Arc::new(members))]).await;
         assert_eq!(imported, [Outcome::Done(PEOPLE * BRANDS.len())]);
@@ -113,17 +122,29 @@ impl World {
         let partner = |(at, (partner, _)): (usize, &(&str, &str))| {
             let x = base64url_encode(self.partner_key(at).public_key().as_bytes());
             let keys = if at < 2 { serde_json::json!([{ "x": x }]) } else { "[]".parse().unwrap() };
-            serde_json::json!({ "partner": partner, "name": "Ærøskøbing Ærlines", "keys": keys })
+            let mut partner = serde_json::json!({
+                "partner": partner, "name": "Ærøskøbing Ærlines", "keys": keys
+            });
+            if self.connected.contains(&at) {
+                partner["connector"] = "http://127.0.0.1:9/connector".into();
+            }
+            partner
         };
         let program = |(at, (partner, program)): (usize, &(&str, &str))| {
             let value = ["0.1", "0.05", "0.2"][at];
+            let balances = if self.connected.contains(&at) { "connected" } else { "hosted" };
             serde_json::json!({
-                "partner": partner, "program": program, "name": program, "scale": at, "value": value
+                "partner": partner, "program": program, "name": program, "scale": at,
+                "value": value, "balances": balances
             })
         };
         let agreement = |(a, b): (usize, usize)| {
             let (a, b) = (BRANDS[a].0, BRANDS[b].0);
-            serde_json::json!({ "a": a, "b": b, "fee": "0.02" })
+            let mut kinds = vec![TransactionKind::Exchange];
+            if !self.connected.is_empty() {
+                kinds.extend([TransactionKind::Redemption, TransactionKind::Accrual]);
+            }
+            serde_json::json!({ "a": a, "b": b, "fee": "0.02", "kinds": kinds })
         };
         let agreements = [(0, 1), (1, 2), (0, 2)].map(agreement);
         let document = serde_json::json!({
@@ -227,6 +248,7 @@ impl World {
             program: name(BRANDS[brand].1),
             member: self.person(person),
             lookup: self.lookup(brand, person),
+            newcomer: None,
         };
         let (a, b) = (end(a), end(b));
         let link: LinkId = self.id();

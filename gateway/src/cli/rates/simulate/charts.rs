@@ -306,9 +306,11 @@ fn html_table(head: &[&str], rows: &[Vec<String>]) -> String {
 
 /// The page.
 pub fn page(definition: &Definition, summary: &Summary, drawings: &[Drawing]) -> String {
-    let alliance = escaped(definition.alliance.as_str());
     let Summary { currency, start, .. } = summary;
-    let story = summary.scenario.map(|name| format!(", {name}")).unwrap_or_default();
+    let heading = match summary.scenario {
+        Some(name) => format!("The scenario {name}, simulated"),
+        None => format!("Rates of {}, simulated", escaped(definition.alliance.as_str())),
+    };
     let frozen = summary.frozen().map(|told| format!("<p class=\"bad\">{}</p>\n", escaped(&told)));
     let charts: String =
         drawings.iter().map(|drawing| format!("<figure>\n{}</figure>\n", drawing.svg)).collect();
@@ -321,8 +323,8 @@ pub fn page(definition: &Definition, summary: &Summary, drawings: &[Drawing]) ->
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Rates of {alliance}, simulated</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <h1>Rates of {alliance}, simulated{story}</h1>\n<p>{facts}. Day 1 is {date} (UTC).</p>\n\
+         <title>{heading}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <h1>{heading}</h1>\n<p>{facts}. Day 1 is {date} (UTC).</p>\n\
          <h2>Values, {currency} per point</h2>\n{values}<h2>Flows, {currency}</h2>\n{flows}\
          <p>Earned: {fees} {currency} by fees, {surcharges} {currency} by surcharges.</p>\n{frozen}\
          <h2>Charts</h2>\n{left_out}{charts}\

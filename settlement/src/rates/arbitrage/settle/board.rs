@@ -1,12 +1,10 @@
 //! The new board while it is being settled: what it gives so far, and how a cycle is answered.
 
-use alliance_contracts::decimal::MICROS;
-
 use super::super::Proof;
-use super::super::best::Best;
+use super::super::best::{Best, better};
 use super::super::exact;
 use super::super::gain::Gain;
-use super::super::graph::{Edge, Factor, Graph, OutOfRange, Weight};
+use super::super::graph::{Edge, Factor, Graph, MAX_PROGRAMS, OutOfRange, Weight, units_of};
 use super::{
     AT_REST, AliveBoard, Candidate, Lowered, Lowering, MAX_HALVINGS, NO_MULTIPLIERS, PATIENCE,
     Pair, Settled,
@@ -14,17 +12,32 @@ use super::{
 
 /// The new board while it is being settled.
 pub(super) struct Board<'a> {
-    names: &'a [String],
+    programs: usize,
     candidate: &'a Candidate<'a>,
     /// What the latest board alive gives, by pair.
     latest: Vec<Option<Factor>>,
-    /// The best edges of boards alive. They do not depend on the new values.
-    alive: Vec<Edge>,
+    /// The best edge of boards alive, by pair. They do not depend on the new values.
+    alive: Vec<Option<Edge>>,
     halvings: Vec<u8>,
     /// What each of the candidate's pairs gives now, and why less.
     factors: Vec<(Option<Factor>, Option<Lowering>)>,
     /// Place in the candidate's pairs, by pair.
     place: Vec<Option<usize>>,
+    /// What each program's points are counted in: its new value, which then cancels.
+    units: Vec<u64>,
+    /// The best of all edges, as far as it is up to date.
+    best: Best,
+    /// Programs whose value, and pairs whose factor, has changed since it was.
+    changed: Changed,
+}
+
+/// What is no longer as the table of the best has it.
+#[derive(Default)]
+struct Changed {
+    /// Everything.
+    all: bool,
+    programs: Vec<usize>,
+    slots: Vec<usize>,
 }
 
 impl<'a> Board<'a> {
@@ -38,49 +51,46 @@ impl<'a> Board<'a> {
         if !numbers.is_sorted_by(|one, next| one < next) {
             return Err(OutOfRange::Boards);
         }
-        if candidate.movements.len() != programs
+        if programs > MAX_PROGRAMS
+            || candidate.movements.len() != programs
             || alive.iter().any(|board| board.values.len() != programs)
         {
             return Err(OutOfRange::Programs);
         }
-        // Any units do to compare the edges of one pair.
-        let mut old = Graph::new(names, &vec![MICROS; programs])?;
+        let slot = |from: u32, to: u32| slot(programs, from, to);
+        let mut best_alive: Vec<Option<Edge>> = vec![None; programs * programs];
         for board in alive {
             let quoted = board.pairs.iter().filter(|pair| !pair.ends_with_board);
-            add_board(&mut old, board.number, board.values, quoted.map(|p| (p, p.factor)))?;
+            for pair in quoted {
+                let place = slot(pair.from, pair.to)?;
+                let edge = edge(board.number, board.values, pair, pair.factor)?;
+                best_alive[place] = better(best_alive[place], edge);
+            }
         }
-        let best = Best::of(&old);
-        let alive_edges = (0..programs)
-            .flat_map(|x| {
-                (0..programs).filter_map(|y| best.edge(x, y).copied()).collect::<Vec<_>>()
-            })
-            .collect();
-        let mut board = Self {
-            names,
+        let mut place = vec![None; programs * programs];
+        for (at, pair) in candidate.pairs.iter().enumerate() {
+            place[slot(pair.from, pair.to)?] = Some(at);
+        }
+        let mut latest = vec![None; programs * programs];
+        for pair in alive.last().map_or(&[][..], |latest| latest.pairs) {
+            latest[slot(pair.from, pair.to)?] = Some(pair.factor);
+        }
+        Ok(Self {
+            programs,
             candidate,
-            latest: vec![None; programs * programs],
-            alive: alive_edges,
+            latest,
+            alive: best_alive,
             halvings: vec![0; programs],
             factors: candidate.pairs.iter().map(|pair| (Some(pair.factor), None)).collect(),
-            place: vec![None; programs * programs],
-        };
-        for (place, pair) in candidate.pairs.iter().enumerate() {
-            let slot = board.slot(pair.from, pair.to)?;
-            board.place[slot] = Some(place);
-        }
-        for pair in alive.last().map_or(&[][..], |latest| latest.pairs) {
-            let slot = board.slot(pair.from, pair.to)?;
-            board.latest[slot] = Some(pair.factor);
-        }
-        Ok(board)
+            place,
+            units: vec![1; programs],
+            best: Best::none(programs),
+            changed: Changed { all: true, ..Changed::default() },
+        })
     }
 
     fn slot(&self, from: u32, to: u32) -> Result<usize, OutOfRange> {
-        let (from, to, programs) = (from as usize, to as usize, self.names.len());
-        if from == to || from >= programs || to >= programs {
-            return Err(OutOfRange::Program);
-        }
-        Ok(from * programs + to)
+        slot(self.programs, from, to)
     }
 
     fn values(&self) -> Vec<i64> {
@@ -88,28 +98,40 @@ impl<'a> Board<'a> {
         movements.map(|(movement, halvings)| movement.value(*halvings)).collect()
     }
 
-    /// All edges alive, in units in which the new board's values cancel.
-    pub(super) fn graph(&self) -> Result<Graph, OutOfRange> {
+    /// The best of all edges alive, and the units that it is in. Only what has changed since it was
+    /// asked for last is looked at again: an answer changes few programs of many.
+    pub(super) fn best(&mut self) -> Result<(&[u64], &Best), OutOfRange> {
         let values = self.values();
         let units: Vec<i64> =
             values.iter().map(|value| if *value == 0 { 1 } else { *value }).collect();
-        let mut graph = Graph::new(self.names, &units)?;
-        for edge in &self.alive {
-            graph.add(*edge)?;
+        self.units = units_of(&units)?;
+        let Changed { all, programs, slots } = std::mem::take(&mut self.changed);
+        let mut changed = vec![all; self.programs];
+        programs.into_iter().for_each(|program| changed[program] = true);
+        if changed.contains(&true) {
+            // In the order of the table: many programs at a time change in some rounds.
+            for (from, row) in changed.iter().enumerate() {
+                for (to, _) in changed.iter().enumerate().filter(|(_, column)| *row || **column) {
+                    self.look_again(from * self.programs + to, &values)?;
+                }
+            }
         }
-        let pairs = self.candidate.pairs.iter().zip(&self.factors);
-        let given = pairs.filter_map(|(pair, (factor, _))| Some((pair, (*factor)?)));
-        add_board(&mut graph, self.candidate.number, &values, given)?;
-        Ok(graph)
+        slots.into_iter().try_for_each(|slot| self.look_again(slot, &values))?;
+        Ok((&self.units, &self.best))
     }
 
-    pub(super) fn settled(
-        self,
-        graph: Graph,
-        proof: Proof,
-        first_gain: Option<Gain>,
-        rounds: u32,
-    ) -> Settled {
+    fn look_again(&mut self, slot: usize, values: &[i64]) -> Result<(), OutOfRange> {
+        let given = self.place[slot]
+            .and_then(|place| self.candidate.pairs.get(place).zip(self.factors.get(place)?.0));
+        let given = match given {
+            Some((pair, factor)) => edge(self.candidate.number, values, pair, factor)?,
+            None => None,
+        };
+        self.best.put(slot, better(self.alive[slot], given), &self.units);
+        Ok(())
+    }
+
+    pub(super) fn settled(self, proof: Proof, first_gain: Option<Gain>, rounds: u32) -> Settled {
         let lowered =
             self.candidate.pairs.iter().zip(&self.factors).filter_map(|(pair, given)| {
                 Some(Lowered { pair: *pair, now: given.0, why: given.1? })
@@ -119,7 +141,6 @@ impl<'a> Board<'a> {
             values: self.values(),
             halvings: self.halvings,
             first_gain,
-            graph,
             proof,
             rounds,
         }
@@ -127,7 +148,7 @@ impl<'a> Board<'a> {
 
     /// Answers every cycle; says whether anything changed.
     pub(super) fn answer(&mut self, cycles: &[Vec<Edge>], round: u32) -> bool {
-        let mut halve = vec![false; self.names.len()];
+        let mut halve = vec![false; self.programs];
         let mut changed = false;
         for cycle in cycles {
             if self.gains_at_rest(cycle) || !self.mark_furthest(cycle, &mut halve) {
@@ -155,6 +176,7 @@ impl<'a> Board<'a> {
         if !self.moves(program) {
             return false;
         }
+        self.changed.programs.push(program);
         self.halvings[program] += 1;
         if to_the_end || !self.moves(program) {
             self.halvings[program] = MAX_HALVINGS;
@@ -231,6 +253,7 @@ impl<'a> Board<'a> {
             return false;
         };
         (*factor, *why) = (Some(plain), Some(Lowering::Suspended));
+        self.has_changed(place);
         true
     }
 
@@ -244,27 +267,65 @@ impl<'a> Board<'a> {
         }
         let reason = if latest.is_some() { Lowering::Held } else { Lowering::Withheld };
         (*factor, *why) = (latest, Some(reason));
+        self.has_changed(place);
         true
+    }
+
+    /// Another factor stands at this place of the candidate's pairs.
+    fn has_changed(&mut self, place: usize) {
+        let pair = self.candidate.pairs[place];
+        self.changed.slots.extend(self.slot(pair.from, pair.to));
     }
 }
 
-/// Adds the pairs of a board whose programs have values, and that give anything.
-fn add_board<'p>(
-    graph: &mut Graph,
+/// Where a pair stands in a table of all.
+fn slot(programs: usize, from: u32, to: u32) -> Result<usize, OutOfRange> {
+    let (from, to) = (from as usize, to as usize);
+    if from == to || from >= programs || to >= programs {
+        return Err(OutOfRange::Program);
+    }
+    Ok(from * programs + to)
+}
+
+/// What a board gives from one program to another; none where one of them has no value, or nothing
+/// is given.
+fn edge(
     board: u64,
     values: &[i64],
-    pairs: impl Iterator<Item = (&'p Pair, Factor)>,
-) -> Result<(), OutOfRange> {
+    pair: &Pair,
+    factor: Factor,
+) -> Result<Option<Edge>, OutOfRange> {
+    let Pair { from, to, .. } = *pair;
     let value = |program: u32| values.get(program as usize).copied().ok_or(OutOfRange::Program);
-    for (Pair { from, to, .. }, factor) in pairs {
-        let (value_from, value_to) = (value(*from)?, value(*to)?);
-        if value_from == 0 || value_to == 0 || factor.trillionths() == 0 {
-            continue;
-        }
-        let weight = Weight::new(value_from, value_to, factor)?;
-        graph.add(Edge { board, from: *from, to: *to, weight })?;
+    let (value_from, value_to) = (value(from)?, value(to)?);
+    if value_from == 0 || value_to == 0 || factor.trillionths() == 0 {
+        return Ok(None);
     }
-    Ok(())
+    let weight = Weight::new(value_from, value_to, factor)?;
+    Ok(Some(Edge { board, from, to, weight }))
+}
+
+/// All quotes alive together: every one of the boards alive, and the new board's.
+pub(super) fn graph(
+    names: &[String],
+    alive: &[AliveBoard],
+    candidate: &Candidate,
+    values: &[i64],
+    given: impl Fn(&Pair) -> Option<Factor>,
+) -> Result<Graph, OutOfRange> {
+    let units: Vec<i64> = values.iter().map(|value| if *value == 0 { 1 } else { *value }).collect();
+    let mut graph = Graph::new(names, &units)?;
+    for board in alive {
+        for pair in board.pairs.iter().filter(|pair| !pair.ends_with_board) {
+            let edge = edge(board.number, board.values, pair, pair.factor)?;
+            edge.map_or(Ok(()), |edge| graph.add(edge))?;
+        }
+    }
+    for (pair, factor) in candidate.pairs.iter().filter_map(|pair| Some((pair, given(pair)?))) {
+        let edge = edge(candidate.number, values, pair, factor)?;
+        edge.map_or(Ok(()), |edge| graph.add(edge))?;
+    }
+    Ok(graph)
 }
 
 #[cfg(test)]
@@ -289,6 +350,11 @@ mod tests {
             .map(|(was, target)| Movement { previous: Some(was), target });
         let candidate = Candidate { number: 2, movements: &movements, pairs: &asked };
         let mut board = Board::of(&names, &alive, &candidate).unwrap();
+        let proved = |board: &mut Board| {
+            let (units, best) = board.best().unwrap();
+            super::super::find_proof(units, best).is_ok()
+        };
+        assert!(!proved(&mut board));
         assert!(board.answer(&[], NO_MULTIPLIERS + 1));
         let suspended = Factor::new(0, 1_000_000).ok();
         assert_eq!(board.factors, [(suspended, Some(Lowering::Suspended)); 2]);
@@ -300,9 +366,58 @@ mod tests {
         assert_eq!(board.factors[0], (Some(before[0].factor), Some(Lowering::Held)));
         assert_eq!(board.factors[1], (None, Some(Lowering::Withheld)));
         assert!(!board.answer(&[], AT_REST + 2));
-        assert!(
-            super::super::find_proof(&board.graph().unwrap(), &Best::of(&board.graph().unwrap()))
-                .is_ok()
-        );
+        assert!(proved(&mut board));
+    }
+
+    /// Cycles answered, with the table brought up to date after each answer, and with all of it
+    /// looked at again: the same table.
+    #[test]
+    fn what_an_answer_has_changed_is_all_that_is_looked_at_again() {
+        use proptest::prelude::*;
+        const PROGRAMS: u32 = 6;
+        let ways = || {
+            (0..PROGRAMS)
+                .flat_map(|from| (0..PROGRAMS).map(move |to| (from, to)))
+                .filter(|(from, to)| from != to)
+        };
+        let factors = || prop::collection::vec((0..30_000_i64, 950_000..1_060_000_i64), 30);
+        let values = || prop::collection::vec(40_000..60_000_i64, 6);
+        let pairs_of = |factors: &[(i64, i64)]| -> Vec<Pair> {
+            let pair = |((from, to), (fee, multiplier)): ((u32, u32), &(i64, i64))| {
+                let factor = Factor::new(*fee, *multiplier).unwrap();
+                Pair { from, to, factor, ends_with_board: (from + to) % 5 == 0 }
+            };
+            ways().zip(factors).map(pair).collect()
+        };
+        let names: Vec<String> = (0..PROGRAMS).map(|at| at.to_string()).collect();
+        let answered = std::cell::Cell::new(0);
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let boards = (factors(), factors(), values(), values());
+        runner
+            .run(&boards, |(old, new, was, target)| {
+                let (old, new) = (pairs_of(&old), pairs_of(&new));
+                let alive = [AliveBoard { number: 1, values: &was, pairs: &old }];
+                let movements: Vec<Movement> = was
+                    .iter()
+                    .zip(&target)
+                    .map(|(was, target)| Movement { previous: Some(*was), target: *target })
+                    .collect();
+                let candidate = Candidate { number: 2, movements: &movements, pairs: &new };
+                let mut board = Board::of(&names, &alive, &candidate).unwrap();
+                for round in 1.. {
+                    let (units, best) = board.best().unwrap();
+                    let (kept, found) = (best.weights().to_vec(), super::super::find(units, best));
+                    board.changed.all = true;
+                    prop_assert_eq!(&kept, board.best().unwrap().1.weights(), "round {}", round);
+                    let Err(super::super::Stuck::Gains(cycles)) = found else { break };
+                    if !board.answer(&cycles, round) {
+                        break;
+                    }
+                    answered.set(answered.get() + 1);
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert!(answered.get() > 100, "{answered:?} answers say little");
     }
 }

@@ -1,7 +1,7 @@
-//! How long the proof takes that a board publishes nothing to gain from: 500 programs, every pair,
+//! How long the proof alone takes that a board publishes nothing to gain from: 500 programs, every pair,
 //! 5,000 overrides, two boards alive; beside it what floats would take for no proof at all.
 //!
-//! `cargo run --release -p alliance-settlement --no-default-features --example publish_bench`
+//! `cargo run --release -p alliance-settlement --no-default-features --example arbitrage_bench`
 #![allow(clippy::print_stdout, reason = "an example that prints its figures")]
 #![allow(clippy::float_arithmetic, reason = "the rival is measured, not used")]
 
@@ -106,7 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "settle, {name:8} {time:9.1?}  {} rounds, {halved} programs halved, {most:?} at most",
             settled.rounds
         );
-        proved = Some(settled.graph);
+        proved = Some(settled.graph(&names, &alive, &board)?);
     }
     let graph = proved.ok_or("no board")?;
     let (build, _) = measured(|| rebuilt(&graph, &names, &values));
