@@ -246,6 +246,10 @@ fn the_demo_says_everything_as_one_object() {
     let number = |name: &str| orders[name].as_u64().unwrap();
     assert_eq!(number("accepted") + number("replays") + number("refused"), 200);
     assert!(number("replays") >= 8 && number("reversals") >= 8);
+    assert!(number("redemptions") >= 16 && number("accruals") >= 10);
+    assert!((1..number("redemptions")).contains(&number("with_cash")));
+    let kinds = ["exchanges", "redemptions", "accruals", "reversals"];
+    assert_eq!(kinds.into_iter().map(number).sum::<u64>(), number("accepted"));
     for code in [
         "amount_too_small",
         "duplicate_reference",
@@ -299,8 +303,8 @@ fn the_demo_is_told_in_text_that_fits_and_leaves_other_folders_alone() {
     for line in text.lines().filter(|line| !line.contains(&dir)) {
         assert!(line.chars().count() <= 100, "{line}");
     }
-    for words in ["a second", "100 orders", "sums to zero", "alliance serve", "All of it verifies"]
-    {
+    let words = ["a second", "100 orders", "points and cash", "accruals", "sums to zero"];
+    for words in words.into_iter().chain(["alliance serve", "All of it verifies"]) {
         assert!(text.contains(words) || text.contains(&words.replace("alliance ", "")), "{words}");
     }
     let other = folder.path().join("other");

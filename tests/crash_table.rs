@@ -19,7 +19,7 @@
 //! | `503` | `unavailable`: nobody knows, repeat with the same key |
 //! | `lost` | the connection ends without an answer |
 //! | `any` | `201` or `lost`: the answer was on its way |
-//! | `none`, `one` | no effect at all; one transaction with its receipt and its points |
+//! | `none`, `one` | no effect at all; one transaction with its receipt, its points and its events |
 //! | `fresh`, `replayed` | 201: performed now; the first answer again, and no effect |
 //! | `-` | cannot be: what is persisted is persisted, and a recovery that finds it writes nothing |
 
@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use alliance_contracts::event::{EventType, TransactionEvent};
 use alliance_contracts::names::{Corridor, IdempotencyKey};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
@@ -60,6 +61,7 @@ store::hot::FLOWS        | exchange       | 503 none fresh | 201 one replayed   
 store::hot::NEW_HEADS    | first exchange | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::MOVED_HEADS  | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::hot::NODES        | 256th exchange | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
+store::hot::EVENTS       | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::written           | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::commit            | exchange       | 503 none fresh | 201 one replayed      | lost none fresh   | -                 | 503 none fresh
 store::committed         | exchange       | -              | 201 one replayed      | lost one replayed | -                 | 503 one replayed
@@ -241,12 +243,41 @@ impl Order {
         if matches!(self.what, What::Exchange(_)) { -20 } else { 20 }
     }
 
-    /// What is there: receipts of the corridor, and points of the source.
-    async fn effects(&self, client: &Client) -> (usize, i64) {
+    /// The events that it alone would add: of itself, and of what it turns round.
+    fn events(&self) -> usize {
+        if matches!(self.what, What::Exchange(_)) { 1 } else { 2 }
+    }
+
+    /// What is there: receipts of the corridor, points of the source, events of its transactions.
+    async fn effects(&self, client: &Client) -> (usize, i64, usize) {
         let receipts = client.receipts(&self.corridor).stream();
         let receipts = receipts.try_fold(0, |n, _| async move { Ok(n + 1) }).await.unwrap();
         let balance = client.member_balance(&self.member).await.unwrap().balance;
-        (receipts, balance.to_string().parse().unwrap())
+        let told = self.told(client).await;
+        let completed = told.iter().filter(|kind| **kind == EventType::TransactionCompleted);
+        assert_eq!(completed.count(), receipts, "a receipt and its event are one commit");
+        (receipts, balance.to_string().parse().unwrap(), told.len())
+    }
+
+    /// What the caller's feed tells of the corridor's transactions.
+    async fn told(&self, client: &Client) -> Vec<EventType> {
+        let (mut told, mut after, mut number) = (Vec::new(), None, 0);
+        loop {
+            let page = client.events(after.as_ref(), 1_000).await.unwrap();
+            for event in page.items {
+                number += 1;
+                assert_eq!(event.number(), Some(number), "the feed has no gap");
+                if let Ok(about) = event.data::<TransactionEvent>()
+                    && about.corridor == self.corridor
+                {
+                    told.push(event.r#type);
+                }
+            }
+            if !page.more {
+                return told;
+            }
+            after = Some(page.next_after);
+        }
     }
 }
 
@@ -290,7 +321,7 @@ async fn meet(stage: &mut Stage, case: &Case<'_>, fault: Fault, number: usize) {
     let row = format!("{} × {fault:?}", case.point);
     let order = Order::new(stage, case.order, number).await;
     let client = stage.client(order.partner);
-    let (receipts, balance) = order.effects(&client).await;
+    let (receipts, balance, events) = order.effects(&client).await;
 
     stage.arm(&armed(case.point, fault));
     let answer = order.call(&client).send().await;
@@ -309,7 +340,11 @@ async fn meet(stage: &mut Stage, case: &Case<'_>, fault: Fault, number: usize) {
     }
     let client = stage.client(order.partner);
     let there = i64::try_from(case.there).unwrap();
-    let expected = (receipts + case.there, balance + there * order.change());
+    let expected = (
+        receipts + case.there,
+        balance + there * order.change(),
+        events + case.there * order.events(),
+    );
     assert_eq!(order.effects(&client).await, expected, "{row}: what is there");
 
     let again = order.call(&client).send().await.unwrap();
@@ -317,7 +352,7 @@ async fn meet(stage: &mut Stage, case: &Case<'_>, fault: Fault, number: usize) {
     if let Ok(first) = answer {
         assert_eq!(first.body.id, again.body.id, "{row}: the first answer again");
     }
-    let expected = (receipts + 1, balance + order.change());
+    let expected = (receipts + 1, balance + order.change(), events + order.events());
     assert_eq!(order.effects(&client).await, expected, "{row}: one effect");
     let once_more = order.call(&client).send().await.unwrap();
     assert!(once_more.replayed && once_more.body.id == again.body.id, "{row}: one id");

@@ -802,7 +802,7 @@ fn product_code_has_no_stubs_and_no_unwrap() {
 }
 
 /// Settlement's driving half: what has its clock, its runtime and its database.
-const DRIVING: &[&str] = &["store", "sequencer", "clearing_house", "inspection"];
+const DRIVING: &[&str] = &["store", "sequencer", "clearing_house", "feed", "inspection"];
 
 /// `now` is read once and handed in, ids are drawn at the door: what decides can be replayed.
 #[test]

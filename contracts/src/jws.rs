@@ -31,11 +31,13 @@ pub enum JwsType {
     Agreement,
     /// The registration of a partner's key, signed by that key.
     KeyProof,
+    /// What a brand's connector did in the scripted cases.
+    Conformance,
 }
 
 impl JwsType {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Receipt,
         Self::Quote,
         Self::Board,
@@ -43,6 +45,7 @@ impl JwsType {
         Self::Keys,
         Self::Agreement,
         Self::KeyProof,
+        Self::Conformance,
     ];
 
     /// The `typ` string.
@@ -56,6 +59,7 @@ impl JwsType {
             Self::Keys => "alliance-keys+jws",
             Self::Agreement => "alliance-agreement+jws",
             Self::KeyProof => "alliance-key-proof+jws",
+            Self::Conformance => "alliance-conformance+jws",
         }
     }
 

@@ -10,6 +10,7 @@
 //! | what partners report about their programs | [`observation`] | docs/value-model.md |
 //! | what two partners agree on and both sign | [`agreement`] | protocol § 4 |
 //! | more points for a while, out of a budget | [`campaign`] | docs/formats/campaigns.md |
+//! | what has happened, told to those it concerns | [`event`] | protocol § 7, CloudEvents 1.0 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
 //! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
@@ -23,12 +24,14 @@ pub mod agreement;
 pub mod arithmetic;
 pub mod board;
 pub mod campaign;
+pub mod conformance;
 pub mod connector;
 pub mod content_digest;
 pub mod corridor;
 pub mod decimal;
 mod drafts;
 pub mod encoding;
+pub mod event;
 pub mod http_signature;
 pub mod ids;
 pub mod json;

@@ -155,6 +155,14 @@ name!(
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 );
 
+name!(
+    /// A place in one partner's feed of events. Opaque: what is in it may change; one that was
+    /// handed out goes on working, in its own feed alone.
+    EventCursor, "a cursor", "[A-Za-z0-9_-]{1,64}",
+    |text| (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+);
+
 /// A brand's own id for its member. Personal data: its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberRef(Arc<str>);

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Ref, Schema, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ObjectBuilder, OneOfBuilder, Ref, Schema, Type,
+};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::decimal::Decimal;
@@ -11,11 +13,11 @@ use crate::encoding::Hash;
 use crate::ids::{Id, Kind};
 use crate::keys::Kid;
 use crate::names::{
-    AllianceId, Corridor, Currency, IdempotencyKey, ItemRef, MemberRef, PartnerId, ProgramId,
-    Pseudonym, ReasonCode, SegmentName, SourceReference, TierName,
+    AllianceId, Corridor, Currency, EventCursor, IdempotencyKey, ItemRef, MemberRef, PartnerId,
+    ProgramId, Pseudonym, ReasonCode, SegmentName, SourceReference, TierName,
 };
 use crate::partner_key::UseCursor;
-use crate::side::{QuoteSide, ReceiptSide, TransactionSide};
+use crate::side::{AskedSide, MemberAccount, PricedItem, QuoteSide, ReceiptSide, TransactionSide};
 use crate::time::Timestamp;
 use crate::total::Total;
 
@@ -51,6 +53,7 @@ texts! {
     Kid, "Kid", "^[A-Za-z0-9_-]{43}$", "RFC 7638 thumbprint of an Ed25519 public key.", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
     AllianceId, "AllianceId", "^[a-z0-9][a-z0-9-]{1,30}$", "An alliance.", "demo";
     Corridor, "Corridor", "^[a-z0-9-]+~[a-z0-9-]+$", "The unordered pair of partners that shares one chain of receipts.", "aurora-air~borealis-coffee";
+    EventCursor, "EventCursor", "^[A-Za-z0-9_-]{1,64}$", "A place in the caller's feed of events; opaque.", "AAAAAAAAAAAuBkRP";
     Currency, "Currency", "^[A-Z]{3}$", "An ISO 4217 code.", "CNY";
     IdempotencyKey, "IdempotencyKey", "^[ -~]{1,255}$", "Makes a repeated request harmless.", "order-2026-000117";
     ItemRef, "ItemRef", "^[A-Za-z0-9._:-]{1,64}$", "What a brand gives for points: the brand's own id for it.", "flat-white";
@@ -82,6 +85,43 @@ impl<K: Kind> ToSchema for Id<K> {
     }
 }
 
+/// A brand and nothing else: what has more members is of another form.
+fn partner_alone(description: &str) -> RefOr<Schema> {
+    let partner = ObjectBuilder::new()
+        .description(Some(description))
+        .property("partner", Ref::from_schema_name("PartnerId"))
+        .required("partner")
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    partner.build().into()
+}
+
+impl PartialSchema for AskedSide {
+    fn schema() -> RefOr<Schema> {
+        let forms = OneOfBuilder::new()
+            .description(Some("A side of an order as it is asked for."))
+            .item(Ref::from_schema_name(MemberAccount::name()))
+            .item(Ref::from_schema_name(PricedItem::name()))
+            .item(partner_alone("A brand alone: it pays."));
+        RefOr::T(Schema::OneOf(forms.build()))
+    }
+}
+
+impl ToSchema for AskedSide {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("AskedSide")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.extend([
+            (MemberAccount::name().into_owned(), MemberAccount::schema()),
+            (PartnerId::name().into_owned(), PartnerId::schema()),
+            (PricedItem::name().into_owned(), PricedItem::schema()),
+        ]);
+        MemberAccount::schemas(schemas);
+        PricedItem::schemas(schemas);
+    }
+}
+
 /// An object of one of the three forms that a side has.
 fn side(member: RefOr<Schema>) -> RefOr<Schema> {
     let form = |description: &str, members: Vec<(&str, RefOr<Schema>)>| -> RefOr<Schema> {
@@ -108,7 +148,7 @@ fn side(member: RefOr<Schema>) -> RefOr<Schema> {
     let forms = OneOfBuilder::new()
         .item(form("A member's account, and how many points.", account))
         .item(form("An item, and what of its price is paid in points.", item))
-        .item(form("A brand alone: it gives no points.", vec![("partner", named("PartnerId"))]))
+        .item(partner_alone("A brand alone: it gives no points."))
         .build();
     RefOr::T(Schema::OneOf(forms))
 }

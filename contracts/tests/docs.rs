@@ -12,6 +12,11 @@ use alliance_contracts::arithmetic::{
 };
 use alliance_contracts::board::{Board, CommittedTerms, PairTerms, TermsRoot};
 use alliance_contracts::campaign::Campaign;
+use alliance_contracts::conformance::{CaseOutcome, ConformanceReport};
+use alliance_contracts::connector::{
+    CreditCall, Gift, Operation, OperationKey, OperationState, Refusal, RefusalCode, ReserveCall,
+    Reserved, Step,
+};
 use alliance_contracts::content_digest::{
     content_digest, orders_digest, parse_orders_digest, verify_content_digest,
 };
@@ -21,6 +26,10 @@ use alliance_contracts::corridor::{
 use alliance_contracts::decimal::{Decimal, format_micros};
 use alliance_contracts::encoding::{
     Hash, base64_decode, base64_decode_array, base64url_decode, hex_decode, hex_encode, sha256,
+};
+use alliance_contracts::event::{
+    AgreementEvent, BoardEvent, CampaignEvent, Event, EventCursor, EventType, LinkEvent,
+    OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
 };
 use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, HeaderList, Headers, RequestBinding, RequestView, ResponseView, Tag,
@@ -79,7 +88,17 @@ const KINDS: &[(&str, &str)] = &[
     ("campaign-postings", "campaigns.md"),
     ("checkpoint", "checkpoints-and-proofs.md"),
     ("checkpoint-earlier", "checkpoints-and-proofs.md"),
+    ("conformance-jws", "connectors.md"),
+    ("conformance-report", "connectors.md"),
+    ("connector-answer", "connectors.md"),
+    ("connector-benefit", "connectors.md"),
+    ("connector-call", "connectors.md"),
+    ("connector-operation", "connectors.md"),
+    ("connector-refusal", "connectors.md"),
     ("consistency-proof", "checkpoints-and-proofs.md"),
+    ("event", "events.md"),
+    ("event-cursor", "events.md"),
+    ("event-samples", "events.md"),
     ("evidence", "receipts.md"),
     ("evidence-batch", "receipts.md"),
     ("gateway-keys", "keys.md"),
@@ -350,6 +369,68 @@ fn the_sample_of_values_is_made_of_values_of_the_story() {
     assert!(ids.0.parse::<ReceiptId>().is_ok());
 }
 
+// --- connectors.md -----------------------------------------------------------------------------
+
+#[test]
+fn the_call_and_the_connectors_answer_verify() {
+    let (asked, answer) = (message("connector-call"), message("connector-answer"));
+    assert!(asked.has_its_digest() && answer.has_its_digest());
+    let call: ReserveCall = json::read(&asked.body).unwrap();
+    assert_eq!(json::canonical(&call), asked.body);
+    let key_of_call = OperationKey { transaction: call.transaction, step: Step::Reserve };
+    assert_eq!(asked.field("idempotency-key"), key_of_call.to_string());
+    assert_eq!(call.transaction, receipts()[0].transaction);
+    let view = RequestView { authority: "aurora.example", ..asked.request() };
+    let request = parse_request(&view, Tag::Callback, created()).unwrap();
+    request.verify(key("gateway").public_key()).unwrap();
+    let binding = RequestBinding { view, label: &request.label, signature: &request.signature };
+    let response = ResponseView { status: 200, headers: &answer.headers };
+    let signed = parse_response(&response, &binding, Tag::CallbackResponse, created()).unwrap();
+    signed.verify(key("aurora-air").public_key()).unwrap();
+    let operation: Operation = read_whole("connector-operation");
+    assert_eq!((operation.state, operation.status), (OperationState::Done, Some(200)));
+    let reserved: Reserved = json::read(&answer.body).unwrap();
+    assert_eq!(serde_json::to_value(reserved).unwrap(), operation.body.unwrap());
+    assert!(page("connectors.md").contains(&format!("operations/{key_of_call}`")));
+}
+
+#[test]
+fn the_connectors_refusals_are_the_codes_own() {
+    let refusal: Refusal = read_whole("connector-refusal");
+    assert_eq!(refusal, Refusal::new(RefusalCode::InsufficientPoints, "too few points"));
+    let text = page("connectors.md");
+    for code in RefusalCode::ALL {
+        let row = format!("| `{}` | {} |", code.as_str(), code.status());
+        assert_eq!(text.matches(&row).count(), 1, "{row}");
+    }
+    for step in Step::ALL {
+        assert!(text.contains(&format!("| `POST {step}` |")), "{step}");
+    }
+}
+
+#[test]
+fn the_benefit_is_given_by_a_credit() {
+    let call: CreditCall = read_whole("connector-benefit");
+    let Some(Gift::Benefit(benefit)) = call.gift() else { panic!("no benefit") };
+    assert_eq!(benefit.price.micros() - benefit.cash.micros(), call.amount.micros());
+}
+
+#[test]
+fn the_conformance_report_is_signed_and_counts_its_cases() {
+    let report: ConformanceReport = read_whole("conformance-report");
+    let parsed = jws::parse(&line("conformance-jws")).unwrap();
+    parsed.verify(JwsType::Conformance, key("gateway").public_key()).unwrap();
+    assert_eq!(parsed.payload, json::canonical(&report));
+    assert_eq!(report.brand_key, *key("aurora-air").kid());
+    for (outcome, count) in [
+        (CaseOutcome::Passed, report.passed),
+        (CaseOutcome::Failed, report.failed),
+        (CaseOutcome::NotTried, report.not_tried),
+    ] {
+        assert_eq!(ConformanceReport::count(&report.cases, outcome), count);
+    }
+}
+
 // --- http-signatures.md ------------------------------------------------------------------------
 
 /// A message as its page shows it: start line, fields, an empty line, the body on one line.
@@ -505,6 +586,65 @@ fn the_page_of_boards_names_every_member() {
         // Whose points are given and arrive, and how many, is said where the pair is.
         let said = ["source", "target", "volume", "flow"].contains(&name.as_str());
         assert!(said || tables.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+// --- events.md ---------------------------------------------------------------------------------
+
+#[test]
+fn the_event_tells_what_its_receipt_says_and_its_id_and_cursor_follow_from_its_place() {
+    let event: Event = read("event");
+    assert_eq!(serde_json::to_value(&event).unwrap(), read::<Value>("event"));
+    let (alliance, partner) = ("demo".parse().unwrap(), "aurora-air".parse().unwrap());
+    let number = event.number().unwrap();
+    assert_eq!(event.id, event_id(&alliance, &partner, number, event.time));
+    let cursor: EventCursor = line("event-cursor").parse().unwrap();
+    assert_eq!(cursor.number(&alliance, &partner), Some(number));
+    assert!(page("events.md").matches(cursor.as_str()).count() > 2, "the page uses one cursor");
+    let (told, receipt) = (event.data::<TransactionEvent>().unwrap(), &receipts()[0]);
+    assert_eq!((told.receipt, told.seq), (Some(receipt.id), Some(receipt.seq)));
+    assert_eq!((told.source, told.target), (receipt.source.clone(), receipt.target.clone()));
+    assert_eq!((told.rate, told.settlement), (receipt.rate.clone(), receipt.settlement.clone()));
+    assert_eq!((told.id, event.time), (receipt.transaction, receipt.completed_at));
+}
+
+/// What a type's data is written back to.
+fn written_back(kind: &EventType, data: Value) -> Value {
+    fn through<T: serde::de::DeserializeOwned + serde::Serialize>(data: Value) -> Value {
+        serde_json::to_value(serde_json::from_value::<T>(data).unwrap()).unwrap()
+    }
+    match kind.as_str().split('.').next().unwrap() {
+        "transaction" => through::<TransactionEvent>(data),
+        "link" => through::<LinkEvent>(data),
+        "board" => through::<BoardEvent>(data),
+        "pair" => through::<PairEvent>(data),
+        "override" => through::<OverrideEvent>(data),
+        "agreement" => through::<AgreementEvent>(data),
+        "campaign" => through::<CampaignEvent>(data),
+        "partner" => through::<PartnerEvent>(data),
+        other => panic!("no data of {other} is known"),
+    }
+}
+
+#[test]
+fn every_type_of_event_has_its_row_and_its_sample() {
+    let samples = block("event-samples");
+    let mut seen = Vec::new();
+    for line in samples.lines() {
+        let sample: Value = json::read(line.as_bytes()).unwrap();
+        assert_eq!(text_of(&serde_json_canonicalizer::to_vec(&sample).unwrap()), line);
+        let kind = EventType::known(sample["type"].as_str().unwrap()).unwrap();
+        assert_eq!(written_back(&kind, sample["data"].clone()), sample["data"], "{line}");
+        seen.push(kind);
+    }
+    assert_eq!(seen, EventType::KNOWN);
+    let text = page("events.md");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    let named = rows.iter().map(|row| row_cells(row)[0]).filter_map(EventType::known);
+    assert_eq!(named.collect::<Vec<_>>(), EventType::KNOWN);
+    let Value::Object(members) = read::<Value>("event") else { panic!("an object") };
+    for member in members.keys() {
+        assert!(rows.iter().any(|row| row_cells(row)[0] == member), "{member}");
     }
 }
 

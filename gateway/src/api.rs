@@ -7,6 +7,7 @@
 //! | orders and reversals | `transactions`, `transaction_batch`, `reversals` |
 //! | links | `links`, `link_proposals`, `link_changes` |
 //! | campaigns | `campaigns` |
+//! | events | `events`, `event_stream` |
 //! | agreements | `agreements`, `agreement_proposals`, `agreement_changes`, `agreement_diff` |
 //! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
 //! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs` |
@@ -30,6 +31,8 @@ mod corridor_receipts;
 mod corridors;
 mod docs;
 mod document;
+mod event_stream;
+mod events;
 mod health;
 mod key_changes;
 mod key_uses;
@@ -88,6 +91,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/v1/agreements/{id}/diff", agreement_diff::show))
         .service(post("/v1/agreements/{id}/countersign", agreement_changes::countersign))
         .service(post("/v1/agreements/{id}/withdraw", agreement_changes::withdraw))
+        .service(get("/v1/events", events::list))
         .service(get("/v1/receipts/{id}", receipts::show))
         .service(get("/v1/receipts/{id}/evidence", receipt_evidence::show))
         .service(get("/v1/receipts/{id}/proof", receipt_proof::show))

@@ -10,7 +10,9 @@ mod bench;
 mod campaigns;
 mod check;
 mod completions;
+mod conformance;
 mod demo;
+mod events;
 pub mod failure;
 mod import;
 mod init;
@@ -127,6 +129,9 @@ pub enum Command {
     /// See what points are worth, and what a model would make of them
     #[command(subcommand)]
     Rates(rates::RatesCommand),
+    /// See what partners are told
+    #[command(subcommand)]
+    Events(events::EventsCommand),
     /// Export receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsCommand),
@@ -148,6 +153,13 @@ pub enum Command {
     /// signed orders through the SDK over HTTP, and verifies every receipt and chain before it says
     /// anything. Ends with 1 where anything was wrong.
     Bench(bench::BenchArgs),
+    /// Try a brand's connector, as a gateway would, and report every case
+    ///
+    /// Signs calls with --key, which the connector must take for a gateway's; moves points of
+    /// --member and counts them, so that an effect that comes twice, or not at all, is seen. Use a
+    /// test system: points are captured and credited, about as many as before are left. Ends with
+    /// 1 where a case failed.
+    Conformance(conformance::ConformanceArgs),
     /// Print the API's description (OpenAPI, JSON)
     ///
     /// The same document as the running gateway's /openapi.json.
@@ -230,10 +242,12 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Agreements(command) => agreements::run(command, printer),
         Command::Keys(command) => keys::run(command, printer),
         Command::Rates(command) => rates::run(command, printer),
+        Command::Events(command) => events::run(command, printer),
         Command::Receipts(command) => receipts::run(command, printer),
         Command::Verify(args) => verify::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),
         Command::Bench(args) => bench::run(args, printer),
+        Command::Conformance(args) => conformance::run(args, printer),
         Command::Openapi(args) => openapi::run(&args, printer),
         Command::Completions(args) => completions::run(&args, printer),
     }

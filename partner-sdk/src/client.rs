@@ -43,6 +43,7 @@ mod calls;
 #[cfg(feature = "config-file")]
 mod config;
 mod error;
+mod events;
 mod keys;
 mod memory;
 mod orders;
@@ -50,12 +51,14 @@ mod proofs;
 mod receipts;
 mod retry;
 mod send;
+mod sse;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use agreements::{AgreementFilter, ReviewedAgreement};
 pub use build::ClientBuilder;
 pub use call::{Answered, BoxFuture, Call};
 pub use error::{ConfigError, DecodeError, Error, VerificationError};
+pub use events::{EventStream, FollowedEvent};
 pub use keys::KEYS_KNOWN_WITHIN;
 pub use memory::{Memory, Remembered, SeenReceipt};
 pub use orders::{Batch, BatchAnswer, Exchange, Reversal, account};

@@ -12,14 +12,17 @@
 //! | --- | --- |
 //! | agreements: signatures of both, the chain of a pair's versions | `agreements` |
 //! | boards: signature, chain, the terms that each commits to; flows that were late | `boards` |
+//! | events: numbered without a gap, each receipt told once, in its chain's order | `events` |
 //! | campaigns: spent as posted, within the budget; lots as granted and taken back | `campaigns` |
 //!
 //! How much of a flow was late is checked within bounds: it goes by what the deciding gateway had
-//! seen of boards, which receipts do not say. They say when it was surely late, and when surely not.
+//! seen of boards, which receipts do not say. They say when it surely
+//! was late, and when it was not.
 
 mod agreements;
 mod boards;
 mod campaigns;
+mod events;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -45,6 +48,7 @@ use crate::saga::{Phase, Saga};
 use agreements::{Signed, VersionOfPair};
 use boards::{Boards, Late};
 use campaigns::Campaigns;
+use events::Feed;
 
 /// A difference: where, and what is there instead of what should be.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -88,6 +92,9 @@ pub struct Auditor<'a> {
     spent: HashMap<CampaignId, i128>,
     findings: Vec<Finding>,
     counted: u64,
+    feed: Option<Feed>,
+    /// When receipts completed, by chain.
+    completed: BTreeMap<Corridor, Vec<Timestamp>>,
 }
 
 struct Chain {
@@ -132,6 +139,8 @@ impl<'a> Auditor<'a> {
             spent: HashMap::new(),
             findings: Vec::new(),
             counted: 0,
+            feed: None,
+            completed: BTreeMap::new(),
         }
     }
 
@@ -145,7 +154,11 @@ impl<'a> Auditor<'a> {
     pub fn receipt(&mut self, stored: &StoredReceipt, placed: &Placed) {
         self.counted += 1;
         let place = format!("receipt {} {}", stored.corridor, stored.seq);
-        match self.checked(stored) {
+        let checked = self.checked(stored);
+        let completed_at =
+            checked.as_ref().map_or(Timestamp::from_millis(i64::MAX), |found| found.completed_at);
+        self.completed.entry(stored.corridor.clone()).or_default().push(completed_at);
+        match checked {
             Err(finding) => self.find(place, finding),
             Ok(receipt) => self.post(&place, &receipt, placed),
         }

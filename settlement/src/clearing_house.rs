@@ -6,6 +6,7 @@ mod agreements;
 mod campaigns;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod events;
 mod keys;
 mod members;
 mod proofs;
@@ -213,6 +214,7 @@ impl ClearingHouse {
             queue: Arc::new(Queue::new(settings.queue_capacity)),
             kept: Mutex::default(),
             writability: Writability::default(),
+            told: watch::Sender::new(0),
             sagas_written: tokio::sync::Notify::new(),
         });
         Self {

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::key_list::TrustedKeys;
+use alliance_contracts::names::{Corridor, PartnerId};
 use alliance_contracts::receipt::{Account, Asset};
 
 use crate::alliance::Registry;
 use crate::audit::{Auditor, Finding, Placed};
 use crate::command::MemberNo;
+use crate::ledger::ChainHead;
 use crate::store::{Store, StoreError, TransactionPlace};
 
 const PAGE: u32 = 1_000;
@@ -78,6 +80,9 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
     for (id, place) in &places {
         let seq = place.seq.map(|seq| (&place.corridor, seq));
         auditor.transaction(*id, seq, place.reversed);
+    }
+    for defined in &registry.definition.partners {
+        audit_events(store, &mut auditor, &defined.partner, &heads).await?;
     }
     audit_sagas(store, &places, &mut auditor).await?;
     let members = audit_members(store, &mut auditor).await?;
@@ -198,6 +203,24 @@ async fn audit_sagas(
             auditor.saga(saga, &placed.unwrap_or_default());
         }
     }
+}
+
+async fn audit_events(
+    store: &dyn Store,
+    auditor: &mut Auditor<'_>,
+    partner: &PartnerId,
+    heads: &[(Corridor, ChainHead)],
+) -> Result<(), StoreError> {
+    let mut after = 0;
+    loop {
+        let rows = store.events(partner, after, after + u64::from(PAGE)).await?;
+        let Some(last) = rows.last() else { break };
+        after = last.last;
+        rows.iter().for_each(|row| auditor.events(partner, row));
+    }
+    let theirs = heads.iter().filter(|(corridor, _)| corridor.includes(partner));
+    auditor.end_of_events(partner, theirs.map(|(corridor, head)| (corridor, head.seq)));
+    Ok(())
 }
 
 async fn audit_members(store: &dyn Store, auditor: &mut Auditor<'_>) -> Result<u64, StoreError> {

@@ -23,11 +23,13 @@
 //! | `proposals` | what operators propose about rates, and approve |
 //! | `campaigns` | proposing, approving, stopping; what is left of a budget |
 //! | `lots` | points that cannot be exchanged onward yet |
+//! | `events` | who is told what |
 //! | `keys` | registering, retiring and revoking keys; cosignatures; the gateway's list |
 //! | `operations` | what operators and gateways ask |
 
 mod agreements;
 mod campaigns;
+pub mod events;
 pub mod feeds;
 pub mod flow;
 pub mod kept;

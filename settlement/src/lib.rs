@@ -9,8 +9,10 @@
 //! | what can be asked of the writer | [`command`] | yes |
 //! | the decision | [`ledger`] | yes |
 //! | chaining and signing receipts | [`receipts`] | yes |
+//! | events, as they are kept and told | [`events`] | yes |
 //! | recomputing everything from the receipts | [`audit`] | yes |
 //! | reading a store for the audit | `inspection` | no |
+//! | reading a partner's events | `feed` | no |
 //! | the databases | `store` | no |
 //! | the one writer | `sequencer` | no |
 //! | all of it, running | `clearing_house` | no |
@@ -24,6 +26,9 @@ pub mod audit;
 #[cfg(feature = "store")]
 pub mod clearing_house;
 pub mod command;
+pub mod events;
+#[cfg(feature = "store")]
+pub mod feed;
 #[cfg(feature = "store")]
 pub mod inspection;
 pub mod ledger;

@@ -112,6 +112,8 @@ pub struct Sequencer {
     /// What the last batch has left; none while one is under way, and after one that failed.
     pub(crate) kept: Mutex<Option<Kept>>,
     pub(crate) writability: Writability,
+    /// Counts the commits that have told anybody anything.
+    pub(crate) told: watch::Sender<u64>,
     /// Told when something was written that a brand is to be asked.
     pub(crate) sagas_written: Notify,
 }
@@ -209,6 +211,7 @@ impl Sequencer {
             })
             .collect();
         let unsigned = receipts::chain(&mut set, now, self.key.kid());
+        ledger::events::pack(&mut set, now);
         failpoint!("sequencer::decided");
         // Documents are few, and nothing is written ahead that lacks its signature.
         self.sign_documents(&mut set, &registry);
@@ -228,6 +231,9 @@ impl Sequencer {
             batch.commit(&set.writes).await?;
             failpoint!("sequencer::committed");
             tell_of_campaigns(&set);
+            if !set.writes.events.is_empty() {
+                self.told.send_modify(|commits| *commits = commits.wrapping_add(1));
+            }
             if !set.writes.sagas.is_empty() {
                 self.sagas_written.notify_one();
             }

@@ -48,6 +48,7 @@ use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{AgreementRecord, PublishedBoard, RegistryParts};
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
+use crate::events::EventRow;
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use crate::ledger::{
@@ -317,6 +318,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Proposals about rates with a number up to `last`, the newest first, at most `limit`.
     fn proposals(&self, last: u32, limit: u32) -> StoreFuture<'_, Vec<RateProposal>>;
+
+    /// Rows of a partner's feed that hold any event with a number above `after` and up to `to`, in
+    /// order; the first and the last may hold others, too.
+    fn events<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        after: u64,
+        to: u64,
+    ) -> StoreFuture<'a, Vec<EventRow>>;
+
+    /// The number of the last event of a partner's feed; 0 where there is none.
+    fn last_event<'a>(&'a self, partner: &'a PartnerId) -> StoreFuture<'a, u64>;
 
     /// Members' books with `member > after`, by number, at most `limit`, for the audit.
     fn member_books(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<MemberBooks>>;

@@ -10,6 +10,7 @@
 //! | `rates` | boards, frozen pairs, flows: whether a rate may still be had |
 //! | `commits` | a commit against the prediction: order, outcomes, balances, links, agreements |
 //! | `receipts` | a receipt against its transaction and its chain |
+//! | `events` | what partners are told against what has changed |
 //! | `answers` | what waiters are told against what is there |
 //! | `whole` | everything that a store shows, read back |
 //!
@@ -21,6 +22,7 @@ mod answers;
 pub mod arithmetic;
 pub mod books;
 mod commits;
+pub mod events;
 pub mod rates;
 mod receipts;
 pub mod rules;

@@ -13,6 +13,7 @@ use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::{AgreementRecord, PublishedBoard};
 use alliance_settlement::command::{Cosignature, MemberNo, RequestEvidence};
+use alliance_settlement::events::EventRow;
 use alliance_settlement::ledger::lots::Lot;
 use alliance_settlement::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use alliance_settlement::ledger::{AccountBalance, ChainHead, FlowRow, KeyRecord, Wanted, Writes};
@@ -292,6 +293,8 @@ impl Store for StagedStore {
         flows() -> Vec<FlowRow>;
         proposals(last: u32, limit: u32) -> Vec<RateProposal>;
         observations(program: &'a ProgramId, feed: FeedKind, limit: u32) -> Vec<ObservationRow>;
+        events(partner: &'a PartnerId, after: u64, to: u64) -> Vec<EventRow>;
+        last_event(partner: &'a PartnerId) -> u64;
         all_agreements(after: Option<AgreementId>, limit: u32) -> Vec<AgreementRecord>;
         lots(after: Option<LotPlace>, limit: u32) -> Vec<(MemberNo, Lot)>;
         member_books(after: MemberNo, limit: u32) -> Vec<MemberBooks>;

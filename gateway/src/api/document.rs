@@ -21,10 +21,10 @@ use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::{
     agreement_changes, agreement_diff, agreement_proposals, agreements, campaigns,
-    corridor_checkpoint, corridor_proofs, corridor_receipts, corridors, health, key_changes,
-    key_uses, keys, link_changes, link_proposals, links, members, observations, partner_keys,
-    programs, quote_batch, quotes, rate_stream, rates, receipt_evidence, receipt_proof, receipts,
-    reversals, transaction_batch, transactions, well_known,
+    corridor_checkpoint, corridor_proofs, corridor_receipts, corridors, events, health,
+    key_changes, key_uses, keys, link_changes, link_proposals, links, members, observations,
+    partner_keys, programs, quote_batch, quotes, rate_stream, rates, receipt_evidence,
+    receipt_proof, receipts, reversals, transaction_batch, transactions, well_known,
 };
 use crate::server::edge::REQUEST_ID;
 
@@ -53,6 +53,7 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
         campaigns::list,
         agreements::list, agreements::show, agreement_proposals::create, agreement_diff::show,
         agreement_changes::countersign, agreement_changes::withdraw,
+        events::list,
         receipts::show, receipt_evidence::show, receipt_proof::show, corridors::list,
         corridor_receipts::list, corridor_checkpoint::show, corridor_proofs::inclusion,
         corridor_proofs::consistency, members::balance, members::opening, partner_keys::list,
@@ -65,6 +66,7 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
         (name = "links", description = "Two accounts that belong to one person (protocol § 4)"),
         (name = "campaigns", description = "More points for a while, out of a budget"),
         (name = "agreements", description = "What two partners agree on and both sign"),
+        (name = "events", description = "What has happened, as it happens (protocol § 7)"),
         (name = "receipts", description = "Receipts, chains and proofs (protocol § 5)"),
         (name = "rates", description = "Programs and the board in force"),
         (name = "members", description = "The caller's own members"),

@@ -4,6 +4,7 @@
 mod agreements;
 mod bounds;
 mod documents;
+mod events;
 mod keys;
 mod kinds;
 mod lifecycle;

@@ -23,6 +23,7 @@ use alliance_contracts::http_signature::{
 };
 use alliance_contracts::ids::{RequestId, TransactionId};
 use alliance_contracts::json;
+use alliance_contracts::keys::Kid;
 use alliance_contracts::limits::{MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES};
 use alliance_contracts::names::{Corridor, IdempotencyKey, PartnerId};
 use alliance_contracts::partner_key::{KeyScope, KeyUseKind};
@@ -122,6 +123,11 @@ impl<A: Access, Q: Query> VerifiedRequest<A, Q> {
     /// Its id, as logs and problems name it.
     pub fn id(&self) -> RequestId {
         self.id
+    }
+
+    /// The key that it verified under.
+    pub fn kid(&self) -> &Kid {
+        &self.signed.kid
     }
 
     /// The raw path.

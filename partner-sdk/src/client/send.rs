@@ -62,12 +62,12 @@ pub(super) struct Answer {
 }
 
 /// An attempt that gave no good answer.
-struct Failure {
-    error: Error,
+pub(super) struct Failure {
+    pub error: Error,
     /// Whether another attempt may fare better.
-    again: bool,
+    pub again: bool,
     /// How long the gateway asks to wait before.
-    wait: Option<Duration>,
+    pub wait: Option<Duration>,
     /// Whether the gateway may have performed the order all the same.
     open: bool,
 }
@@ -201,19 +201,47 @@ impl Client {
         &self,
         request: reqwest::Request,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
-        let mut response = self.0.http.execute(request).await.map_err(transport)?;
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-        let mut body = Vec::with_capacity(announced.unwrap_or(0).min(AT_ONCE_BYTES));
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                let source = DecodeError::TooLarge { limit: MAX_ANSWER_BYTES };
-                let error = Error::Decode { status: status.as_u16(), source };
-                return Err(Failure { error, again: false, wait: None, open: true });
+        let response = self.0.http.execute(request).await.map_err(transport)?;
+        read(response).await
+    }
+
+    /// Asks for a stream, and gives it as it begins. Once: whoever listens comes back by itself.
+    pub(super) async fn listen(
+        &self,
+        route: &'static str,
+        target: String,
+    ) -> Result<reqwest::Response, Failure> {
+        let request = Request {
+            target,
+            route,
+            body: None,
+            key: None,
+            orders: None,
+            corridor: None,
+            mutates: false,
+            accept: "text/event-stream",
+            signed_answer: false,
+        };
+        let url = self.url(&request.target).map_err(Failure::last)?;
+        let headers = self.headers(&request, false).map_err(Failure::last)?;
+        let signed = self.sign(&self.view(&request, &url, &Fields(&headers)));
+        let signed = signed.map_err(Failure::last)?;
+        let http = http(&request, &url, headers, &signed).map_err(Failure::last)?;
+        let span = debug_span!("alliance_listen", route, status = field::Empty);
+        let answered = async {
+            let response = self.0.http.execute(http).await.map_err(transport)?;
+            tracing::Span::current().record("status", response.status().as_u16());
+            if response.status().is_success() {
+                return Ok(response);
             }
-            body.extend_from_slice(&chunk);
+            let (status, fields, body) = read(response).await?;
+            Err(self.refusal(status, &fields, &body))
+        };
+        let until = later(Instant::now(), self.0.retry.attempt_timeout);
+        match timeout_at(until, answered.instrument(span)).await {
+            Ok(outcome) => outcome,
+            Err(elapsed) => Err(Failure::no_answer(Error::Transport(Box::new(elapsed)))),
         }
-        Ok((status, headers, body))
     }
 
     fn url(&self, target: &str) -> Result<Url, ConfigError> {
@@ -329,6 +357,24 @@ impl Client {
             _ => Error::Refused(Box::new(problem)),
         }
     }
+}
+
+/// Reads the whole answer.
+async fn read(
+    mut response: reqwest::Response,
+) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::with_capacity(announced.unwrap_or(0).min(AT_ONCE_BYTES));
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            let source = DecodeError::TooLarge { limit: MAX_ANSWER_BYTES };
+            let error = Error::Decode { status: status.as_u16(), source };
+            return Err(Failure { error, again: false, wait: None, open: true });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((status, headers, body))
 }
 
 /// The request as it is sent: the fields that were signed, and the signature.

@@ -31,8 +31,8 @@ use super::world::{self, Random, Result, program};
 const BOARDS: usize = 25;
 /// Clients that exchange points all the time.
 const CLIENTS: u64 = 32;
-/// Between a board and the next one, beside the notice, which the alliance's clock leaps over: every
-/// board has taken effect, and quotes of several stand.
+/// Between a board and the next one, beside the notice, which the alliance's clock leaps over:
+/// every board has taken effect, and quotes of several stand.
 const BETWEEN: Duration = Duration::from_millis(1_500);
 
 struct Live {

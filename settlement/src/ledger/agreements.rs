@@ -13,6 +13,7 @@ use alliance_contracts::names::PartnerId;
 use alliance_contracts::problem::{FieldError, ProblemCode};
 use alliance_contracts::time::Timestamp;
 
+use super::events;
 use super::working_set::WorkingSet;
 use crate::alliance::{AgreementRecord, AgreementSignature, Registry};
 use crate::command::{CountersignAgreement, Keyed, Outcome, ProposeAgreement};
@@ -204,6 +205,7 @@ fn fault(pointer: &str, detail: impl Into<String>) -> FieldError {
 }
 
 fn keep(set: &mut WorkingSet, record: AgreementRecord) {
+    events::agreement(set, &record);
     set.writes.agreements.insert(record.id, record.clone());
     set.agreements.insert(record.id, record);
 }

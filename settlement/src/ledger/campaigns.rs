@@ -13,6 +13,7 @@ use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 
 use super::agreements::known_programs;
+use super::events;
 use super::working_set::WorkingSet;
 use crate::alliance::CampaignRecord;
 use crate::command::{ApproveCampaign, Outcome, ProposeCampaign, StopCampaign};
@@ -173,6 +174,7 @@ fn fault(pointer: &str, detail: impl Into<String>) -> FieldError {
 }
 
 fn keep(set: &mut WorkingSet, record: CampaignRecord) {
+    events::campaign(set, &record);
     set.writes.campaigns.insert(record.id, record);
 }
 

@@ -7,6 +7,7 @@ use alliance_contracts::names::PartnerId;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
 
+use super::events;
 use super::newcomers;
 use super::working_set::{LinkRecord, LinkSideRecord, WorkingSet};
 use crate::command::{Keyed, LinkEnd, MemberNo, Outcome, ProposeLink};
@@ -145,7 +146,9 @@ fn revoke_older(set: &mut WorkingSet, record: &LinkRecord) {
     }
 }
 
+/// Writes a link that has come to its state, and tells of it.
 pub(super) fn keep(set: &mut WorkingSet, record: LinkRecord) {
+    events::link(set, &record);
     set.writes.links.insert(record.id, record.clone());
     set.put_link(record);
 }

@@ -9,10 +9,10 @@ use alliance_contracts::names::PartnerId;
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 
-use super::links;
 use super::working_set::{
     BoardRow, DefinitionRow, LinkRecord, LinkSideRecord, MemberRow, WorkingSet,
 };
+use super::{events, links};
 use crate::alliance::{changes, keys};
 use crate::command::{Define, MemberNo, NewLink, NewMember, Outcome, RowFault, SignedCheckpoint};
 use crate::rates::publication;
@@ -160,7 +160,9 @@ pub fn define(set: &mut WorkingSet, define: &Define, now: Timestamp) -> Outcome 
     };
     if first {
         let (board, terms) = publication::first(&row.definition, now);
-        set.writes.board = Some(BoardRow { board, terms, slot: None });
+        let first = BoardRow { board, terms, slot: None };
+        events::board(set, &first, &row.definition);
+        set.writes.board = Some(first);
     }
     set.writes.definition = Some(row);
     Outcome::Done(1)
@@ -176,7 +178,11 @@ pub fn suspend(
     if set.registry.is_suspended(partner) == suspended {
         return Outcome::Done(0);
     }
-    set.writes.suspensions.insert(partner.clone(), suspended.then_some(now));
+    let before = set.writes.suspensions.insert(partner.clone(), suspended.then_some(now));
+    if before.is_none() {
+        // The same twice in one batch is one change.
+        events::suspended(set, partner, suspended);
+    }
     Outcome::Done(1)
 }
 

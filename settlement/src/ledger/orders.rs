@@ -16,7 +16,7 @@ use super::posting::{self, Direction};
 use super::working_set::{
     Member, MemberDay, SeenMember, TransactionRecord, TransactionSideRecord, WorkingSet,
 };
-use super::{campaigns, limits, lots, newcomers, pending, rates};
+use super::{campaigns, events, limits, lots, newcomers, pending, rates};
 use crate::command::{Keyed, Order, OrderSide, Outcome, Quoted, QuotedSide, QuotedTerms};
 use crate::receipts::{self, ReceiptDraft};
 use crate::saga::Plan;
@@ -261,7 +261,8 @@ fn record(
 }
 
 impl WorkingSet {
-    /// Notes an accepted transaction: its row, its request's evidence, its receipt to be chained.
+    /// Notes an accepted transaction: its row, its request's evidence, its receipt to be chained,
+    /// its event.
     pub(super) fn accept(
         &mut self,
         keyed: &Keyed,
@@ -272,6 +273,7 @@ impl WorkingSet {
         let evidence = vec![receipts::evidence(&request)];
         self.writes.requests.insert(request.id, request);
         self.drafts.push(ReceiptDraft { transaction: record.id, postings, evidence });
+        events::transaction(self, &record);
         self.transactions.insert(record.id, record.clone());
         self.writes.transactions.push(record);
     }

@@ -17,7 +17,7 @@ use alliance_contracts::transaction::TransactionState;
 use super::flow::FlowEnd;
 use super::limits::day_of;
 use super::working_set::{TransactionRecord, TransactionSideRecord, WorkingSet};
-use super::{posting, reversal};
+use super::{events, posting, reversal};
 use crate::alliance::Registry;
 use crate::command::{Answered, AskAgain, Keyed, Outcome};
 use crate::receipts::{self, ReceiptDraft};
@@ -103,6 +103,7 @@ pub(super) fn begin(
     };
     set.reversing.extend(record.reverses);
     set.writes.requests.insert(evidence.id, evidence);
+    events::transaction(set, &record);
     set.transactions.insert(record.id, record.clone());
     set.writes.transactions.push(record);
     keep(set, saga);
@@ -337,6 +338,7 @@ fn finish(set: &mut WorkingSet, saga: Saga, record: TransactionRecord) {
     if let Some(original) = record.reverses {
         set.reversing.remove(&original);
     }
+    events::transaction(set, &record);
     set.transactions.insert(record.id, record.clone());
     let keeps = saga.phase == Phase::Failed || saga.remark.is_some();
     set.writes.finished.insert(record.id, record);

@@ -12,8 +12,8 @@ use alliance_contracts::time::Timestamp;
 use alliance_contracts::valuation::ProgramValuation;
 
 use super::flow::{Direction, Flow, FlowEnd};
-use super::proposals;
 use super::working_set::{BoardRow, WorkingSet};
+use super::{events, proposals};
 use crate::alliance::BoardView;
 use crate::command::{Outcome, Publish, QuotedTerms};
 use crate::rates::terms;
@@ -109,7 +109,9 @@ pub fn freeze(set: &mut WorkingSet, quote: &QuotedTerms, now: Timestamp) {
     let (source, target) = (source.clone(), target.clone());
     let board = set.registry.board_at(now).map_or(0, |board| board.number());
     let pair = (source.clone(), target.clone());
-    set.writes.frozen.insert(pair, Some(FrozenPair { board, since: now, source, target }));
+    let frozen = FrozenPair { board, since: now, source, target };
+    events::frozen(set, &frozen);
+    set.writes.frozen.insert(pair, Some(frozen));
 }
 
 /// Lets a direction take orders again.
@@ -118,6 +120,7 @@ pub fn release(set: &mut WorkingSet, source: &ProgramId, target: &ProgramId) -> 
         return Outcome::Done(0);
     }
     set.writes.frozen.insert((source.clone(), target.clone()), None);
+    events::released(set, source, target);
     Outcome::Done(1)
 }
 
@@ -145,7 +148,10 @@ pub fn publish(set: &mut WorkingSet, publish: &Publish, now: Timestamp) -> Outco
     // A board made by hand must not let a slot be published again.
     let slot = publish.slot.or(last.slot);
     proposals::applied(set, &publish.proposals, board.board, now);
-    set.writes.board = Some(BoardRow { board, terms, slot });
+    let row = BoardRow { board, terms, slot };
+    let registry = set.registry.clone();
+    events::board(set, &row, &registry.definition);
+    set.writes.board = Some(row);
     Outcome::Done(1)
 }
 

@@ -17,7 +17,7 @@ use alliance_contracts::transaction::TransactionState;
 use super::flow::FlowEnd;
 use super::posting::{self, Direction};
 use super::working_set::{Member, TransactionRecord, TransactionSideRecord, WorkingSet};
-use super::{lots, pending};
+use super::{events, lots, pending};
 use crate::command::{Keyed, Outcome, Reverse};
 
 /// Decides a reversal; changes the set only where it is accepted.
@@ -331,9 +331,11 @@ fn note_reversed(
     let all = original.source.amount().to_minor(scales.0) == Some(reversed.source)
         && original.target.amount().to_minor(scales.1) == Some(reversed.target);
     let state = if all { TransactionState::Reversed } else { TransactionState::PartiallyReversed };
+    set.writes.reversed.insert(original.id, (state, reversed));
     if let Some(record) = set.transactions.get_mut(&original.id) {
         record.reversed = reversed;
         record.state = state;
+        let record = record.clone();
+        events::transaction(set, &record);
     }
-    set.writes.reversed.insert(original.id, (state, reversed));
 }

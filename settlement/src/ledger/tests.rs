@@ -5,6 +5,7 @@ mod agreed;
 mod agreements;
 mod books;
 mod campaigns;
+mod events;
 mod feeds;
 mod keys;
 mod kinds;

@@ -24,6 +24,7 @@ use alliance_contracts::side::SideOf;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
+use super::events::Happened;
 use super::flow::{Direction, Flow, FlowEnd, FlowRow};
 use super::kept::{Kept, Pair};
 use super::lots::Lot;
@@ -34,6 +35,7 @@ use crate::command::{
     Command, Cosignature, Keyed, LinkEnd, MemberNo, NewMember, Outcome, QuotedTerms,
     RequestEvidence, SignedCheckpoint,
 };
+use crate::events::NewEvents;
 use crate::rates::feeds::{Feeds, Observation};
 use crate::rates::proposal::RateProposal;
 use crate::rates::terms::BoardTerms;
@@ -549,6 +551,8 @@ pub struct Writes {
     pub heads: BTreeMap<Corridor, (u64, ChainHead)>,
     /// New roots of complete Merkle subtrees.
     pub nodes: Vec<TreeNode>,
+    /// What partners are told, by partner.
+    pub events: Vec<NewEvents>,
     /// New or changed links.
     pub links: BTreeMap<LinkId, LinkRecord>,
     /// New or changed agreements.
@@ -657,6 +661,8 @@ pub struct WorkingSet {
     pub writes: Writes,
     /// Receipts to be chained, in order.
     pub drafts: Vec<ReceiptDraft>,
+    /// What partners are to be told, in order.
+    pub(crate) happened: Vec<Happened>,
     pub(crate) keys: HashMap<(PartnerId, IdempotencyKey), KeyRecord>,
     pub(crate) quotes: BTreeSet<QuoteId>,
     pub(crate) references: BTreeSet<(PartnerId, SourceReference)>,
@@ -765,6 +771,7 @@ impl WorkingSet {
             next_member: MemberNo(loaded.next_member),
             writes: Writes::default(),
             drafts: Vec::new(),
+            happened: Vec::new(),
             keys: HashMap::new(),
             quotes: BTreeSet::new(),
             references: BTreeSet::new(),

@@ -135,6 +135,8 @@ impl Store for Faulty {
         flows() -> Vec<crate::ledger::FlowRow>;
         proposals(last: u32, limit: u32) -> Vec<crate::rates::proposal::RateProposal>;
         observations(program: &'a alliance_contracts::names::ProgramId, feed: crate::rates::feeds::FeedKind, limit: u32) -> Vec<crate::ledger::working_set::ObservationRow>;
+        events(partner: &'a alliance_contracts::names::PartnerId, after: u64, to: u64) -> Vec<crate::events::EventRow>;
+        last_event(partner: &'a alliance_contracts::names::PartnerId) -> u64;
         all_agreements(after: Option<alliance_contracts::ids::AgreementId>, limit: u32) -> Vec<crate::alliance::AgreementRecord>;
         lots(after: Option<crate::store::LotPlace>, limit: u32) -> Vec<(crate::command::MemberNo, crate::ledger::lots::Lot)>;
         member_books(after: crate::command::MemberNo, limit: u32) -> Vec<MemberBooks>;
@@ -188,6 +190,7 @@ impl Stage {
             queue: Arc::default(),
             kept: Mutex::default(),
             writability: Writability::default(),
+            told: watch::Sender::new(0),
             sagas_written: tokio::sync::Notify::new(),
         })
     }

@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | `place` | where a store is: made for one test, opened as often as it wants |
 //! | `world` | an alliance in it, worked on by the real ledger |
-//! | `behaviours`, `keys` | what every store must do |
+//! | `behaviours` | what every store must do |
+//! | `events`, `keys` | those of them that are about feeds of events, about keys |
 //! | `sagas` | the same, of transactions that wait for brands |
 //! | `databases` | what every database must do besides |
 //! | `audits` | what the audit finds of what was changed behind the writer's back |
@@ -25,6 +26,7 @@
 pub mod audits;
 pub mod behaviours;
 pub mod databases;
+mod events;
 pub mod keys;
 pub mod place;
 pub mod plans;
@@ -49,6 +51,7 @@ macro_rules! store_behaviours {
             a_batch_that_is_dropped_leaves_no_trace,
             a_commit_of_nothing_is_harmless,
             a_commit_is_seen_by_reads_and_by_the_next_batch,
+            orders_of_every_kind_come_back_and_are_turned_round,
             what_is_written_ahead_is_there_only_after_the_commit_of_the_rest,
             everything_is_there_after_opening_again,
             two_stores_of_one_alliance_take_turns,
@@ -97,6 +100,13 @@ macro_rules! store_behaviours {
             the_first_quote_key_of_a_period_stays_and_old_ones_are_destroyed,
             a_reversal_changes_its_original,
             a_transaction_comes_with_its_members_and_its_receipt,
+            events_are_numbered_from_one_without_a_gap_in_each_feed,
+            events_are_there_with_what_they_tell_or_not_at_all,
+            any_part_of_a_feed_can_be_read_and_reads_the_same,
+            events_that_are_not_numbered_one_by_one_are_refused,
+            many_events_of_one_commit_are_several_rows,
+            two_writers_make_one_feed_and_whoever_reads_meanwhile_misses_nothing,
+            suspending_a_partner_is_told_once,
             a_transaction_under_way_is_kept_from_step_to_step,
             one_that_failed_is_kept_and_leaves_its_reference_free,
             a_transaction_has_one_reversal_under_way,

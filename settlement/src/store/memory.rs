@@ -36,6 +36,7 @@ use crate::alliance::{
     RegistryParts,
 };
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
+use crate::events::EventRow;
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{
     BoardRow, KeyUseRow, Loaded, MemberDay, ObservationRow, SealedMember,
@@ -101,6 +102,8 @@ struct Maps {
     receipts: BTreeMap<(Corridor, u64), StoredReceipt>,
     heads: BTreeMap<Corridor, ChainHead>,
     nodes: BTreeMap<(Corridor, u32, u64), Hash>,
+    /// Of each partner, by their last number.
+    events: BTreeMap<PartnerId, BTreeMap<u64, EventRow>>,
 }
 
 impl MemoryStore {
@@ -390,9 +393,22 @@ impl Maps {
         self.agreements.extend(agreements);
         let campaigns = writes.campaigns.iter().map(|(id, record)| (*id, record.clone()));
         self.campaigns.extend(campaigns);
+        self.apply_events(writes);
         self.apply_members(writes);
         self.apply_transactions(writes);
         self.apply_chains(writes);
+    }
+
+    fn apply_events(&mut self, writes: &Writes) {
+        let mut before: BTreeMap<&PartnerId, u64> = BTreeMap::new();
+        for row in &writes.events {
+            let feed = self.events.entry(row.partner.clone()).or_default();
+            let last = || feed.last_key_value().map_or(0, |(last, _)| *last);
+            let before = *before.entry(&row.partner).or_insert_with(last);
+            let (first, last) = (before + row.first, before + row.last);
+            let (at, entries) = (row.at, row.entries.clone());
+            feed.insert(last, EventRow { first, last, at, entries });
+        }
     }
 
     fn apply_members(&mut self, writes: &Writes) {
@@ -908,6 +924,25 @@ impl Store for MemoryStore {
             AccountBalance { account, asset, balance: *balance }
         });
         ready(Ok(accounts.collect()))
+    }
+
+    fn events<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        after: u64,
+        to: u64,
+    ) -> StoreFuture<'a, Vec<EventRow>> {
+        let maps = self.read();
+        let from = after.saturating_add(1);
+        let rows = maps.events.get(partner).into_iter().flat_map(|feed| feed.range(from..));
+        let wanted = rows.map(|(_, row)| row).take_while(|row| row.first <= to);
+        ready(Ok(wanted.cloned().collect()))
+    }
+
+    fn last_event<'a>(&'a self, partner: &'a PartnerId) -> StoreFuture<'a, u64> {
+        let maps = self.read();
+        let last = maps.events.get(partner).and_then(|feed| feed.last_key_value());
+        ready(Ok(last.map_or(0, |(last, _)| *last)))
     }
 
     fn member_books(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<MemberBooks>> {

@@ -35,6 +35,7 @@ use super::{
 };
 use crate::alliance::{AgreementRecord, PublishedBoard};
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
+use crate::events::{EventRow, MAX_EVENTS_PER_ROW};
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{Loaded, ObservationRow, SealedMember};
 use crate::ledger::{
@@ -708,6 +709,23 @@ static SUSPENSIONS: Sql = Sql::query(
     shape(1, 1, 0),
 );
 
+/// Rows that hold any number above `$3` and up to `$5`. A row holds a bounded number of events, so
+/// `$4` ends the search.
+static EVENTS_OF: Sql = Sql::query(
+    "SELECT first_number, last_number, at, entries FROM events \
+     WHERE alliance = $1 AND partner = $2 AND last_number > $3 AND last_number < $4 \
+     AND first_number <= $5 ORDER BY last_number",
+    5,
+    shape(3, 1, 0),
+);
+
+static LAST_EVENT: Sql = Sql::query(
+    "SELECT COALESCE(MAX(last_number), 0) AS last_number FROM events \
+     WHERE alliance = $1 AND partner = $2",
+    2,
+    shape(1, 0, 0),
+);
+
 static MEMBER_BOOKS: Sql = Sql::query(
     "SELECT m.member, m.opening, b.balance, m.program FROM members m \
      {maybe balances b WHERE b.alliance = m.alliance AND b.member = m.member} \
@@ -800,6 +818,8 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("NODES", &NODES),
         ("QUOTE_KEYS", &QUOTE_KEYS),
         ("SUSPENSIONS", &SUSPENSIONS),
+        ("EVENTS_OF", &EVENTS_OF),
+        ("LAST_EVENT", &LAST_EVENT),
         ("MEMBER_BOOKS", &MEMBER_BOOKS),
         ("PLACES", &PLACES),
         ("ALL_AGREEMENTS", &ALL_AGREEMENTS),
@@ -1102,6 +1122,37 @@ impl<E: Engine> Store for E {
     fn proposals(&self, last: u32, limit: u32) -> StoreFuture<'_, Vec<RateProposal>> {
         let values = vec![i64::from(last).into(), i64::from(limit).into()];
         Box::pin(async move { each(fetch(self, &PROPOSALS, values).await?, rows::proposal) })
+    }
+
+    fn events<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        after: u64,
+        to: u64,
+    ) -> StoreFuture<'a, Vec<EventRow>> {
+        let end = to.saturating_add(MAX_EVENTS_PER_ROW);
+        let [after, to, end] = [after, to, end].map(rows::signed);
+        let values = vec![partner.as_str().into(), after.into(), end.into(), to.into()];
+        Box::pin(async move {
+            each(fetch(self, &EVENTS_OF, values).await?, |row| {
+                Ok(EventRow {
+                    first: row.count("an event's number")?,
+                    last: row.count("an event's number")?,
+                    at: row.time("an event's time")?,
+                    entries: row.text("events")?,
+                })
+            })
+        })
+    }
+
+    fn last_event<'a>(&'a self, partner: &'a PartnerId) -> StoreFuture<'a, u64> {
+        let values = vec![partner.as_str().into()];
+        Box::pin(async move {
+            let last = one(fetch_one(self, &LAST_EVENT, values).await?, |row| {
+                row.count("an event's number")
+            });
+            Ok(last?.unwrap_or(0))
+        })
     }
 
     fn member_books(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<MemberBooks>> {

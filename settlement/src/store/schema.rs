@@ -33,8 +33,9 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         4 "0004_agreements" "agreements",
         5 "0005_feeds" "feeds",
         6 "0006_campaigns" "campaigns",
-        8 "0008_keys" "keys",
-        9 "0009_sagas" "sagas",
+        7 "0007_events" "events",
+        8 "0008_sagas" "sagas",
+        9 "0009_keys" "keys",
     )
 });
 
@@ -46,8 +47,9 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         4 "0004_agreements" "agreements",
         5 "0005_feeds" "feeds",
         6 "0006_campaigns" "campaigns",
-        8 "0008_keys" "keys",
-        9 "0009_sagas" "sagas",
+        7 "0007_events" "events",
+        8 "0008_sagas" "sagas",
+        9 "0009_keys" "keys",
     )
 });
 

@@ -5,6 +5,7 @@
 //! old heads, balances and checkpoints are asserted.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::keys::Kid;
@@ -370,6 +371,17 @@ statement!(
      SELECT $1, corridor, level, position, hash FROM {w} WHERE true"
 );
 statement!(
+    /// Numbered here: who holds the sequencer row is the only one who adds to a feed. Rows of one
+    /// statement do not see each other, so each says how far after the feed's last it begins.
+    EVENTS, EVENTS_ROWS, true,
+    [partner Text, first Int, last Int, at Int, entries Text],
+    "INSERT INTO events (alliance, partner, last_number, first_number, at, entries) \
+     SELECT $1, n.partner, n.before + n.last, n.before + n.first, n.at, n.entries \
+     FROM (SELECT w.partner, w.first, w.last, w.at, w.entries, COALESCE((SELECT \
+     MAX(e.last_number) FROM events e WHERE e.alliance = $1 AND e.partner = w.partner), 0) \
+     AS before FROM {w}) AS n WHERE true"
+);
+statement!(
     /// A checkpoint never goes back.
     CHECKPOINTS, CHECKPOINTS_ROWS, true,
     [corridor Text, size Int, root Bytes, note Text, signed_at Int],
@@ -394,7 +406,7 @@ statement!(
 );
 
 /// The statements that nearly every batch needs: PostgreSQL does them in one.
-pub(super) static HOT: [&Statement; 11] = [
+pub(super) static HOT: [&Statement; 12] = [
     &KEYS,
     &REQUESTS,
     &TRANSACTIONS,
@@ -406,6 +418,7 @@ pub(super) static HOT: [&Statement; 11] = [
     &NEW_HEADS,
     &MOVED_HEADS,
     &NODES,
+    &EVENTS,
 ];
 
 /// Every statement, for the test that looks at how it is carried out.
@@ -494,6 +507,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
         new_heads,
         moved_heads,
         nodes(writes),
+        events(writes),
     ];
     let mut last = vec![member_days(writes), checkpoints(writes)];
     last.extend([key_uses(writes), cosignatures(writes)]);
@@ -523,6 +537,14 @@ pub(super) fn check(writes: &Writes, next_member: i64) -> Result<(), StoreError>
     }
     if writes.changes_partner_keys() != writes.partner_keys_jws.is_some() {
         return Err(contradiction("a partner key list and its signature go together"));
+    }
+    let mut last: HashMap<&PartnerId, u64> = HashMap::new();
+    for row in &writes.events {
+        let last = last.entry(&row.partner).or_insert(0);
+        if row.first != *last + 1 || row.last < row.first {
+            return Err(contradiction("a partner's new events are not numbered one by one"));
+        }
+        *last = row.last;
     }
     if writes.heads.values().any(|(before, head)| *before >= head.seq) {
         return Err(contradiction("a chain does not grow"));
@@ -1034,6 +1056,20 @@ fn nodes(writes: &Writes) -> Rows<'_> {
             i64::from(node.level).into(),
             signed(node.position).into(),
             node.hash.as_bytes()[..].into(),
+        ]);
+    }
+    rows
+}
+
+fn events(writes: &Writes) -> Rows<'_> {
+    let mut rows = Rows::new(&EVENTS_ROWS);
+    for row in &writes.events {
+        rows.push([
+            row.partner.as_str().into(),
+            signed(row.first).into(),
+            signed(row.last).into(),
+            row.at.into(),
+            row.entries.as_str().into(),
         ]);
     }
     rows

@@ -8,6 +8,7 @@ use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::Pseudonym;
 
 use super::arithmetic::Sums;
+use super::events::{Fact, Happened};
 use super::rates::{Board, Flow, Frozen, Rate, View, Way};
 use crate::cast::{Agreed, PARTNERS, PROGRAMS, Person};
 
@@ -26,7 +27,7 @@ pub struct Member {
     pub balance: i128,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stands {
     Proposed,
     Active,
@@ -143,6 +144,10 @@ pub struct Books {
     pub accounts: BTreeMap<Place, i128>,
     pub chains: Vec<Chain>,
     pub quote_keys: BTreeSet<i64>,
+    /// What the commit being looked at has changed.
+    pub facts: Vec<Happened>,
+    /// What each partner was told.
+    pub feeds: Vec<Vec<Fact>>,
     /// Running totals of all postings, per program and of money: always zero.
     pub totals: [i128; PROGRAMS.len() + 1],
 }
@@ -182,6 +187,8 @@ impl Books {
             accounts: BTreeMap::new(),
             chains,
             quote_keys: BTreeSet::new(),
+            facts: Vec::new(),
+            feeds: vec![Vec::new(); PARTNERS.len()],
             totals: [0; PROGRAMS.len() + 1],
         }
     }
@@ -216,10 +223,15 @@ impl Books {
         let Some(link) = self.links.get_mut(&id) else { return changed };
         link.stands = Stands::Active;
         let pair = ends(link.a, link.b);
-        if let Some(older) = self.active.insert(pair, id).filter(|older| *older != id) {
+        let before = self.active.insert(pair, id);
+        if before != Some(id) {
+            self.link_came(id, Stands::Active);
+        }
+        if let Some(older) = before.filter(|older| *older != id) {
             if let Some(link) = self.links.get_mut(&older) {
                 link.stands = Stands::Revoked;
             }
+            self.link_came(older, Stands::Revoked);
             changed.push(older);
         }
         changed
@@ -227,8 +239,11 @@ impl Books {
 
     pub fn revoke(&mut self, id: u128) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        link.stands = Stands::Revoked;
+        let before = std::mem::replace(&mut link.stands, Stands::Revoked);
         let pair = ends(link.a, link.b);
+        if before != Stands::Revoked {
+            self.link_came(id, Stands::Revoked);
+        }
         if self.active.get(&pair) == Some(&id) {
             self.active.remove(&pair);
         }

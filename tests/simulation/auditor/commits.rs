@@ -115,6 +115,7 @@ impl Auditor {
         self.agreed(writes)?;
         self.boarded(writes, readings)?;
         self.versioned(writes);
+        self.told(writes, readings)?;
         self.totals()
     }
 
@@ -193,6 +194,8 @@ impl Auditor {
                 touched.links.insert(id.as_u128());
                 if *active {
                     touched.links.extend(self.books.activate(id.as_u128()));
+                } else {
+                    self.books.link_came(id.as_u128(), stands);
                 }
                 self.count("link proposed");
                 Ok(())
@@ -247,6 +250,7 @@ impl Auditor {
                 if let Some(found) = self.books.transactions.get_mut(original) {
                     found.reversed = back.after;
                 }
+                self.books.was_reversed(*original);
                 touched.originals.insert(*original);
                 let way = (source.program, target.program);
                 touched.flows.extend(self.books.flows_back(way, sums.gross));
@@ -267,6 +271,7 @@ impl Auditor {
             corridor: placed.corridor,
             seq: placed.seq,
         };
+        self.books.receipt_came(transaction.corridor, transaction.seq);
         self.books.transactions.insert(record.id.as_u128(), transaction);
         self.books.history.push(record.id.as_u128());
         Ok(())
@@ -518,6 +523,7 @@ impl Auditor {
                 None => self.books.suspended.remove(&who),
             };
             ensure!(changed, "{name} is suspended, or let go, for nothing");
+            self.books.partner_is(who, since.is_some());
             self.count("suspension");
         }
         let Some(row) = &writes.definition else { return Ok(()) };

@@ -413,6 +413,7 @@ impl Auditor {
         }
         self.books.frozen.remove(&way);
         self.books.released.insert(way, self.books.commits);
+        self.books.way_is(way, false);
         touched.frozen.insert(way);
         self.count("release");
         true
@@ -425,6 +426,7 @@ impl Auditor {
         let commit = self.books.commits;
         self.books.frozen.insert(way, Frozen { board, since: now, commit });
         self.books.tripped.insert(way, commit);
+        self.books.way_is(way, true);
         touched.frozen.insert(way);
         self.count("breaker");
     }
@@ -480,6 +482,7 @@ impl Auditor {
             ensure!(writes.definition.is_some(), "a board before the first definition");
             self.first(&board, readings)?;
             self.books.boards.push(Arc::new(board));
+            self.books.board_came(number);
             self.count("board");
             return Ok(());
         };
@@ -498,6 +501,7 @@ impl Auditor {
         let fits = fits.collect::<Vec<_>>();
         ensure!(fits.contains(&Ok(())), "board {number} should not have been: {fits:?}");
         self.books.boards.push(Arc::new(board));
+        self.books.board_came(number);
         self.count("board");
         Ok(())
     }

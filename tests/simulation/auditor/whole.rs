@@ -14,7 +14,7 @@ use crate::cast::{PARTNERS, PROGRAMS, name, partner_index};
 const PAGE: u32 = 5_000;
 
 /// What memory reads at once.
-fn read<T>(answer: StoreFuture<'_, T>) -> Result<T, Finding> {
+pub(super) fn read<T>(answer: StoreFuture<'_, T>) -> Result<T, Finding> {
     let answer = answer.now_or_never().ok_or("memory reads at once")?;
     answer.map_err(|error: StoreError| error.to_string())
 }
@@ -27,7 +27,8 @@ impl Auditor {
         self.accounts_are_whole(store)?;
         self.transactions_are_whole(store)?;
         self.keys_are_whole(store)?;
-        self.agreements_are_whole(store)
+        self.agreements_are_whole(store)?;
+        self.feeds_are_whole(store)
     }
 
     /// Every chain from its beginning: numbers, hashes, tree, signatures.

@@ -133,6 +133,11 @@ fn what_one_proposes_and_the_other_countersigns_is_signed_by_both() {
     assert!(world.set.writes.changes_registry(), "every gateway is to see it");
     let [a, b] = [AURORA, BOREALIS].map(|p| record.jws(&p.parse().unwrap()).unwrap());
     let at = SignedAt { a: NOW, b: NOW };
+    let told = [AURORA, BOREALIS, "cedar-hotels"].map(|partner| world.told(partner));
+    let both =
+        ["agreement.proposed", "agreement.active"].map(|kind| (kind.to_owned(), id.to_string()));
+    assert_eq!(told, [both.to_vec(), both.to_vec(), Vec::new()], "both hear of both");
+    let record = &world.set.writes.agreements[&id];
     let verified = verify_agreement(&a, &b, &*world.set.registry, at).unwrap();
     assert_eq!((verified.agreement, verified.hash), (first(), record.hash()));
 }

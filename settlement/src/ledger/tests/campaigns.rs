@@ -287,6 +287,16 @@ fn a_budget_warns_at_three_levels_and_ends_at_its_red_line_exactly() {
     assert_eq!(world.spent(id), 49_000_000);
     let record = world.record(id);
     assert_eq!((record.state, record.stopped_by), (CampaignState::Stopped, None));
+    // Its sponsor hears of each level; whoever sees it, of its beginning and its end.
+    let of = |told: Vec<(String, String)>| -> Vec<String> {
+        let kinds = told.into_iter().map(|(kind, _)| kind);
+        kinds.filter(|kind| kind.starts_with("campaign.")).collect()
+    };
+    let levels = ["campaign.warned"; 3];
+    let sponsors = [&["campaign.approved"][..], &levels, &["campaign.exhausted"]].concat();
+    assert_eq!(of(world.told("borealis-coffee")), sponsors);
+    assert_eq!(of(world.told("aurora-air")), ["campaign.approved", "campaign.exhausted"]);
+    assert_eq!(of(world.told("cedar-hotels")), [""; 0]);
     world.commit_campaigns();
     let next = world.terms(("aurora", "A-1"), ("borealis", "B-1"), "100");
     assert_eq!(next.bonus, None, "and the next quote has none");

@@ -140,10 +140,7 @@ impl World {
         };
         let agreement = |(a, b): (usize, usize)| {
             let (a, b) = (BRANDS[a].0, BRANDS[b].0);
-            let mut kinds = vec![TransactionKind::Exchange];
-            if !self.connected.is_empty() {
-                kinds.extend([TransactionKind::Redemption, TransactionKind::Accrual]);
-            }
+            let kinds = ["exchange", "redemption", "accrual"];
             serde_json::json!({ "a": a, "b": b, "fee": "0.02", "kinds": kinds })
         };
         let agreements = [(0, 1), (1, 2), (0, 2)].map(agreement);
@@ -394,6 +391,7 @@ impl World {
         let decided = commands.iter().map(|command| ledger::decide(&mut set, command, self.now));
         let outcomes = decided.map(|decided| decided.outcome).collect();
         let mut receipts = receipts::chain(&mut set, self.now, self.key.kid());
+        ledger::events::pack(&mut set, self.now);
         receipts::sign(&mut receipts, &self.key);
         let changes_keys = set.writes.changes_partner_keys();
         let listed = changes_keys.then(|| keys::jwks(&set.listed_keys()));
@@ -478,10 +476,11 @@ impl World {
             receipts.push(store.receipts(corridor, 0, 10_000).await.unwrap());
             nodes.push(store.nodes(corridor, 8, 0, 1_000).await.unwrap());
         }
-        let (mut links, mut agreements) = (Vec::new(), Vec::new());
+        let (mut links, mut agreements, mut events) = (Vec::new(), Vec::new(), Vec::new());
         for (partner, _) in BRANDS {
             links.push(store.links(&name(partner), None, None, 10_000).await.unwrap());
             let partner = name(partner);
+            events.push(store.events(&partner, 0, 1_000_000).await.unwrap());
             agreements.push(store.agreements(&partner, None, None, None, 10_000).await.unwrap());
         }
         let accounts = store.accounts().await.unwrap();
@@ -491,7 +490,7 @@ impl World {
             "{:?}",
             (
                 store.registry().await.unwrap().map(|(version, parts)| (version, parts.campaigns)),
-                (heads, receipts, nodes, links, agreements),
+                (heads, receipts, nodes, links, agreements, events),
                 accounts,
                 store.member_books(first, 100_000).await.unwrap(),
                 store.transaction_places(None, 100_000).await.unwrap(),
