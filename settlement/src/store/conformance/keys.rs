@@ -53,7 +53,7 @@ pub async fn keys_of_after_the_definition_come_with_the_registry(place: &Place) 
     };
     assert_eq!(kept(added.kid()), expected);
     let retired = kept(defined.kid());
-    assert_eq!((retired.exp, retired.added_at, retired.nbf), (Some(end), None, None));
+    assert_eq!((retired.exp, retired.added_at, retired.nbf), (Some(end), None, Some(world.now)));
     let statement = jws::parse(&parts.partner_keys_jws).unwrap().payload;
     let statement: KeyStatement = json::read(&statement).unwrap();
     let listed = statement.keys.iter().find(|key| key.kid == *added.kid()).unwrap();
