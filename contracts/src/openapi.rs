@@ -16,6 +16,7 @@ use crate::names::{
     AllianceId, Corridor, Currency, EventCursor, IdempotencyKey, ItemRef, MemberRef, PartnerId,
     ProgramId, Pseudonym, ReasonCode, SegmentName, SourceReference, TierName,
 };
+use crate::partner_key::UseCursor;
 use crate::side::{AskedSide, MemberAccount, PricedItem, QuoteSide, ReceiptSide, TransactionSide};
 use crate::time::Timestamp;
 use crate::total::Total;
@@ -64,6 +65,7 @@ texts! {
     SegmentName, "SegmentName", "^[a-z0-9][a-z0-9-]{0,30}$", "A group of members, as their program's partner calls it.", "new-members";
     SourceReference, "SourceReference", "^[ -~]{1,255}$", "The caller's own reference, unique per partner.", "order-117";
     TierName, "TierName", "^[a-z0-9][a-z0-9-]{0,30}$", "A member's tier in a program, as the program's partner calls it.", "gold";
+    UseCursor, "UseCursor", r"^[0-9]+\.req_[0-7][0-9a-hjkmnp-tv-z]{25}$", "A place in a list; opaque.", "1795406706789.req_01h455vb4pex5vsknk084sn02q";
     Timestamp, "Timestamp", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", "RFC 3339, UTC, exactly three decimals.", "2026-11-23T04:05:06.789Z";
 }
 

@@ -49,6 +49,7 @@ use alliance_contracts::names::{
 use alliance_contracts::note::{
     ALG_COSIGNATURE_V1, ALG_ED25519, VerifierKey, parse_note, verify_cosignature, verify_note,
 };
+use alliance_contracts::partner_key::{KeyRegistration, KeyScope, KeyUseKind};
 use alliance_contracts::problem::{Problem, ProblemCode};
 use alliance_contracts::quote::{
     AskedSide, Bonus, FeeBearer, Quote, QuoteClaims, QuoteRequest, QuoteSide, Rate, Settlement,
@@ -102,6 +103,8 @@ const KINDS: &[(&str, &str)] = &[
     ("evidence-batch", "receipts.md"),
     ("gateway-keys", "keys.md"),
     ("inclusion-proof", "checkpoints-and-proofs.md"),
+    ("key-registration", "keys.md"),
+    ("key-registration-jws", "keys.md"),
     ("key-statement", "keys.md"),
     ("opening", "receipts.md"),
     ("order-leaves", "http-signatures.md"),
@@ -295,7 +298,7 @@ fn every_link_between_the_pages_leads_somewhere() {
 #[test]
 fn the_keys_of_the_examples_come_from_their_published_seeds() {
     let index = page("README.md");
-    for name in ["root", "gateway", "aurora-air", "borealis-coffee"] {
+    for name in ["root", "gateway", "aurora-air", "aurora-air-2", "borealis-coffee"] {
         let row = index.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap();
         let cells = row_cells(row);
         let key = key(name);
@@ -1179,6 +1182,28 @@ fn the_gateway_list_is_the_roots_and_the_partner_list_the_gateways() {
     for name in ["aurora-air", "borealis-coffee"] {
         let found = trusted_partners.find(key(name).kid()).unwrap();
         assert_eq!((found.partner.as_deref(), found.scope.as_deref()), (Some(name), Some("full")));
+    }
+}
+
+#[test]
+fn the_registration_proves_that_the_partner_has_its_second_key() {
+    let asked: KeyRegistration = read_whole("key-registration");
+    let second = key("aurora-air-2");
+    assert_eq!(line("key-registration-jws"), asked.sign(&second));
+    let jws = line("key-registration-jws");
+    let proven = KeyRegistration::prove(&jws, &asked.alliance, &asked.partner).unwrap();
+    assert_eq!((proven.registration(), proven.public()), (&asked, second.public_key()));
+}
+
+#[test]
+fn the_table_of_scopes_is_the_scopes_own() {
+    let yes = |is| if is { "yes" } else { "no" };
+    let page = page("keys.md");
+    for scope in KeyScope::ALL {
+        let kinds = [KeyUseKind::Ask, KeyUseKind::Trade, KeyUseKind::Witness, KeyUseKind::Govern];
+        let cells = kinds.map(|kind| yes(scope.allows(kind))).join(" | ");
+        let row = format!("| `{}` | {cells} |", scope.as_str());
+        assert!(page.contains(&row), "{row}");
     }
 }
 

@@ -26,6 +26,7 @@ use alliance_contracts::keys::{SigningKey, pkcs8_pem_from_seed};
 use alliance_contracts::transaction::{Transaction, TransactionState};
 use alliance_gateway::draw;
 use alliance_gateway::sandbox::SimulatedBrand;
+use alliance_gateway::server::limits::LimitSettings;
 use alliance_gateway::server::{self, ServerSettings};
 use alliance_partner_sdk::client::{Client, account};
 use alliance_settlement::clearing_house::{ClearingHouse, Settings};
@@ -114,6 +115,7 @@ async fn measure(pending: usize) -> Fallible<()> {
         authorities: Vec::new(),
         metrics_listen: None,
         gateway_keys: key_list(),
+        limits: LimitSettings::NONE,
         workers: 2,
     };
     let server = server::start(house, settings).await?;

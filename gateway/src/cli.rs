@@ -21,6 +21,7 @@ pub mod layout;
 mod migrate;
 mod openapi;
 mod partner;
+mod partner_keys;
 mod pending;
 pub mod printer;
 pub mod progress;
@@ -104,6 +105,9 @@ pub enum Command {
     /// Add, list and suspend partners
     #[command(subcommand)]
     Partner(partner::PartnerCommand),
+    /// Add, retire, revoke and list a partner's own keys, as the partner
+    #[command(subcommand)]
+    PartnerKeys(partner_keys::PartnerKeysCommand),
     /// Propose, approve, stop and list campaigns
     #[command(subcommand)]
     Campaigns(campaigns::CampaignsCommand),
@@ -230,6 +234,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::run(&args, printer),
         Command::Migrate(args) => migrate::run(&args, printer),
         Command::Partner(command) => partner::run(command, printer),
+        Command::PartnerKeys(command) => partner_keys::run(command, printer),
         Command::Campaigns(command) => campaigns::run(command, printer),
         Command::Pending(command) => pending::run(command, printer),
         Command::Members(command) => import::members(command, printer),

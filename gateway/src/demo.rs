@@ -136,6 +136,7 @@ fn serve(
         authorities: Vec::new(),
         metrics_listen: instance.gateway.metrics_listen,
         gateway_keys: instance.key_list.clone(),
+        limits: instance.gateway.limits,
         workers,
     };
     Service::start(house.clone(), settings).map_err(|error| {

@@ -38,10 +38,11 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
     let members = seen.map(|member| member.number).collect::<Option<_>>();
     let members = members.ok_or_else(|| Refusal::of(ProblemCode::KindNotAllowed))?;
     let digest = Hash::of(&reversal_bytes(original, &asked));
-    let (key, evidence) = request.into_evidence();
+    let transaction = draw::id();
+    let (key, evidence) = request.into_order_evidence(transaction);
     let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
     let reverse = Reverse {
-        transaction: draw::id(),
+        transaction,
         original,
         corridor: record.corridor,
         members,

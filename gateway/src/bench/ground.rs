@@ -197,6 +197,10 @@ fn member(brand: usize, person: usize) -> MemberRef {
 fn definition(folder: &Path, alliance: &AllianceId) -> Result<String, Failure> {
     let currency: Currency = parsed(CURRENCY);
     let mut text = template::head(alliance, &currency, None);
+    // What is measured is what the gateway can, not what it lets anybody.
+    for whose in ["partner", "address", "stranger"] {
+        text.push_str(&format!("{whose}_requests_per_second = 0\n"));
+    }
     for (at, (name, ..)) in BRANDS.iter().enumerate() {
         let x = create::partner_key(&partner_folder(folder, at)).map_err(unmade)?;
         let partner = &partner(at);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::base64url_encode;
+use alliance_contracts::keys::Kid;
 use alliance_contracts::names::{PartnerId, ProgramId};
 use alliance_contracts::program::Balances;
 use alliance_contracts::quote::TransactionKind;
@@ -40,6 +41,16 @@ pub enum PartnerCommand {
         alliance partner suspend aurora-air --undo --dir my-alliance"
     )]
     Suspend(SuspendArgs),
+    /// Revoke a key of a partner's, where the partner cannot do so itself
+    ///
+    /// Nothing is accepted under it any more, on every gateway within 5 seconds. For good: the key
+    /// stays in the lists, revoked.
+    #[command(
+        name = "revoke-key",
+        after_help = "Example:\n  alliance partner revoke-key aurora-air \
+        qBLWFFn9NmW8C8vIFT_KhJarPD3Lw-vVwFCTZbYpyrw --dir my-alliance"
+    )]
+    RevokeKey(RevokeKeyArgs),
 }
 
 /// The partner to add.
@@ -109,11 +120,25 @@ pub struct SuspendArgs {
     place: Place,
 }
 
+/// The key to revoke.
+#[derive(Debug, Args)]
+pub struct RevokeKeyArgs {
+    /// Whose key
+    #[arg(value_name = "PARTNER")]
+    partner: PartnerId,
+    /// The key's id
+    #[arg(value_name = "KID", allow_hyphen_values = true)]
+    kid: Kid,
+    #[command(flatten)]
+    place: Place,
+}
+
 pub(super) fn run(command: PartnerCommand, printer: Printer) -> Result<Exit, Failure> {
     match command {
         PartnerCommand::Add(args) => add(&args, printer),
         PartnerCommand::List(args) => list(&args, printer),
         PartnerCommand::Suspend(args) => suspend(&args, printer),
+        PartnerCommand::RevokeKey(args) => revoke_key(&args, printer),
     }
 }
 
@@ -371,5 +396,33 @@ fn suspend(args: &SuspendArgs, printer: Printer) -> Result<Exit, Failure> {
     let answer = books.wait(books.house().submit(command)).map_err(Failure::wrong)?;
     let changed = matches!(answer.decided.outcome, Outcome::Done(changes) if changes > 0);
     printer.show(&Suspended { partner: partner.to_string(), suspended, changed });
+    Ok(Exit::Good)
+}
+
+#[derive(Serialize)]
+struct RevokedKey {
+    partner: String,
+    kid: String,
+    changed: bool,
+}
+
+impl Shown for RevokedKey {
+    fn text(&self) -> String {
+        let Self { partner, kid, changed } = self;
+        let state = if *changed { "is revoked" } else { "was revoked already" };
+        format!("{} {kid} of {partner} {state}", paint(GOOD, "✓"))
+    }
+}
+
+fn revoke_key(args: &RevokeKeyArgs, printer: Printer) -> Result<Exit, Failure> {
+    let instance = args.place.load()?;
+    let (partner, kid) = (&args.partner, &args.kid);
+    let books = instance.write_books().map_err(|faults| Failure::of_faults(&faults))?;
+    let revoked = books.wait(books.house().revoke_key_of(partner.clone(), kid.clone()));
+    let changed = revoked.map_err(Failure::wrong)?.ok_or_else(|| {
+        Failure::usage(format!("{partner} has no key {kid}: see `alliance keys list`"))
+    })?;
+    let (partner, kid) = (partner.to_string(), kid.to_string());
+    printer.show(&RevokedKey { partner, kid, changed });
     Ok(Exit::Good)
 }

@@ -14,6 +14,7 @@ use every_fault::{Told, told};
 
 use super::{CONFIG_FILE, Fault, Overrides, authority, folder_of, keyfile};
 use crate::publisher::Schedule;
+use crate::server::limits::{LimitSettings, Rate};
 use crate::telemetry::LogFormat;
 
 /// Where a gateway listens unless told otherwise.
@@ -46,6 +47,8 @@ pub struct Gateway {
     pub otlp_endpoint: Option<String>,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// How many requests of whom are taken.
+    pub limits: LimitSettings,
 }
 
 /// `[gateway]` as it stands in the file.
@@ -58,6 +61,9 @@ struct GatewayTable {
     metrics_listen: Option<String>,
     otlp_endpoint: Option<String>,
     log_format: Option<String>,
+    partner_requests_per_second: Option<u32>,
+    address_requests_per_second: Option<u32>,
+    stranger_requests_per_second: Option<u32>,
 }
 
 impl Config {
@@ -166,7 +172,14 @@ impl GatewayTable {
             String::new()
         });
         let otlp_endpoint = self.otlp_endpoint;
-        Gateway { listen, public_url, database, metrics_listen, otlp_endpoint, log_format }
+        let usual = LimitSettings::default();
+        let rate = |set: Option<u32>, usual| set.map_or(usual, Rate::per_second);
+        let limits = LimitSettings {
+            partner: rate(self.partner_requests_per_second, usual.partner),
+            address: rate(self.address_requests_per_second, usual.address),
+            stranger: rate(self.stranger_requests_per_second, usual.stranger),
+        };
+        Gateway { listen, public_url, database, metrics_listen, otlp_endpoint, log_format, limits }
     }
 }
 
@@ -261,6 +274,17 @@ mod tests {
         let faults = parse(&format!("{SMALL}{program}")).unwrap_err();
         assert!(faults[0].fault.starts_with("line 8"), "{faults:?}");
         assert!(faults[0].fault.contains("decimal in a string"), "{faults:?}");
+    }
+
+    #[test]
+    fn limits_are_as_set_or_as_usual_and_zero_is_none() {
+        let usual = LimitSettings::default();
+        assert_eq!(parse(SMALL).unwrap().gateway.limits, usual);
+        let set = "[gateway]\npartner_requests_per_second = 7\naddress_requests_per_second = 0";
+        let limits = parse(&format!("{SMALL}{set}")).unwrap().gateway.limits;
+        let stranger = usual.stranger;
+        let partner = Rate::per_second(7);
+        assert_eq!(limits, LimitSettings { partner, address: None, stranger });
     }
 
     #[test]

@@ -43,6 +43,12 @@ currency = "{currency}"
 # otlp_endpoint = "http://127.0.0.1:4318"
 # What log lines look like: "text" or "json".
 # log_format = "text"
+# How many requests a second this gateway takes of one partner, of one address (of IPv6: of one /64
+# network), and of one address without a known key; 0: without bound. Behind a proxy all requests
+# come from the proxy's address: limit addresses there, and set 0 here.
+# partner_requests_per_second = 10000
+# address_requests_per_second = 20000
+# stranger_requests_per_second = 200
 "#
     )
 }

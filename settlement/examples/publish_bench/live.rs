@@ -244,6 +244,7 @@ impl Live {
             signature: [0; 64],
             body: Some(vec![b'y'; 900]),
             orders: Vec::new(),
+            transactions: Vec::new(),
             received_at: self.house.now(),
         };
         Ok(Keyed {

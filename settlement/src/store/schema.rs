@@ -35,6 +35,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         6 "0006_campaigns" "campaigns",
         7 "0007_events" "events",
         8 "0008_sagas" "sagas",
+        9 "0009_keys" "keys",
     )
 });
 
@@ -48,6 +49,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         6 "0006_campaigns" "campaigns",
         7 "0007_events" "events",
         8 "0008_sagas" "sagas",
+        9 "0009_keys" "keys",
     )
 });
 

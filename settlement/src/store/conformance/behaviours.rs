@@ -22,6 +22,7 @@ use alliance_contracts::transaction::TransactionState;
 use tokio::time::timeout;
 
 pub use super::events::*;
+pub use super::keys::*;
 use super::place::Place;
 pub use super::sagas::*;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
