@@ -595,9 +595,9 @@ static REQUEST: LazyLock<Sql> = LazyLock::new(|| {
 static KEY_USES: LazyLock<Sql> = LazyLock::new(|| {
     let page = |table: &str, name: &str, more: &str| {
         format!(
-            "(SELECT * FROM {table} {name} WHERE {name}.alliance = $1 AND {name}.kid = $2 \
-             AND ({name}.received_at, {name}.request_id) > ($3, $4){more} \
-             ORDER BY {name}.received_at, {name}.request_id LIMIT $5) AS {name}"
+            "(SELECT * FROM {table} k WHERE k.alliance = $1 AND k.kid = $2 \
+             AND (k.received_at, k.request_id) > ($3, $4){more} \
+             ORDER BY k.received_at, k.request_id LIMIT $5) AS {name}"
         )
     };
     let text = format!(

@@ -64,6 +64,9 @@ async fn on_sqlite(place: &Place) -> Vec<String> {
                 && !step.ends_with("SCAN l")
                 && !step.ends_with("SCAN t")
                 && !step.ends_with("SCAN f")
+                // Pages that were looked up, put together.
+                && !step.ends_with("SCAN q")
+                && !step.ends_with("SCAN u")
                 && !step.contains("subquery")
                 && !step.contains("SCAN of_")
                 && !step.contains("SCAN w");
