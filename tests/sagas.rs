@@ -337,14 +337,14 @@ fn a_brand_in_any_mood_ends_as_it_says() {
         assert!(text.contains(&silent) && text.contains("crediting"), "{text}");
         assert!(listed.status.success(), "nothing is parked yet: {text}");
         stage.brand.set_speaking(true);
-        let retried = stage.alliance.run(&["pending", "retry", &silent, "--as", "chen.yu"]);
+        let retried = stage.alliance.run(&["pending", "retry", &silent]);
         assert!(retried.status.success(), "{}", String::from_utf8_lossy(&retried.stderr));
         for mood in ["silent-", "unsigned-"] {
             let done = ended(&aurora, accrued[mood]).await;
             assert_eq!(done.state, TransactionState::Completed);
             assert_eq!(stage.brand.books().await.effects[&done.id].calls, 1);
         }
-        let none = stage.alliance.run(&["pending", "retry", &silent, "--as", "chen.yu"]);
+        let none = stage.alliance.run(&["pending", "retry", &silent]);
         assert_eq!(none.status.code(), Some(2), "it waits for nobody any more");
         let shown = stage.alliance.run(&["pending", "show", &silent, "--json"]);
         let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();

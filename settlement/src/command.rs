@@ -420,15 +420,6 @@ pub struct Answered {
     pub original: Option<TransactionId>,
 }
 
-/// A person's word on a transaction that waits for a brand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AskAgain {
-    /// The transaction.
-    pub transaction: TransactionId,
-    /// By whom.
-    pub by: OperatorName,
-}
-
 /// Everything that can be asked of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -493,7 +484,7 @@ pub enum Command {
     /// A gateway hands in what a brand has answered.
     Answered(Box<Answered>),
     /// An operator has a brand asked again now.
-    AskAgain(AskAgain),
+    AskAgain(TransactionId),
     /// A gateway stores a checkpoint that it has signed.
     StoreCheckpoint(SignedCheckpoint),
     /// A gateway brings the quote key of a period, wrapped; older ones are destroyed.

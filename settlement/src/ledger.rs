@@ -85,7 +85,7 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::ImportGatewayKeys(keys) => keys::import_list(set, keys),
         Command::TakeCalls(wanted) => pending::take(set, wanted, now),
         Command::Answered(told) => pending::answered(set, told, now),
-        Command::AskAgain(order) => pending::ask_again(set, order, now),
+        Command::AskAgain(id) => pending::ask_again(set, id, now),
         Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
         Command::StoreQuoteKey { period, wrapped, destroy_before } => {
             operations::store_quote_key(set, *period, wrapped, *destroy_before)

@@ -11,9 +11,8 @@ use alliance_contracts::quote::TransactionKind;
 use tokio::task::JoinSet;
 
 use super::ClearingHouse;
-use crate::command::{Answered, AskAgain, Command, Outcome};
+use crate::command::{Answered, Command, Outcome};
 use crate::ledger::TransactionSideRecord;
-use crate::rates::proposal::OperatorName;
 use crate::saga::{Answer, Saga, SignedAnswer};
 use crate::sequencer::{TransactionView, Unavailable};
 use crate::store::{OpenSagas, StoreError};
@@ -159,13 +158,8 @@ impl ClearingHouse {
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn ask_again(
-        &self,
-        transaction: TransactionId,
-        by: OperatorName,
-    ) -> Result<bool, CallError> {
-        let command = Command::AskAgain(AskAgain { transaction, by });
-        match self.submit(command).await?.decided.outcome {
+    pub async fn ask_again(&self, transaction: TransactionId) -> Result<bool, CallError> {
+        match self.submit(Command::AskAgain(transaction)).await?.decided.outcome {
             Outcome::Done(asked) => Ok(asked > 0),
             other => Err(CallError::Refused(other)),
         }

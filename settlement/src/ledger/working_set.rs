@@ -137,8 +137,8 @@ impl Wanted {
                 self.lookups.extend(links.iter().flat_map(|link| [link.a.2, link.b.2]));
             }
             Command::TakeCalls(transactions) => self.sagas.extend(transactions),
-            Command::AskAgain(order) => {
-                self.sagas.insert(order.transaction);
+            Command::AskAgain(id) => {
+                self.sagas.insert(*id);
             }
             Command::Answered(told) => {
                 self.sagas.insert(told.transaction);
