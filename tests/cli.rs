@@ -246,6 +246,10 @@ fn the_demo_says_everything_as_one_object() {
     let number = |name: &str| orders[name].as_u64().unwrap();
     assert_eq!(number("accepted") + number("replays") + number("refused"), 200);
     assert!(number("replays") >= 8 && number("reversals") >= 8);
+    assert!(number("redemptions") >= 16 && number("accruals") >= 10);
+    assert!((1..number("redemptions")).contains(&number("with_cash")));
+    let kinds = ["exchanges", "redemptions", "accruals", "reversals"];
+    assert_eq!(kinds.into_iter().map(number).sum::<u64>(), number("accepted"));
     for code in [
         "amount_too_small",
         "duplicate_reference",
@@ -260,9 +264,15 @@ fn the_demo_says_everything_as_one_object() {
         assert!(orders["refused_by_code"][code].as_u64().unwrap_or(0) >= 1, "{code}: {orders:#}");
     }
     let corridors = summary["corridors"].as_array().unwrap();
-    assert_eq!(corridors.len(), 3);
+    assert_eq!(corridors.len(), 4);
     let receipts: u64 = corridors.iter().map(|c| c["receipts"].as_u64().unwrap()).sum();
-    assert_eq!(receipts, number("accepted"));
+    // A brand that keeps its own balances is asked for four things more, and for one it refuses.
+    let asked = summary["connected"]["orders"].as_array().unwrap();
+    let done = |order: &&Value| order["state"] == "completed" && order["answers"] == 1;
+    assert_eq!(asked.iter().filter(done).count(), 4, "{asked:#?}");
+    assert_eq!(asked[4]["failure"], "refused by dune-books");
+    assert!(asked[3]["pending_milliseconds"].as_i64().unwrap() >= 1_000, "it answered late");
+    assert_eq!(receipts, number("accepted") + 4);
     assert!(corridors.iter().all(|corridor| corridor["both_agree"] == true));
     assert_eq!(summary["positions"]["sum"], "0");
     assert_eq!(summary["positions"]["as_receipts_say"], true);
@@ -299,8 +309,8 @@ fn the_demo_is_told_in_text_that_fits_and_leaves_other_folders_alone() {
     for line in text.lines().filter(|line| !line.contains(&dir)) {
         assert!(line.chars().count() <= 100, "{line}");
     }
-    for words in ["a second", "100 orders", "sums to zero", "alliance serve", "All of it verifies"]
-    {
+    let words = ["a second", "100 orders", "points and cash", "accruals", "sums to zero"];
+    for words in words.into_iter().chain(["alliance serve", "All of it verifies"]) {
         assert!(text.contains(words) || text.contains(&words.replace("alliance ", "")), "{words}");
     }
     let other = folder.path().join("other");

@@ -148,6 +148,7 @@ struct Stage {
 impl Stage {
     fn new(engine: Engine) -> Self {
         let alliance = Alliance::new("crash", engine);
+        alliance.publish_by_hand();
         let file = alliance.dir().join("failpoints");
         let mut stage = Self { alliance, file, gateway: None, started: Instant::now() };
         stage.start();

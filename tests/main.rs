@@ -20,6 +20,7 @@ mod exactly_once;
 mod faults;
 mod frozen;
 mod harness;
+mod keys;
 mod kills;
 mod load;
 mod lost_commits;

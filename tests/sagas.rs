@@ -2,7 +2,8 @@
 //! HTTP, in whatever mood that is, and is killed meanwhile. In the end both have the same books.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use alliance_contracts::connector::RefusalCode;
@@ -37,6 +38,7 @@ struct Stage {
     alliance: Alliance,
     brand: SimulatedBrand,
     listen: String,
+    metrics: String,
     gateways: Vec<Gateway>,
 }
 
@@ -59,10 +61,16 @@ impl Stage {
              [[agreements]]\na = \"{AURORA}\"\nb = \"{DUNE}\"\nfee = \"0.01\"\n\
              kinds = [\"exchange\", \"redemption\", \"accrual\"]\n"
         ));
+        let metrics = format!("127.0.0.1:{}", free_port());
+        let off = "# metrics_listen = \"127.0.0.1:9464\"";
+        assert!(text.contains(off));
+        // On PostgreSQL there may be two gateways, and the port is one.
+        let on = format!("metrics_listen = \"{metrics}\"");
+        let text = if engine == Engine::Sqlite { text.replace(off, &on) } else { text };
         std::fs::write(&file, text).unwrap();
         let listen = format!("127.0.0.1:{}", free_port());
         let gateways = vec![Gateway::start_at(&listen, &alliance.args())];
-        Self { alliance, brand, listen, gateways }
+        Self { alliance, brand, listen, metrics, gateways }
     }
 
     fn aurora(&self) -> Client {
@@ -84,6 +92,15 @@ impl Stage {
     /// Members of the airline, from the file.
     fn miles(&self) -> Vec<MemberAccount> {
         self.alliance.pairs("aurora", "borealis").into_iter().map(|(member, _)| member).collect()
+    }
+
+    /// What Prometheus is told.
+    fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(&self.metrics).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
     }
 
     /// Joins a member of the airline with one of the brand, which nobody has named before.
@@ -307,20 +324,27 @@ fn a_brand_in_any_mood_ends_as_it_says() {
             let pending = aurora.transaction(accrued[mood]).await.unwrap();
             assert_eq!(pending.state, TransactionState::Pending, "{mood} is never guessed");
         }
+        let told = "alliance_transactions_pending{";
+        let waiting = |line: &str| line.starts_with(told) && line.ends_with(" 2");
+        let mut tries = 0..PATIENCE;
+        while !stage.metrics().lines().any(waiting) {
+            tries.next().unwrap_or_else(|| panic!("{}", stage.metrics()));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         let silent = accrued["silent-"].to_string();
         let listed = stage.alliance.run(&["pending", "list"]);
         let text = String::from_utf8(listed.stdout).unwrap();
         assert!(text.contains(&silent) && text.contains("crediting"), "{text}");
         assert!(listed.status.success(), "nothing is parked yet: {text}");
         stage.brand.set_speaking(true);
-        let retried = stage.alliance.run(&["pending", "retry", &silent, "--as", "chen.yu"]);
+        let retried = stage.alliance.run(&["pending", "retry", &silent]);
         assert!(retried.status.success(), "{}", String::from_utf8_lossy(&retried.stderr));
         for mood in ["silent-", "unsigned-"] {
             let done = ended(&aurora, accrued[mood]).await;
             assert_eq!(done.state, TransactionState::Completed);
             assert_eq!(stage.brand.books().await.effects[&done.id].calls, 1);
         }
-        let none = stage.alliance.run(&["pending", "retry", &silent, "--as", "chen.yu"]);
+        let none = stage.alliance.run(&["pending", "retry", &silent]);
         assert_eq!(none.status.code(), Some(2), "it waits for nobody any more");
         let shown = stage.alliance.run(&["pending", "show", &silent, "--json"]);
         let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();

@@ -1,5 +1,5 @@
 //! Compact JWS (RFC 7515, RFC 8037) in the one form that receipts, quotes, boards, statements, key
-//! lists and agreements have.
+//! lists, agreements and key registrations have.
 //!
 //! | in | out of scope |
 //! | --- | --- |
@@ -29,12 +29,24 @@ pub enum JwsType {
     Keys,
     /// An agreement, signed by each of the two partners.
     Agreement,
+    /// The registration of a partner's key, signed by that key.
+    KeyProof,
+    /// What a brand's connector did in the scripted cases.
+    Conformance,
 }
 
 impl JwsType {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Receipt, Self::Quote, Self::Board, Self::Statement, Self::Keys, Self::Agreement];
+    pub const ALL: [Self; 8] = [
+        Self::Receipt,
+        Self::Quote,
+        Self::Board,
+        Self::Statement,
+        Self::Keys,
+        Self::Agreement,
+        Self::KeyProof,
+        Self::Conformance,
+    ];
 
     /// The `typ` string.
     #[must_use]
@@ -46,6 +58,8 @@ impl JwsType {
             Self::Statement => "alliance-statement+jws",
             Self::Keys => "alliance-keys+jws",
             Self::Agreement => "alliance-agreement+jws",
+            Self::KeyProof => "alliance-key-proof+jws",
+            Self::Conformance => "alliance-conformance+jws",
         }
     }
 

@@ -3,7 +3,8 @@
 //! | in | out of scope |
 //! | --- | --- |
 //! | entries (RFC 7517, RFC 8037), numbered and chained statements | fetching them, pinning the root key |
-//! | the gateway's list under the root key, the partners' under a gateway key | rotation |
+//! | the gateway's list under the root key, the partners' under a gateway key | |
+//! | which list may take another's place | |
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -235,6 +236,28 @@ impl KeyList {
     }
 }
 
+/// Why a list may not take the place of another.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SuccessionError {
+    /// The list is of another alliance.
+    #[error("the list is of the alliance {0}")]
+    ForeignAlliance(String),
+    /// Its number is lower.
+    #[error("the list has the number {found}, but {known} is known: somebody rolls it back")]
+    RolledBack {
+        /// The number that is known.
+        known: u64,
+        /// The number of this list.
+        found: u64,
+    },
+    /// The same number twice, or it does not name the one before.
+    #[error("the list {0} does not follow the one that is known")]
+    NotSuccessor(u64),
+    /// A key is gone, or what ended or revoked it.
+    #[error("the key {0} is gone, begins at another time, or has got back what ended it")]
+    Forgotten(Kid),
+}
+
 /// A key of a list that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedKey {
@@ -289,6 +312,46 @@ impl TrustedKeys {
             return Err(KeyListError::DuplicateKid);
         }
         Ok(Self { alliance, number, previous, hash, by_kid })
+    }
+
+    /// Whether this list may take the place of one that is known. Lists in between may have been
+    /// missed. A list only grows: every key stays, and an end or a revocation is never taken back
+    /// or put off.
+    ///
+    /// # Errors
+    /// [`SuccessionError`].
+    pub fn check_follows(&self, known: &Self) -> Result<(), SuccessionError> {
+        if self.alliance != known.alliance {
+            return Err(SuccessionError::ForeignAlliance(self.alliance.clone()));
+        }
+        if self.number < known.number {
+            let (known, found) = (known.number, self.number);
+            return Err(SuccessionError::RolledBack { known, found });
+        }
+        let follows = match self.number - known.number {
+            0 => self.hash == known.hash,
+            1 => self.previous == known.hash,
+            _ => true,
+        };
+        if !follows {
+            return Err(SuccessionError::NotSuccessor(self.number));
+        }
+        let earlier = |now: Option<Timestamp>, was: Option<Timestamp>| match (now, was) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(now), Some(was)) => now <= was,
+        };
+        let kept = |was: &TrustedKey| {
+            self.find(&was.kid).is_some_and(|now| {
+                now.nbf == was.nbf
+                    && earlier(now.exp, was.exp)
+                    && earlier(now.revoked_at, was.revoked_at)
+            })
+        };
+        match known.iter().find(|was| !kept(was)) {
+            None => Ok(()),
+            Some(gone) => Err(SuccessionError::Forgotten(gone.kid.clone())),
+        }
     }
 
     /// The key of that name.
@@ -386,6 +449,34 @@ mod tests {
         assert_eq!(trusted.find(key(3).kid()), None);
         assert_eq!(trusted.iter().count(), 2);
         assert_eq!(list.trust_without_root(), Ok(trusted));
+    }
+
+    #[test]
+    fn a_list_only_grows() {
+        let list = |keys: Vec<Jwk>, number, previous| {
+            let statement = KeyStatement { number, previous, ..statement(keys) };
+            statement.publish(&key(9)).verify(key(9).public_key()).unwrap()
+        };
+        let at = |millis| Some(Timestamp::from_millis(millis));
+        let first = list(vec![entry(1)], 1, Hash::ZERO);
+        let ended = Jwk { exp: at(5), revoked_at: at(9), ..entry(1) };
+        let second = list(vec![ended.clone(), entry(2)], 2, *first.hash());
+        let forgotten = Err(SuccessionError::Forgotten(entry(1).kid));
+        assert_eq!(first.check_follows(&first), Ok(()));
+        assert_eq!(second.check_follows(&first), Ok(()));
+        assert_eq!(
+            first.check_follows(&second),
+            Err(SuccessionError::RolledBack { known: 2, found: 1 })
+        );
+        let later = |key: Jwk| list(vec![key, entry(2)], 7, Hash::ZERO).check_follows(&second);
+        assert_eq!(later(Jwk { exp: at(4), ..ended.clone() }), Ok(()), "lists may be missed");
+        assert_eq!(later(Jwk { exp: at(6), ..ended.clone() }), forgotten);
+        assert_eq!(later(Jwk { revoked_at: None, ..ended.clone() }), forgotten);
+        assert_eq!(later(Jwk { nbf: None, ..ended }), forgotten);
+        assert_eq!(list(vec![entry(2)], 3, *second.hash()).check_follows(&second), forgotten);
+        let other = list(vec![entry(1), entry(2)], 2, Hash::ZERO);
+        assert_eq!(other.check_follows(&second), Err(SuccessionError::NotSuccessor(2)));
+        assert_eq!(other.check_follows(&first), Err(SuccessionError::NotSuccessor(2)));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
 //! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
+//! | partners' keys over the API, and what each may do | [`partner_key`] | docs/formats/keys.md |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
 //!
 //! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
@@ -24,6 +25,7 @@ pub mod agreement;
 pub mod arithmetic;
 pub mod board;
 pub mod campaign;
+pub mod conformance;
 pub mod connector;
 pub mod content_digest;
 pub mod corridor;
@@ -45,6 +47,7 @@ pub mod note;
 pub mod observation;
 #[cfg(feature = "openapi")]
 mod openapi;
+pub mod partner_key;
 pub mod problem;
 pub mod program;
 pub mod quote;

@@ -146,6 +146,13 @@ pub fn corridor_origin(alliance: &str, corridor: &str) -> String {
     ["alliance/", alliance, "/", corridor].concat()
 }
 
+/// The name of a partner's key in its cosignatures: `alliance/<alliance>/<partner>`. No corridor
+/// has it: a corridor's name holds a `~`.
+#[must_use]
+pub fn witness_name(alliance: &str, partner: &str) -> String {
+    ["alliance/", alliance, "/", partner].concat()
+}
+
 /// The head of a log: its first `size` leaves have that root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Ref, Schema, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ObjectBuilder, OneOfBuilder, Ref, Schema, Type,
+};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::decimal::Decimal;
@@ -14,7 +16,8 @@ use crate::names::{
     AllianceId, Corridor, Currency, EventCursor, IdempotencyKey, ItemRef, MemberRef, PartnerId,
     ProgramId, Pseudonym, ReasonCode, SegmentName, SourceReference, TierName,
 };
-use crate::side::{QuoteSide, ReceiptSide, TransactionSide};
+use crate::partner_key::UseCursor;
+use crate::side::{AskedSide, MemberAccount, PricedItem, QuoteSide, ReceiptSide, TransactionSide};
 use crate::time::Timestamp;
 use crate::total::Total;
 
@@ -62,6 +65,7 @@ texts! {
     SegmentName, "SegmentName", "^[a-z0-9][a-z0-9-]{0,30}$", "A group of members, as their program's partner calls it.", "new-members";
     SourceReference, "SourceReference", "^[ -~]{1,255}$", "The caller's own reference, unique per partner.", "order-117";
     TierName, "TierName", "^[a-z0-9][a-z0-9-]{0,30}$", "A member's tier in a program, as the program's partner calls it.", "gold";
+    UseCursor, "UseCursor", r"^[0-9]+\.req_[0-7][0-9a-hjkmnp-tv-z]{25}$", "A place in a list; opaque.", "1795406706789.req_01h455vb4pex5vsknk084sn02q";
     Timestamp, "Timestamp", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", "RFC 3339, UTC, exactly three decimals.", "2026-11-23T04:05:06.789Z";
 }
 
@@ -78,6 +82,43 @@ impl<K: Kind> PartialSchema for Id<K> {
 impl<K: Kind> ToSchema for Id<K> {
     fn name() -> Cow<'static, str> {
         Cow::Owned(format!("{}Id", K::PREFIX))
+    }
+}
+
+/// A brand and nothing else: what has more members is of another form.
+fn partner_alone(description: &str) -> RefOr<Schema> {
+    let partner = ObjectBuilder::new()
+        .description(Some(description))
+        .property("partner", Ref::from_schema_name("PartnerId"))
+        .required("partner")
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    partner.build().into()
+}
+
+impl PartialSchema for AskedSide {
+    fn schema() -> RefOr<Schema> {
+        let forms = OneOfBuilder::new()
+            .description(Some("A side of an order as it is asked for."))
+            .item(Ref::from_schema_name(MemberAccount::name()))
+            .item(Ref::from_schema_name(PricedItem::name()))
+            .item(partner_alone("A brand alone: it pays."));
+        RefOr::T(Schema::OneOf(forms.build()))
+    }
+}
+
+impl ToSchema for AskedSide {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("AskedSide")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.extend([
+            (MemberAccount::name().into_owned(), MemberAccount::schema()),
+            (PartnerId::name().into_owned(), PartnerId::schema()),
+            (PricedItem::name().into_owned(), PricedItem::schema()),
+        ]);
+        MemberAccount::schemas(schemas);
+        PricedItem::schemas(schemas);
     }
 }
 
@@ -107,7 +148,7 @@ fn side(member: RefOr<Schema>) -> RefOr<Schema> {
     let forms = OneOfBuilder::new()
         .item(form("A member's account, and how many points.", account))
         .item(form("An item, and what of its price is paid in points.", item))
-        .item(form("A brand alone: it gives no points.", vec![("partner", named("PartnerId"))]))
+        .item(partner_alone("A brand alone: it gives no points."))
         .build();
     RefOr::T(Schema::OneOf(forms))
 }

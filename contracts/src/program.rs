@@ -15,6 +15,17 @@ pub enum Balances {
     Connected,
 }
 
+impl Balances {
+    /// As it stands on the wire and in the definition.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Hosted => "hosted",
+        }
+    }
+}
+
 /// One loyalty currency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

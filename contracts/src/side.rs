@@ -31,6 +31,7 @@ pub struct MemberAccount {
 /// An item as it is asked for: goods or a benefit of a brand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct PricedItem {
     /// The part of the price that the customer pays the brand in money, at most the price; 0
     /// where it is left out.
@@ -54,7 +55,6 @@ impl PricedItem {
 
 /// A side of an order as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum AskedSide {
     /// A member's account.
@@ -151,7 +151,7 @@ impl<M> SideOf<M> {
     ///
     /// ```
     /// use alliance_contracts::side::ReceiptSide;
-    /// let json = r#"{"amount":"10","cash":"2.5","item":"latte","partner":"borealis","price":"12.5"}"#;
+    /// let json = r#"{"amount":"10","cash":"2","item":"latte","partner":"borealis","price":"12"}"#;
     /// let side: ReceiptSide = serde_json::from_str(json)?;
     /// assert_eq!(side.amount(), "10".parse()?);
     /// let shop: ReceiptSide = serde_json::from_str(r#"{"partner":"corner-shop"}"#)?;

@@ -12,6 +12,11 @@ use alliance_contracts::arithmetic::{
 };
 use alliance_contracts::board::{Board, CommittedTerms, PairTerms, TermsRoot};
 use alliance_contracts::campaign::Campaign;
+use alliance_contracts::conformance::{CaseOutcome, ConformanceReport};
+use alliance_contracts::connector::{
+    CreditCall, Gift, Operation, OperationKey, OperationState, Refusal, RefusalCode, ReserveCall,
+    Reserved, Step,
+};
 use alliance_contracts::content_digest::{
     content_digest, orders_digest, parse_orders_digest, verify_content_digest,
 };
@@ -44,6 +49,7 @@ use alliance_contracts::names::{
 use alliance_contracts::note::{
     ALG_COSIGNATURE_V1, ALG_ED25519, VerifierKey, parse_note, verify_cosignature, verify_note,
 };
+use alliance_contracts::partner_key::{KeyRegistration, KeyScope, KeyUseKind};
 use alliance_contracts::problem::{Problem, ProblemCode};
 use alliance_contracts::quote::{
     AskedSide, Bonus, FeeBearer, Quote, QuoteClaims, QuoteRequest, QuoteSide, Rate, Settlement,
@@ -82,6 +88,13 @@ const KINDS: &[(&str, &str)] = &[
     ("campaign-postings", "campaigns.md"),
     ("checkpoint", "checkpoints-and-proofs.md"),
     ("checkpoint-earlier", "checkpoints-and-proofs.md"),
+    ("conformance-jws", "connectors.md"),
+    ("conformance-report", "connectors.md"),
+    ("connector-answer", "connectors.md"),
+    ("connector-benefit", "connectors.md"),
+    ("connector-call", "connectors.md"),
+    ("connector-operation", "connectors.md"),
+    ("connector-refusal", "connectors.md"),
     ("consistency-proof", "checkpoints-and-proofs.md"),
     ("event", "events.md"),
     ("event-cursor", "events.md"),
@@ -90,6 +103,8 @@ const KINDS: &[(&str, &str)] = &[
     ("evidence-batch", "receipts.md"),
     ("gateway-keys", "keys.md"),
     ("inclusion-proof", "checkpoints-and-proofs.md"),
+    ("key-registration", "keys.md"),
+    ("key-registration-jws", "keys.md"),
     ("key-statement", "keys.md"),
     ("opening", "receipts.md"),
     ("order-leaves", "http-signatures.md"),
@@ -283,7 +298,7 @@ fn every_link_between_the_pages_leads_somewhere() {
 #[test]
 fn the_keys_of_the_examples_come_from_their_published_seeds() {
     let index = page("README.md");
-    for name in ["root", "gateway", "aurora-air", "borealis-coffee"] {
+    for name in ["root", "gateway", "aurora-air", "aurora-air-2", "borealis-coffee"] {
         let row = index.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap();
         let cells = row_cells(row);
         let key = key(name);
@@ -352,6 +367,68 @@ fn the_sample_of_values_is_made_of_values_of_the_story() {
     let text = page("values.md");
     assert!(text.contains(&ids.0) && text.contains(&ids.1));
     assert!(ids.0.parse::<ReceiptId>().is_ok());
+}
+
+// --- connectors.md -----------------------------------------------------------------------------
+
+#[test]
+fn the_call_and_the_connectors_answer_verify() {
+    let (asked, answer) = (message("connector-call"), message("connector-answer"));
+    assert!(asked.has_its_digest() && answer.has_its_digest());
+    let call: ReserveCall = json::read(&asked.body).unwrap();
+    assert_eq!(json::canonical(&call), asked.body);
+    let key_of_call = OperationKey { transaction: call.transaction, step: Step::Reserve };
+    assert_eq!(asked.field("idempotency-key"), key_of_call.to_string());
+    assert_eq!(call.transaction, receipts()[0].transaction);
+    let view = RequestView { authority: "aurora.example", ..asked.request() };
+    let request = parse_request(&view, Tag::Callback, created()).unwrap();
+    request.verify(key("gateway").public_key()).unwrap();
+    let binding = RequestBinding { view, label: &request.label, signature: &request.signature };
+    let response = ResponseView { status: 200, headers: &answer.headers };
+    let signed = parse_response(&response, &binding, Tag::CallbackResponse, created()).unwrap();
+    signed.verify(key("aurora-air").public_key()).unwrap();
+    let operation: Operation = read_whole("connector-operation");
+    assert_eq!((operation.state, operation.status), (OperationState::Done, Some(200)));
+    let reserved: Reserved = json::read(&answer.body).unwrap();
+    assert_eq!(serde_json::to_value(reserved).unwrap(), operation.body.unwrap());
+    assert!(page("connectors.md").contains(&format!("operations/{key_of_call}`")));
+}
+
+#[test]
+fn the_connectors_refusals_are_the_codes_own() {
+    let refusal: Refusal = read_whole("connector-refusal");
+    assert_eq!(refusal, Refusal::new(RefusalCode::InsufficientPoints, "too few points"));
+    let text = page("connectors.md");
+    for code in RefusalCode::ALL {
+        let row = format!("| `{}` | {} |", code.as_str(), code.status());
+        assert_eq!(text.matches(&row).count(), 1, "{row}");
+    }
+    for step in Step::ALL {
+        assert!(text.contains(&format!("| `POST {step}` |")), "{step}");
+    }
+}
+
+#[test]
+fn the_benefit_is_given_by_a_credit() {
+    let call: CreditCall = read_whole("connector-benefit");
+    let Some(Gift::Benefit(benefit)) = call.gift() else { panic!("no benefit") };
+    assert_eq!(benefit.price.micros() - benefit.cash.micros(), call.amount.micros());
+}
+
+#[test]
+fn the_conformance_report_is_signed_and_counts_its_cases() {
+    let report: ConformanceReport = read_whole("conformance-report");
+    let parsed = jws::parse(&line("conformance-jws")).unwrap();
+    parsed.verify(JwsType::Conformance, key("gateway").public_key()).unwrap();
+    assert_eq!(parsed.payload, json::canonical(&report));
+    assert_eq!(report.brand_key, *key("aurora-air").kid());
+    for (outcome, count) in [
+        (CaseOutcome::Passed, report.passed),
+        (CaseOutcome::Failed, report.failed),
+        (CaseOutcome::NotTried, report.not_tried),
+    ] {
+        assert_eq!(ConformanceReport::count(&report.cases, outcome), count);
+    }
 }
 
 // --- http-signatures.md ------------------------------------------------------------------------
@@ -1105,6 +1182,28 @@ fn the_gateway_list_is_the_roots_and_the_partner_list_the_gateways() {
     for name in ["aurora-air", "borealis-coffee"] {
         let found = trusted_partners.find(key(name).kid()).unwrap();
         assert_eq!((found.partner.as_deref(), found.scope.as_deref()), (Some(name), Some("full")));
+    }
+}
+
+#[test]
+fn the_registration_proves_that_the_partner_has_its_second_key() {
+    let asked: KeyRegistration = read_whole("key-registration");
+    let second = key("aurora-air-2");
+    assert_eq!(line("key-registration-jws"), asked.sign(&second));
+    let jws = line("key-registration-jws");
+    let proven = KeyRegistration::prove(&jws, &asked.alliance, &asked.partner).unwrap();
+    assert_eq!((proven.registration(), proven.public()), (&asked, second.public_key()));
+}
+
+#[test]
+fn the_table_of_scopes_is_the_scopes_own() {
+    let yes = |is| if is { "yes" } else { "no" };
+    let page = page("keys.md");
+    for scope in KeyScope::ALL {
+        let kinds = [KeyUseKind::Ask, KeyUseKind::Trade, KeyUseKind::Witness, KeyUseKind::Govern];
+        let cells = kinds.map(|kind| yes(scope.allows(kind))).join(" | ");
+        let row = format!("| `{}` | {cells} |", scope.as_str());
+        assert!(page.contains(&row), "{row}");
     }
 }
 

@@ -12,7 +12,7 @@
 //! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
 //! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs` |
 //! | members | `members` |
-//! | keys | `partner_keys`, `well_known` |
+//! | keys | `keys`, `key_changes`, `key_uses`, `partner_keys`, `well_known` |
 //! | health | `health` |
 //! | this document, for people and programs | `docs`, `document` |
 //! | what a caller may see; how it is sent | `render`, `reply` |
@@ -34,6 +34,9 @@ mod document;
 mod event_stream;
 mod events;
 mod health;
+mod key_changes;
+mod key_uses;
+mod keys;
 mod link_changes;
 mod link_proposals;
 mod links;
@@ -100,6 +103,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/v1/members/{program}/{member}/balance", members::balance))
         .service(get("/v1/members/{program}/{member}/openings/{corridor}", members::opening))
         .service(get("/v1/partners/keys", partner_keys::list))
+        .service(both("/v1/keys", keys::list, keys::create))
+        .service(get("/v1/keys/{kid}", keys::show))
+        .service(get("/v1/keys/{kid}/uses", key_uses::list))
+        .service(post("/v1/keys/{kid}/retire", key_changes::retire))
+        .service(post("/v1/keys/{kid}/revoke", key_changes::revoke))
         .service(page("/.well-known/jwks.json", well_known::jwks))
         .service(page("/health/live", health::live))
         .service(page("/health/ready", health::ready))

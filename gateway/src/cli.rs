@@ -10,6 +10,7 @@ mod bench;
 mod campaigns;
 mod check;
 mod completions;
+mod conformance;
 mod demo;
 mod events;
 pub mod failure;
@@ -20,6 +21,7 @@ pub mod layout;
 mod migrate;
 mod openapi;
 mod partner;
+mod partner_keys;
 mod pending;
 pub mod printer;
 pub mod progress;
@@ -103,6 +105,9 @@ pub enum Command {
     /// Add, list and suspend partners
     #[command(subcommand)]
     Partner(partner::PartnerCommand),
+    /// Add, retire, revoke and list a partner's own keys, as the partner
+    #[command(subcommand)]
+    PartnerKeys(partner_keys::PartnerKeysCommand),
     /// Propose, approve, stop and list campaigns
     #[command(subcommand)]
     Campaigns(campaigns::CampaignsCommand),
@@ -148,6 +153,13 @@ pub enum Command {
     /// signed orders through the SDK over HTTP, and verifies every receipt and chain before it says
     /// anything. Ends with 1 where anything was wrong.
     Bench(bench::BenchArgs),
+    /// Try a brand's connector, as a gateway would, and report every case
+    ///
+    /// Signs calls with --key, which the connector must take for a gateway's; moves points of
+    /// --member and counts them, so that an effect that comes twice, or not at all, is seen. Use a
+    /// test system: points are captured and credited, about as many as before are left. Ends with
+    /// 1 where a case failed.
+    Conformance(conformance::ConformanceArgs),
     /// Print the API's description (OpenAPI, JSON)
     ///
     /// The same document as the running gateway's /openapi.json.
@@ -222,6 +234,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::run(&args, printer),
         Command::Migrate(args) => migrate::run(&args, printer),
         Command::Partner(command) => partner::run(command, printer),
+        Command::PartnerKeys(command) => partner_keys::run(command, printer),
         Command::Campaigns(command) => campaigns::run(command, printer),
         Command::Pending(command) => pending::run(command, printer),
         Command::Members(command) => import::members(command, printer),
@@ -234,6 +247,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Verify(args) => verify::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),
         Command::Bench(args) => bench::run(args, printer),
+        Command::Conformance(args) => conformance::run(args, printer),
         Command::Openapi(args) => openapi::run(&args, printer),
         Command::Completions(args) => completions::run(&args, printer),
     }

@@ -7,6 +7,7 @@
 
 mod books;
 mod cast;
+mod connected;
 mod drive;
 mod folder;
 mod offline;
@@ -37,10 +38,11 @@ use crate::cli::printer::{GOOD, LIVE, Printer, paint};
 use crate::cli::progress::Progress;
 use crate::instance::config::DEFAULT_LISTEN;
 use crate::instance::import::{read_links, read_members, write_links, write_members};
-use crate::instance::{Instance, authority};
+use crate::instance::{Instance, PARTNERS_DIR, authority};
 use crate::server::ServerSettings;
 use crate::telemetry::{self, LogFormat, TelemetrySettings};
 use cast::{BRANDS, Cast, PEOPLE};
+use connected::{Connected, ConnectedOrders};
 use folder::Folder;
 use offline::Findings;
 use service::Service;
@@ -134,6 +136,7 @@ fn serve(
         authorities: Vec::new(),
         metrics_listen: instance.gateway.metrics_listen,
         gateway_keys: instance.key_list.clone(),
+        limits: instance.gateway.limits,
         workers,
     };
     Service::start(house.clone(), settings).map_err(|error| {
@@ -237,17 +240,27 @@ impl Play<'_> {
             took += started.elapsed();
         }
         bar.done();
+        // One brand more, which keeps its members' balances; where nothing is ordered, none joins.
+        let joined = match orders {
+            0 => None,
+            _ => Some(Connected::open(self.folder, self.instance, self.house).await?),
+        };
+        let asked = match &joined {
+            Some(brand) => Some(brand.play(self.house, &clients[0], self.cast, run).await),
+            None => None,
+        };
+        let accepted = tally.accepted() + asked.as_ref().map_or(0, ConnectedOrders::receipts);
+        let mut verifiers = clients.to_vec();
+        verifiers.extend(joined.as_ref().map(|brand| brand.client.clone()));
         let started = Instant::now();
         let totals = Arc::new(Mutex::new(Totals::default()));
-        let findings =
-            self.verify(&clients, &totals, 2 * (before + tally.accepted()), printer).await;
+        let findings = self.verify(&verifiers, &totals, 2 * (before + accepted), printer).await;
         let verified_in = started.elapsed();
         let totals = totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let moved = rates::look(self.house, &clients[0], self.cast, first_board).await;
         let money = books::money(self.house, &totals).await.map_err(Failure::wrong)?;
         let corridors = summary::corridors(&findings);
-        let verification =
-            Verification::of(&findings, &corridors, before, tally.accepted(), verified_in);
+        let verification = Verification::of(&findings, &corridors, before, accepted, verified_in);
         let positions = Positions::of(&money);
         let audit = self.audit(printer).await;
         let ok = tally.failed == 0
@@ -255,6 +268,7 @@ impl Play<'_> {
             && positions.sum_is_zero
             && positions.as_receipts_say
             && moved.ok
+            && asked.as_ref().is_none_or(|asked| asked.ok)
             && audit.ok;
         Ok(Summary {
             ok,
@@ -264,6 +278,7 @@ impl Play<'_> {
             gateway: authority::url_of(address),
             partners: partners(),
             orders: Orders::of(&tally, took),
+            connected: asked,
             corridors,
             verification,
             rates: moved,
@@ -291,15 +306,16 @@ impl Play<'_> {
 
     async fn verify(
         &self,
-        clients: &[Client; 3],
+        clients: &[Client],
         totals: &offline::SharedTotals,
         expected: u64,
         printer: Printer,
     ) -> Vec<Findings> {
         let bar = Progress::bar(printer, "verifying as each brand", expected);
         let mut brands = JoinSet::new();
-        for (brand, client) in clients.iter().enumerate() {
-            let folder = self.folder.partner(brand).join("receipts");
+        for client in clients {
+            let folder = self.folder.path.join(PARTNERS_DIR).join(client.partner().as_str());
+            let folder = folder.join("receipts");
             brands.spawn(offline::verify(client.clone(), folder, Arc::clone(totals), bar.clone()));
         }
         let mut findings = Vec::new();

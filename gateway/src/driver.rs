@@ -15,12 +15,14 @@ mod call;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::rt;
 use alliance_contracts::names::PartnerId;
 use alliance_settlement::clearing_house::{Call, ClearingHouse};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::telemetry;
 
 pub use call::Caller;
 
@@ -28,6 +30,8 @@ pub use call::Caller;
 pub const CALLS_PER_BRAND: usize = 64;
 /// How often is looked what is due where nothing tells: another gateway may have accepted it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often is counted what waits.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// The shortest turn: what comes due meanwhile is taken up in one commit.
 const TURN: Duration = Duration::from_millis(5);
 
@@ -44,7 +48,7 @@ impl Places {
             .or_insert_with(|| Arc::new(Semaphore::new(CALLS_PER_BRAND)))
     }
 
-    /// Of brands whose calls are due, how many may be taken up.
+    /// Of each brand, how many calls may be taken up.
     fn free(&mut self, brands: impl Iterator<Item = PartnerId>) -> Vec<(PartnerId, u32)> {
         let with_places = |brand: PartnerId| {
             let free = u32::try_from(self.of(&brand).available_permits()).unwrap_or(0);
@@ -60,9 +64,14 @@ pub async fn run(house: ClearingHouse, caller: Caller, mut closing: watch::Recei
     let caller = Arc::new(caller);
     let mut places = Places::default();
     let freed = Arc::new(Notify::new());
+    let mut counted: Option<Instant> = None;
     loop {
         if *closing.borrow() {
             return;
+        }
+        if counted.is_none_or(|at| at.elapsed() >= COUNT_EVERY) {
+            counted = Some(Instant::now());
+            count(&house).await;
         }
         if let Err(error) = turn(&house, &caller, &mut places, &freed).await {
             tracing::warn!(%error, "what brands are to be asked cannot be read");
@@ -77,6 +86,21 @@ pub async fn run(house: ClearingHouse, caller: Caller, mut closing: watch::Recei
     }
 }
 
+/// Tells operators how many transactions wait for each brand that is called; a brand that none
+/// waits for is told as zero.
+async fn count(house: &ClearingHouse) {
+    let registry = house.registry();
+    if !registry.has_connectors() {
+        return;
+    }
+    let Ok(open) = house.open_sagas().await else { return };
+    for partner in registry.definition.partners.iter().filter(|one| one.connector.is_some()) {
+        let theirs = open.iter().find(|open| open.partner == partner.partner);
+        let (pending, parked) = theirs.map_or((0, 0), |open| (open.open, open.parked));
+        telemetry::record_pending(&partner.partner, pending, parked);
+    }
+}
+
 /// Takes up what is due, as far as there are places, and begins to make the calls.
 async fn turn(
     house: &ClearingHouse,
@@ -87,10 +111,9 @@ async fn turn(
     if !house.registry().has_connectors() {
         return Ok(());
     }
-    let now = house.now();
-    let open = house.open_sagas().await?;
-    let due = open.into_iter().filter(|open| open.due_at <= now).map(|open| open.partner);
-    let free = places.free(due);
+    let partners = &house.registry().definition.partners;
+    let called = partners.iter().filter(|partner| partner.connector.is_some());
+    let free = places.free(called.map(|partner| partner.partner.clone()));
     if free.is_empty() {
         return Ok(());
     }

@@ -4,6 +4,7 @@
 //! | step of a request | where |
 //! | --- | --- |
 //! | id, plain path, problems, signed answers, counting, logging | `edge` |
+//! | how many requests of one address and one partner | `limits` |
 //! | body within its bounds | `body` |
 //! | signature, key, digest, scope, query, `Alliance-Seen` | `verify`, `signatures` |
 //! | what is refused, and how it is told | `refusal` |
@@ -16,6 +17,7 @@ pub(crate) mod body;
 pub(crate) mod context;
 pub(crate) mod edge;
 pub(crate) mod gateway;
+pub mod limits;
 pub(crate) mod refusal;
 pub(crate) mod signatures;
 pub(crate) mod signing;
@@ -40,6 +42,7 @@ use tokio::sync::watch;
 pub use crate::api::openapi_json;
 use crate::{api, driver, publisher, telemetry};
 use gateway::Gateway;
+use limits::LimitSettings;
 
 /// How long a shutdown waits for handlers.
 const SHUTDOWN_SECONDS: u64 = 30;
@@ -50,6 +53,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How often the waiting commands are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
+/// How often those are forgotten whom no limit has anything to remember of.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// How a server is started.
 #[derive(Clone, Debug)]
@@ -63,6 +68,8 @@ pub struct ServerSettings {
     pub metrics_listen: Option<SocketAddr>,
     /// Served at `/.well-known/jwks.json`, verbatim.
     pub gateway_keys: KeyList,
+    /// How many requests of whom are taken.
+    pub limits: LimitSettings,
     /// Worker threads.
     pub workers: usize,
 }
@@ -80,6 +87,7 @@ pub struct RunningServer {
     metrics: Option<ServerHandle>,
     counting: rt::task::JoinHandle<()>,
     publishing: rt::task::JoinHandle<()>,
+    forgetting: rt::task::JoinHandle<()>,
     driving: rt::task::JoinHandle<()>,
     closing: watch::Sender<bool>,
 }
@@ -89,7 +97,7 @@ pub struct RunningServer {
 /// # Errors
 /// An address that cannot be listened on.
 pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result<RunningServer> {
-    let gateway = Data::new(Gateway::new(house.clone(), &settings.gateway_keys));
+    let gateway = Data::new(Gateway::new(house.clone(), &settings.gateway_keys, &settings.limits));
     let shared = gateway.clone();
     let server = HttpServer::new(move || app(shared.clone()))
         .workers(settings.workers.max(1))
@@ -107,6 +115,13 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
     let handle = server.handle();
     let counted = house.clone();
     let publishing = rt::spawn(publisher::run(house.clone()));
+    let limited = gateway.clone();
+    let forgetting = rt::spawn(async move {
+        loop {
+            rt::time::sleep(FORGET_EVERY).await;
+            limited.limits().forget_idle();
+        }
+    });
     let (closing, closed) = watch::channel(false);
     let caller = driver::Caller::new().map_err(io::Error::other)?;
     let driving = rt::spawn(driver::run(house.clone(), caller, closed));
@@ -125,6 +140,7 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
             }
         }),
         publishing,
+        forgetting,
         driving,
         closing,
     })
@@ -174,6 +190,7 @@ impl RunningServer {
         self.handle.stop(true).await;
         self.counting.abort();
         self.publishing.abort();
+        self.forgetting.abort();
         // Calls that are under way are finished by whoever looks next.
         let _ = self.closing.send(true);
         let _ = self.driving.await;

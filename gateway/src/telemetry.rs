@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alliance_contracts::ids::RequestId;
+use alliance_contracts::names::PartnerId;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, MeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{KeyValue, global};
@@ -182,6 +183,8 @@ struct Instruments {
     requests: Histogram<f64>,
     orders: Counter<u64>,
     waiting: Gauge<u64>,
+    pending: Gauge<u64>,
+    parked: Gauge<u64>,
 }
 
 /// Buckets of a request's duration in seconds: an order takes about ten milliseconds.
@@ -205,6 +208,14 @@ impl Instruments {
             waiting: meter
                 .u64_gauge("alliance.queue.waiting")
                 .with_description("Commands that wait for the ledger")
+                .build(),
+            pending: meter
+                .u64_gauge("alliance.transactions.pending")
+                .with_description("Transactions that wait for a connected brand")
+                .build(),
+            parked: meter
+                .u64_gauge("alliance.transactions.parked")
+                .with_description("Of those, how many a person has to look at")
                 .build(),
         }
     }
@@ -239,6 +250,15 @@ pub(crate) fn count_order(outcome: &'static str, replayed: bool) {
 pub(crate) fn record_waiting(commands: usize) {
     if let Some(instruments) = INSTRUMENTS.get() {
         instruments.waiting.record(u64::try_from(commands).unwrap_or(u64::MAX), &[]);
+    }
+}
+
+/// Tells how many transactions wait for a connected brand.
+pub(crate) fn record_pending(partner: &PartnerId, pending: u64, parked: u64) {
+    if let Some(instruments) = INSTRUMENTS.get() {
+        let brand = [KeyValue::new("partner", partner.to_string())];
+        instruments.pending.record(pending, &brand);
+        instruments.parked.record(parked, &brand);
     }
 }
 

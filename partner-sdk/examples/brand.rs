@@ -207,7 +207,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let client = Client::builder(&gateway).partner(PARTNER).key_pem(pem).root(root);
             (builder.gateway_keys(client.build()?), gateway)
         }
-        _ => (builder.trust_only(root_key(&x)?), "nobody yet: see BRAND_TRUST".to_owned()),
+        _ => {
+            (builder.trust_only(root_key(&x)?), "its own key, to be tried: BRAND_TRUST".to_owned())
+        }
     };
     let service = builder.build()?;
 

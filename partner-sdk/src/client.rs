@@ -26,7 +26,7 @@
 //! | nothing personal is logged | spans hold route templates; `Debug` shows no reference |
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use alliance_contracts::encoding::hex_encode;
 use alliance_contracts::key_list::TrustedKeys;
@@ -44,6 +44,7 @@ mod calls;
 mod config;
 mod error;
 mod events;
+mod keys;
 mod memory;
 mod orders;
 mod proofs;
@@ -58,6 +59,7 @@ pub use build::ClientBuilder;
 pub use call::{Answered, BoxFuture, Call};
 pub use error::{ConfigError, DecodeError, Error, VerificationError};
 pub use events::{EventStream, FollowedEvent};
+pub use keys::KEYS_KNOWN_WITHIN;
 pub use memory::{Memory, Remembered, SeenReceipt};
 pub use orders::{Batch, BatchAnswer, Exchange, Reversal, account};
 pub use receipts::{ReceiptStream, Receipts};
@@ -74,7 +76,7 @@ struct Inner {
     authority: String,
     partner: PartnerId,
     alliance: Option<AllianceId>,
-    key: SigningKey,
+    key: RwLock<Arc<SigningKey>>,
     root: Option<PublicKey>,
     retry: RetryPolicy,
     budget: retry::RetryBudget,
@@ -90,7 +92,7 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("gateway", &self.0.base.as_str())
             .field("partner", &self.0.partner)
-            .field("kid", self.0.key.kid())
+            .field("kid", &self.kid())
             .finish_non_exhaustive()
     }
 }

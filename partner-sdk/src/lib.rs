@@ -7,6 +7,7 @@
 //! | `client`: orders, reversals, links, agreements, downloads | `client` (default) | reqwest, tokio |
 //! | `connector`: what the gateway calls at a connected brand | `server` | actix-web |
 //! | its operations in the brand's own database | `server-sqlite`, `server-postgres` | sqlx |
+//! | `conformance`: tries a connector as a gateway would | `conformance` | as `client` |
 //! | `Client::from_config`: reads a `client.toml` | `config-file` (default) | toml |
 //!
 //! With `default-features = false` only the first part is built: 40 crates in all.
@@ -15,6 +16,8 @@
 pub mod client;
 #[cfg(any(feature = "client", feature = "server"))]
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "server")]
 pub mod connector;
 pub mod verify;

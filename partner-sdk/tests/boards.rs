@@ -111,7 +111,8 @@ fn a_board_is_accepted_when_its_signature_verifies_and_every_value_follows() {
 #[test]
 fn each_thing_that_is_wrong_with_a_board_is_named() {
     type Change = fn(&mut Board);
-    let changed: [(Change, fn(&BoardFault) -> bool); 6] = [
+    type Named = fn(&BoardFault) -> bool;
+    let changed: [(Change, Named); 6] = [
         (
             |board| board.values[0].value = decimal("0.0526"),
             |fault| matches!(fault, BoardFault::Value(ValuationMismatch::Value { .. })),

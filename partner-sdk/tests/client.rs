@@ -28,7 +28,7 @@ use c::keys::pkcs8_pem_from_seed;
 use c::merkle;
 use c::names::SourceReference;
 use c::problem::{Fork, PROBLEM_JSON, Problem, ProblemCode};
-use c::quote::{Quote, QuoteSide};
+use c::quote::{PricedItem, Quote, QuoteSide};
 use c::time::Timestamp;
 use c::transaction::{
     OrderBatch, OrderResult, ReversedTotals, SignedReceipt, Transaction, TransactionSide,
@@ -240,6 +240,32 @@ async fn every_attempt_has_the_same_key_and_body_and_a_signature_of_its_own() {
     // Another call draws another key.
     client.transact(&quote(), reference()).await.unwrap();
     assert_ne!(header(&received(&server).await[3], "idempotency-key"), Some(key));
+}
+
+#[tokio::test]
+async fn each_kind_asks_for_its_own_sides() {
+    let server = gateway_saying([good(&quote()), good(&quote())]).await;
+    let client = client(&server);
+    let latte = PricedItem {
+        cash: "2.5".parse().unwrap(),
+        item: "latte".parse().unwrap(),
+        partner: "borealis-coffee".parse().unwrap(),
+        price: "12.5".parse().unwrap(),
+    };
+    client.redeem(account("aurora", "A-1001").unwrap(), latte).await.unwrap();
+    client.accrue(account("borealis", "B-77").unwrap(), "20".parse().unwrap()).await.unwrap();
+    let bodies: Vec<String> = received(&server)
+        .await
+        .iter()
+        .map(|request| String::from_utf8(request.body.clone()).unwrap())
+        .collect();
+    assert_eq!(
+        bodies,
+        [
+            r#"{"kind":"redemption","source":{"member":"A-1001","program":"aurora"},"target":{"cash":"2.5","item":"latte","partner":"borealis-coffee","price":"12.5"}}"#,
+            r#"{"amount":{"side":"target","value":"20"},"kind":"accrual","source":{"partner":"aurora-air"},"target":{"member":"B-77","program":"borealis"}}"#,
+        ]
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! How long the proof alone takes that a board publishes nothing to gain from: 500 programs, every pair,
-//! 5,000 overrides, two boards alive; beside it what floats would take for no proof at all.
+//! How long the proof alone takes that a board publishes nothing to gain from: 500 programs, every
+//! pair, 5,000 overrides, two boards alive; beside it what floats would take for no proof at all.
 //!
 //! `cargo run --release -p alliance-settlement --no-default-features --example arbitrage_bench`
 #![allow(clippy::print_stdout, reason = "an example that prints its figures")]

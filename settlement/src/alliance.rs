@@ -8,12 +8,14 @@
 //! | [`campaigns`] | more points for a while, as it is kept |
 //! | [`agreements`] | what two partners have signed, as it is kept |
 //! | [`terms`] | what holds between two partners at a moment |
+//! | [`keys`] | keys, as definition, partners and root key have made them |
 //! | [`registry`] | the snapshot that orders are priced and decided by |
 
 pub mod agreements;
 pub mod campaigns;
 pub mod changes;
 pub mod definition;
+pub mod keys;
 pub mod rates;
 pub mod registry;
 pub mod terms;
@@ -24,6 +26,7 @@ pub use definition::{
     AgreementDefinition, Definition, DefinitionFault, KeyDefinition, PartnerDefinition,
     ProgramDefinition, Scope,
 };
+pub use keys::{GatewayKeys, ListedKey, MayNotSign, PartnerKeyRecord};
 pub use rates::{Breaker, RatesDefinition};
 pub use registry::{BoardView, PartnerKey, PublishedBoard, Registry, RegistryParts};
 pub use terms::AgreementTerms;

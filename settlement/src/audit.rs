@@ -16,7 +16,8 @@
 //! | campaigns: spent as posted, within the budget; lots as granted and taken back | `campaigns` |
 //!
 //! How much of a flow was late is checked within bounds: it goes by what the deciding gateway had
-//! seen of boards, which receipts do not say. They say when it was surely late, and when surely not.
+//! seen of boards, which receipts do not say. They say when it surely
+//! was late, and when it was not.
 
 mod agreements;
 mod boards;

@@ -7,6 +7,7 @@ mod campaigns;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod events;
+mod keys;
 mod members;
 mod proofs;
 mod proposals;

@@ -17,12 +17,13 @@ use alliance_contracts::link::Consent;
 use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, ReasonCode, SourceReference,
 };
+use alliance_contracts::partner_key::ProvenKey;
 use alliance_contracts::problem::{FieldError, ProblemCode};
 use alliance_contracts::quote::{Bonus, Rate, Settlement, SideAmount, TransactionKind};
 use alliance_contracts::side::{AccountSide, ItemSide, SideOf};
 use alliance_contracts::time::Timestamp;
 
-use crate::alliance::{Definition, DefinitionFault, Registry};
+use crate::alliance::{Definition, DefinitionFault, GatewayKeys, Registry};
 use crate::rates::feeds::{NotTaken, Observation};
 use crate::rates::proposal::{OperatorName, Proposal};
 use crate::rates::terms::BoardTerms;
@@ -52,6 +53,8 @@ pub struct RequestEvidence {
     pub body: Option<Vec<u8>>,
     /// The leaves of a batch's orders under `Alliance-Orders`; empty for a single order.
     pub orders: Vec<Hash>,
+    /// The transactions that its orders become where they are performed; drawn at the door.
+    pub transactions: Vec<TransactionId>,
     /// When it arrived.
     pub received_at: Timestamp,
 }
@@ -339,6 +342,23 @@ pub struct Publish {
     pub slot: Option<Timestamp>,
 }
 
+/// A cosignature that was verified at the door, over a tree that is a part of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cosignature {
+    /// Whose chain.
+    pub corridor: Corridor,
+    /// How many receipts.
+    pub size: u64,
+    /// Who has cosigned.
+    pub partner: PartnerId,
+    /// With which key.
+    pub kid: Kid,
+    /// When, as the cosignature says.
+    pub cosigned_at: Timestamp,
+    /// The checkpoint with the gateway's signatures and this cosignature.
+    pub note: String,
+}
+
 /// Proposes changes of rates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProposeRates {
@@ -400,15 +420,6 @@ pub struct Answered {
     pub original: Option<TransactionId>,
 }
 
-/// A person's word on a transaction that waits for a brand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AskAgain {
-    /// The transaction.
-    pub transaction: TransactionId,
-    /// By whom.
-    pub by: OperatorName,
-}
-
 /// Everything that can be asked of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -430,6 +441,18 @@ pub enum Command {
     WithdrawAgreement(Keyed, AgreementId),
     /// A partner reports on its own programs: all or none.
     ObserveAsPartner(Keyed, Arc<Vec<Observation>>),
+    /// A partner registers a key that it has proven to possess.
+    AddKey(Keyed, Box<ProvenKey>),
+    /// A partner lets a key of its own end.
+    RetireKey(Keyed, Kid, Timestamp),
+    /// A partner revokes a key of its own.
+    RevokeKey(Keyed, Kid),
+    /// A partner cosigns a checkpoint.
+    Cosign(Keyed, Box<Cosignature>),
+    /// An operator revokes a partner's key.
+    RevokeKeyOf(PartnerId, Kid),
+    /// An operator imports the gateway's key list; it was verified under the root key.
+    ImportGatewayKeys(Box<GatewayKeys>),
     /// An operator imports what partners report: all or none.
     Observe(Arc<Vec<Observation>>),
     /// An operator imports members: all or none.
@@ -461,7 +484,7 @@ pub enum Command {
     /// A gateway hands in what a brand has answered.
     Answered(Box<Answered>),
     /// An operator has a brand asked again now.
-    AskAgain(AskAgain),
+    AskAgain(TransactionId),
     /// A gateway stores a checkpoint that it has signed.
     StoreCheckpoint(SignedCheckpoint),
     /// A gateway brings the quote key of a period, wrapped; older ones are destroyed.
@@ -488,6 +511,10 @@ impl Command {
             | Self::ProposeAgreement(keyed, _)
             | Self::CountersignAgreement(keyed, _)
             | Self::WithdrawAgreement(keyed, _)
+            | Self::AddKey(keyed, _)
+            | Self::RetireKey(keyed, ..)
+            | Self::RevokeKey(keyed, _)
+            | Self::Cosign(keyed, _)
             | Self::ObserveAsPartner(keyed, _) => Some(keyed),
             _ => None,
         }
@@ -514,6 +541,14 @@ pub enum Outcome {
     Agreement(AgreementId),
     /// A partner's readings are in the books.
     Observed,
+    /// A partner's key was registered or changed.
+    Key(Kid),
+    /// A cosignature is kept.
+    Cosigned,
+    /// A key's times are faulty; nothing was changed. No decision: the key stays unused.
+    KeyRefused(Vec<FieldError>),
+    /// The gateway's key list may not take the place of the one that is known; nothing was changed.
+    KeyListRefused(String),
     /// A rule was broken; nothing was changed.
     Refused(ProblemCode),
     /// An operator's command was carried out, on so many rows.

@@ -24,6 +24,7 @@
 //! | `campaigns` | proposing, approving, stopping; what is left of a budget |
 //! | `lots` | points that cannot be exchanged onward yet |
 //! | `events` | who is told what |
+//! | `keys` | registering, retiring and revoking keys; cosignatures; the gateway's list |
 //! | `operations` | what operators and gateways ask |
 
 mod agreements;
@@ -32,6 +33,7 @@ pub mod events;
 pub mod feeds;
 pub mod flow;
 pub mod kept;
+mod keys;
 mod limits;
 mod links;
 pub mod lots;
@@ -79,9 +81,11 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::ProposeCampaign(proposal) => campaigns::propose(set, proposal, now),
         Command::ApproveCampaign(approval) => campaigns::approve(set, approval, now),
         Command::StopCampaign(order) => campaigns::stop(set, order, now),
+        Command::RevokeKeyOf(partner, kid) => keys::revoke_as_operator(set, partner, kid, now),
+        Command::ImportGatewayKeys(keys) => keys::import_list(set, keys),
         Command::TakeCalls(wanted) => pending::take(set, wanted, now),
         Command::Answered(told) => pending::answered(set, told, now),
-        Command::AskAgain(order) => pending::ask_again(set, order, now),
+        Command::AskAgain(id) => pending::ask_again(set, id, now),
         Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
         Command::StoreQuoteKey { period, wrapped, destroy_before } => {
             operations::store_quote_key(set, *period, wrapped, *destroy_before)
@@ -94,6 +98,10 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         | Command::ProposeAgreement(..)
         | Command::CountersignAgreement(..)
         | Command::WithdrawAgreement(..)
+        | Command::AddKey(..)
+        | Command::RetireKey(..)
+        | Command::RevokeKey(..)
+        | Command::Cosign(..)
         | Command::ObserveAsPartner(..) => Outcome::Refused(ProblemCode::InternalError),
     };
     Decided { outcome, replayed: false, first_request: None }
@@ -101,6 +109,10 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
 
 /// A partner's command: the key first, then the rules, then the key again, for ever.
 fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Timestamp) -> Decided {
+    if set.is_revoked(&keyed.request.kid, now) {
+        // Revoked since the door looked, here or on another gateway.
+        return fresh(keyed, Outcome::Refused(ProblemCode::SignatureInvalid));
+    }
     if let Some(code) = not_found(set, keyed, command) {
         return fresh(keyed, Outcome::Refused(code));
     }
@@ -122,6 +134,10 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
             agreements::countersign(set, keyed, order, now)
         }
         Command::WithdrawAgreement(_, id) => agreements::withdraw(set, *id),
+        Command::AddKey(keyed, proven) => keys::add(set, keyed, proven, now),
+        Command::RetireKey(keyed, kid, at) => keys::retire(set, keyed, kid, *at, now),
+        Command::RevokeKey(keyed, kid) => keys::revoke(set, keyed, kid, now),
+        Command::Cosign(_, cosignature) => keys::cosign(set, cosignature),
         Command::ObserveAsPartner(keyed, observations) => {
             Ok(feeds::receive(set, keyed, observations, now))
         }
@@ -130,10 +146,13 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
     let outcome = result.unwrap_or_else(Outcome::Refused);
     let consumes_key = match &outcome {
         Outcome::Refused(code) => code.is_decision(),
-        Outcome::AgreementRefused(_) | Outcome::ObservationsRefused(_) => false,
+        Outcome::AgreementRefused(_) | Outcome::ObservationsRefused(_) | Outcome::KeyRefused(_) => {
+            false
+        }
         _ => true,
     };
     if consumes_key {
+        keys::note_use(set, keyed, command, &outcome);
         set.remember_key(keyed, outcome.clone());
     }
     fresh(keyed, outcome)
@@ -157,6 +176,12 @@ fn not_found(set: &WorkingSet, keyed: &Keyed, command: &Command) -> Option<Probl
         }
         Command::WithdrawAgreement(_, id) => {
             set.agreement(id).is_some_and(|record| record.includes(&keyed.partner))
+        }
+        Command::RetireKey(_, kid, _) | Command::RevokeKey(_, kid) => {
+            set.listed_key(kid).is_some_and(|listed| listed.record.partner == keyed.partner)
+        }
+        Command::Cosign(_, cosignature) => {
+            set.heads.get(&cosignature.corridor).is_some_and(|head| head.seq >= cosignature.size)
         }
         Command::ObserveAsPartner(_, observations) => {
             feeds::are_own(&set.registry, &keyed.partner, observations)

@@ -22,6 +22,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
@@ -32,7 +33,7 @@ use alliance_contracts::time::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::alliance::{Registry, RegistryParts};
+use crate::alliance::{Registry, RegistryParts, keys};
 use crate::command::{Command, Decided, Outcome};
 use crate::ledger::kept::{self, Kept};
 use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet, Writes};
@@ -184,6 +185,7 @@ impl Sequencer {
         failpoint!("sequencer::locked");
         let registry = self.registry_under_lock(batch.as_mut()).await?;
         let now = (self.clock)();
+        self.may_sign(&registry, now)?;
         // Load: what the batch before this one has not left here.
         let orders = jobs.iter().all(|job| kept::is_order(&job.command));
         let (number, continues) = (batch.number(), batch.continues());
@@ -248,6 +250,13 @@ impl Sequencer {
         Ok(answers)
     }
 
+    /// With a key that the root key has revoked nothing is signed any more, and so nothing written.
+    fn may_sign(&self, registry: &Registry, now: Timestamp) -> Result<(), StoreError> {
+        let hint = "the root key has to sign a list that lets it";
+        let refused = |why| StoreError::Unavailable(format!("{why}: {hint}"));
+        registry.may_sign(self.key.kid(), now).map_err(refused)
+    }
+
     fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
         // Nothing panics while holding the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -305,7 +314,7 @@ impl Sequencer {
         self.registry.send_if_modified(|current| {
             let newer = version > current.seen_version;
             if newer {
-                *current = Arc::new(Registry::new(version, parts));
+                *current = Arc::new(current.after(version, parts));
             }
             newer
         });
@@ -318,21 +327,19 @@ impl Sequencer {
             let payload = row.board.payload();
             set.writes.board_jws = Some(jws::sign(JwsType::Board, &payload, &self.key));
         }
-        let Some(row) = &set.writes.definition else { return };
-        if row.keys_changed {
-            let previous = jws::parse(&before.partner_keys_jws).ok();
-            let number = previous
-                .as_ref()
-                .and_then(|jws| json::read::<KeyStatement>(&jws.payload).ok())
-                .map_or(1, |statement| statement.number + 1);
-            let previous = previous.map_or(alliance_contracts::encoding::Hash::ZERO, |jws| {
-                alliance_contracts::encoding::Hash::of(&jws.payload)
-            });
-            let alliance = row.definition.alliance.to_string();
-            let keys = row.definition.jwks();
-            let statement = KeyStatement { alliance, keys, number, previous };
-            set.writes.partner_keys_jws = Some(statement.sign(&self.key));
+        if !set.writes.changes_partner_keys() {
+            return;
         }
+        let previous = jws::parse(&before.partner_keys_jws).ok();
+        let number = previous
+            .as_ref()
+            .and_then(|jws| json::read::<KeyStatement>(&jws.payload).ok())
+            .map_or(1, |statement| statement.number + 1);
+        let previous = previous.map_or(Hash::ZERO, |jws| Hash::of(&jws.payload));
+        let alliance = before.definition.alliance.to_string();
+        let keys = keys::jwks(&set.listed_keys());
+        let statement = KeyStatement { alliance, keys, number, previous };
+        set.writes.partner_keys_jws = Some(statement.sign(&self.key));
     }
 }
 

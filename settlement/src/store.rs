@@ -40,12 +40,14 @@ use std::sync::Arc;
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{AgreementId, CampaignId, LinkId, RequestId, TransactionId};
+use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
+use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{AgreementRecord, PublishedBoard, RegistryParts};
-use crate::command::{MemberNo, RequestEvidence};
+use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::EventRow;
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{Loaded, ObservationRow, SealedMember};
@@ -160,6 +162,21 @@ pub struct TransactionPlace {
     pub created_at: Timestamp,
 }
 
+/// A request that was accepted under a key and changed something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUseRecord {
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// The request.
+    pub request: RequestId,
+    /// What it was: `orders`, `link`, ….
+    pub what: String,
+    /// What it changed; none where that has no name.
+    pub subject: Option<String>,
+    /// The transactions that its orders were to become.
+    pub transactions: Vec<TransactionId>,
+}
+
 /// A lot's place: whose, of which campaign and day.
 pub type LotPlace = (MemberNo, CampaignId, i64);
 
@@ -238,6 +255,37 @@ pub trait Store: Send + Sync + 'static {
 
     /// The member that is found there.
     fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>>;
+
+    /// What a key was accepted for, from a time on and after a request of that very time, by time
+    /// and request, at most `limit`.
+    fn key_uses<'a>(
+        &'a self,
+        kid: &'a Kid,
+        from: Timestamp,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<KeyUseRecord>>;
+
+    /// Where transactions stand, of those that there are, by id.
+    fn standing<'a>(
+        &'a self,
+        transactions: &'a [TransactionId],
+    ) -> StoreFuture<'a, Vec<UsedForTransaction>>;
+
+    /// Cosignatures over at least so many receipts, by how many and partner, at most `limit`.
+    fn cosignatures<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        size: u64,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<Cosignature>>;
+
+    /// The newest cosignatures: of those over most receipts, at most `limit`.
+    fn newest_cosignatures<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<Cosignature>>;
 
     /// The request that orders came in by.
     fn request(&self, id: RequestId) -> StoreFuture<'_, Option<Arc<RequestEvidence>>>;

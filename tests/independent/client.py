@@ -235,6 +235,44 @@ def exchange(
     }
 
 
+def accrual(amount, target_value, fee_rate):
+    """Terms of points that a partner buys for its customer: the fee comes on top."""
+    net = ceil_at(amount * target_value, 6)
+    fee = ceil_at(net * fee_rate, 6)
+    zero = Fraction(0)
+    return {
+        "source": zero,
+        "target": amount,
+        "gross": net + fee,
+        "fee": fee,
+        "net": net,
+        "remainder": zero,
+    }
+
+
+SIDES = {
+    "account": {"amount", "member", "partner", "program"},
+    "item": {"amount", "cash", "item", "partner", "price"},
+    "partner": {"partner"},
+}
+FORMS = {
+    "exchange": ("account", "account"),
+    "redemption": ("account", "item"),
+    "accrual": ("partner", "account"),
+}
+
+
+def form_of(side):
+    """Which of the three forms a side has: its members say it."""
+    form = next((name for name, members in SIDES.items() if set(side) == members), None)
+    need(form, f"a side of no form: {side}")
+    return form
+
+
+def amount_of(side):
+    return decimal(side.get("amount", "0"))
+
+
 def seldom(rate):
     """The members of a rate that are there only where they say something."""
     for name, default in (("multiplier", "1"), ("fee_bearer", "member"), ("surcharge", "0")):
@@ -250,6 +288,7 @@ def seldom(rate):
 def reverse(side, amount, terms, done, source_scale, target_scale):
     """A reversal's own amounts and money, and the totals reversed after it."""
     whole_source, whole_target = terms["source"], terms["target"]
+    need(side == "target" or whole_source, "an accrual is told by target")
     source, target = done
     if side == "source":
         new_source = source + amount
@@ -710,6 +749,9 @@ class World:
         some = next(iter(self.partners.values()))
         self.url, self.root, self.alliance = some.url, some.root, some.alliance
         self.settings = tomllib.loads((self.folder / "alliance.toml").read_text())
+        # Brands that keep their members' balances: nobody imports their members.
+        kept = [p["partner"] for p in self.settings["programs"] if p["balances"] == "connected"]
+        self.hosted = [p for p in self.partners.values() if p.name not in kept]
         self.members = defaultdict(dict)
         with open(self.folder / "members.csv", newline="") as file:
             for row in csv.DictReader(file):
@@ -889,7 +931,7 @@ def compare_terms(name, world, source, target, side, asked, quote):
 
 
 def ask_for_terms(world):
-    names = list(world.partners.values())
+    names = world.hosted
     for source in names:
         for target in names:
             if source is target:
@@ -984,7 +1026,7 @@ def ask_for_terms(world):
 
 
 def strict_parsing(world):
-    source, target = list(world.partners.values())[:2]
+    source, target = world.hosted[:2]
     mine, theirs = world.pair(source, target, 1)
     good = {
         "kind": "exchange",
@@ -1042,7 +1084,7 @@ def strict_parsing(world):
 
 
 def signatures(world):
-    source, target, third = list(world.partners.values())[:3]
+    source, target, third = world.hosted[:3]
     mine, theirs = world.pair(source, target)
     before = source.balance(world, mine)
     quote = source.terms(target, "50", mine, theirs)
@@ -1197,7 +1239,7 @@ def signatures(world):
 
 
 def signed_answers(world):
-    source, target = list(world.partners.values())[:2]
+    source, target = world.hosted[:2]
     mine, theirs = world.pair(source, target)
     of_request = (
         "@method",
@@ -1272,7 +1314,7 @@ def receipt_of(world, answer):
 
 
 def transactions(world):
-    source, target, third = list(world.partners.values())[:3]
+    source, target, third = world.hosted[:3]
     mine, theirs = world.pair(source, target, 500)
     before = source.balance(world, mine), target.balance(world, theirs)
     quote = source.terms(target, "200", mine, theirs)
@@ -1409,7 +1451,7 @@ def transactions(world):
 
 
 def refusals(world):
-    source, target = list(world.partners.values())[:2]
+    source, target = world.hosted[:2]
     mine, theirs = world.stranger(source, target)
     quote = source.terms(target, "50", mine, theirs)
     key, reference = new_key(), new_reference()
@@ -1487,7 +1529,7 @@ def reversal_reason(world):
 
 
 def reversals(world):
-    names = list(world.partners.values())
+    names = world.hosted
     reason = reversal_reason(world)
     for source, target in ((names[0], names[1]), (names[0], names[2]), (names[2], names[1])):
         where = f"{source.program} to {target.program}"
@@ -1564,8 +1606,8 @@ def compare_reversal(world, what, whole, got, wanted, source, target):
     equal(f"{what}: kind", got["kind"], "reversal")
     money = got["settlement"]
     numbers = {
-        "source": decimal(got["source"]["amount"]),
-        "target": decimal(got["target"]["amount"]),
+        "source": amount_of(got["source"]),
+        "target": amount_of(got["target"]),
         **{n: decimal(money[n]) for n in ("gross", "fee", "net", "remainder")},
     }
     equal(f"{what}: by the rule", numbers, wanted)
@@ -1574,6 +1616,92 @@ def compare_reversal(world, what, whole, got, wanted, source, target):
     receipt, _ = receipt_of(world, got)
     equal(f"{what}: reverses", receipt["reverses"], whole["id"])
     equal(f"{what}: original sides", receipt["source"]["partner"], source.name)
+
+
+def other_kinds(world):
+    """A redemption for points and cash, an accrual, and both turned round: no link is needed."""
+    source, target = world.hosted[:2]
+    mine, theirs = world.stranger(source, target)
+    before = source.balance(world, mine), target.balance(world, theirs)
+    account = {"program": source.program, "member": mine}
+    item = {"partner": target.name, "item": "flat-white", "price": "2.5", "cash": "0.6"}
+    redemption = {"kind": "redemption", "source": account, "target": item}
+    bought = {
+        "kind": "accrual",
+        "source": {"partner": source.name},
+        "target": {"program": target.program, "member": theirs},
+        "amount": {"side": "target", "value": "30"},
+    }
+    made = {}
+    for asked in (redemption, bought):
+        kind = asked["kind"]
+        answer = source.post("/v1/quotes", asked)
+        if not check(f"a quote of a {kind}", answer.status_code == 201, answer.text[:300]):
+            continue
+        quote = strict_json(answer.content)
+        forms = form_of(quote["source"]), form_of(quote["target"])
+        equal(f"{kind}: the sides' forms", forms, FORMS[kind])
+        rate, money = quote["rate"], quote["settlement"]
+        got = {
+            "source": amount_of(quote["source"]),
+            "target": amount_of(quote["target"]),
+            **{n: decimal(money[n]) for n in ("gross", "fee", "net", "remainder")},
+        }
+        values = [decimal(rate[n]) for n in ("source_value", "target_value", "fee")]
+        if kind == "redemption":
+            bearer = rate.get("fee_bearer", "member")
+            scales = world.scales[source.program], 6
+            more = *scales, Fraction(1), bearer
+            wanted = exchange("target", decimal("1.9"), *values, *more)
+        else:
+            wanted = accrual(decimal("30"), *values[1:])
+        equal(f"{kind}: terms by the rule", got, wanted)
+        answer = source.order(quote["token"])
+        if not check(f"a {kind} is performed", answer.status_code == 201, answer.text[:300]):
+            continue
+        done = strict_json(answer.content)
+        equal(f"{kind}: kind and state", (done["kind"], done["state"]), (kind, "completed"))
+        receipt, _ = receipt_of(world, done)
+        equal(f"{kind}: postings", receipt["postings"], expected_postings(receipt))
+        check_evidence(world, f"{kind}:", source, receipt)
+        made[kind] = done, wanted
+    if len(made) < 2:
+        return
+    given, received = made["redemption"][1]["source"], made["accrual"][1]["target"]
+    after = source.balance(world, mine), target.balance(world, theirs)
+    equal("points were given and received", after, (before[0] - given, before[1] + received))
+    equal("the cash stands there", made["redemption"][0]["target"]["cash"], "0.6")
+    reason = reversal_reason(world)
+    paths = {kind: f"/v1/transactions/{done['id']}/reversals" for kind, (done, _) in made.items()}
+    refused(
+        "a redemption turned round by who gave the points",
+        source.post(paths["redemption"], reversal(None, "source", reason)),
+        403,
+        "kind_not_allowed",
+    )
+    refused(
+        "an accrual turned round by a side that gave none",
+        target.post(paths["accrual"], reversal("1", "source", reason)),
+        400,
+        "malformed",
+    )
+    for kind, part in (("redemption", "0.7"), ("accrual", "12")):
+        whole, terms = made[kind]
+        scales = world.scales[source.program], 6 if kind == "redemption" else 0
+        nothing = Fraction(0), Fraction(0)
+        wanted, done = reverse("target", decimal(part), terms, nothing, *scales)
+        for body in (reversal(part, "target", reason), reversal(None, "target", reason)):
+            answer = target.post(paths[kind], body)
+            what = f"{kind}: a reversal of {body.get('amount', 'the rest')}"
+            if check(what, answer.status_code == 201, answer.text[:300]):
+                got = strict_json(answer.content)
+                compare_reversal(world, what, whole, got, wanted, source, target)
+            left = terms["target"] - done[1]
+            wanted, _ = reverse("target", left, terms, done, *scales)
+        now = strict_json(source.get(f"/v1/transactions/{whole['id']}").content)
+        equal(f"{kind}: state", now["state"], "reversed")
+    after = source.balance(world, mine), target.balance(world, theirs)
+    equal("everything restored to the digit", after, before)
 
 
 def order_leaf(quote_id, reference):
@@ -1585,7 +1713,7 @@ def orders_header(leaves):
 
 
 def batches(world):
-    source, target = list(world.partners.values())[:2]
+    source, target = world.hosted[:2]
     mine, theirs = world.pair(source, target, 400)
     lonely, other = world.stranger(source, target)
     quotes = [source.terms(target, str(20 + n), mine, theirs) for n in range(5)]
@@ -1671,7 +1799,7 @@ def batches(world):
 
 def at_once(world):
     """The same order, many times at once: one effect."""
-    source, target = list(world.partners.values())[:2]
+    source, target = world.hosted[:2]
     mine, theirs = world.pair(source, target)
     before = source.balance(world, mine)
     quote = source.terms(target, "50", mine, theirs)
@@ -1702,7 +1830,7 @@ def at_once(world):
 
 
 def linking(world):
-    source, target, third = list(world.partners.values())[:3]
+    source, target, third = world.hosted[:3]
     mine, theirs = world.stranger(source, target)
     quote = source.terms(target, "50", mine, theirs)
     body = {
@@ -1753,7 +1881,7 @@ def sign_jws(partner, kind, payload):
 
 def agreeing(world):
     """Two partners propose and countersign the next version, which begins in a year."""
-    low, high = sorted(list(world.partners.values())[:2], key=lambda partner: partner.name)
+    low, high = sorted(world.hosted[:2], key=lambda partner: partner.name)
     third = next(p for p in world.partners.values() if p not in (low, high))
     kind = "alliance-agreement+jws"
     listed = strict_json(low.get("/v1/agreements?state=active&with=" + high.name).content)
@@ -1829,7 +1957,7 @@ def agreeing(world):
 
 def seen(world):
     """Alliance-Seen: what a partner saw, held against the chain."""
-    source, target = list(world.partners.values())[:2]
+    source, target = world.hosted[:2]
     mine, theirs = world.pair(source, target)
     receipt, payload = receipt_of(world, source.exchange(target, "30", mine, theirs))
     corridor, seq = receipt["corridor"], receipt["seq"]
@@ -1895,8 +2023,23 @@ def check_evidence(world, name, partner, receipt):
         fields = base_fields(base)
         params = fields.get("@signature-params", "")
         check(f"{name} base names its key", f'keyid="{entry["kid"]}"' in params, params)
-        signed_order(world, name, receipt, fields, document, candidates)
+        if "@status" in fields:
+            signed_answer(name, receipt, entry, fields, candidates)
+        else:
+            signed_order(world, name, receipt, fields, document, candidates)
     world.evidence_checked += 1
+
+
+def signed_answer(name, receipt, entry, fields, candidates):
+    """That a connected brand has answered a call of exactly this transaction (section 6)."""
+    asked = fields.get('idempotency-key";req') or fields['@path";req'].rsplit("/", 1)[1]
+    transaction, _, step = asked.partition(".")
+    check(f"{name} {entry['partner']} answered this", transaction == receipt["transaction"], asked)
+    steps = ("reserve", "capture", "credit", "cancel")
+    check(f"{name} it was done", fields["@status"] == "200" and step in steps, short(fields))
+    check(f"{name} an answer's tag", 'tag="alliance-cb-resp-v1"' in fields["@signature-params"])
+    digest = unbase64(re.search(r"sha-256=:([^:]+):", fields["content-digest"])[1])
+    check(f"{name} the answer is there", any(sha256(d) == digest for _, d in candidates), asked)
 
 
 def signed_order(world, name, receipt, fields, document, candidates):
@@ -1982,19 +2125,17 @@ def expected_postings(receipt):
     debtor, creditor = money["debtor"], money["creditor"]
     if receipt["kind"] == "reversal":
         debtor, creditor = creditor, debtor
-    lines = [
-        (
-            f"member:{source['program']}:{source['member']}",
-            f"issued:{source['program']}",
-            source["program"],
-            source["amount"],
-        ),
-        (
-            f"issued:{target['program']}",
-            f"member:{target['program']}:{target['member']}",
-            target["program"],
-            target["amount"],
-        ),
+    lines = []
+    # A side that is no member's account has no points to move.
+    if form_of(source) == "account":
+        member = f"member:{source['program']}:{source['member']}"
+        issued = f"issued:{source['program']}"
+        lines.append((member, issued, source["program"], source["amount"]))
+    if form_of(target) == "account":
+        member = f"member:{target['program']}:{target['member']}"
+        issued = f"issued:{target['program']}"
+        lines.append((issued, member, target["program"], target["amount"]))
+    lines += [
         (f"position:{debtor}", f"position:{creditor}", money["currency"], money["net"]),
         (f"position:{debtor}", "alliance:fees", money["currency"], money["fee"]),
         (f"position:{debtor}", "alliance:rounding", money["currency"], money["remainder"]),
@@ -2064,26 +2205,43 @@ def verify_receipt(world, corridor, bundle, state):
         {receipt["source"]["partner"], receipt["target"]["partner"]} == set(corridor.split("~")),
         "parties",
     )
+    forms = form_of(receipt["source"]), form_of(receipt["target"])
+    kinds = [kind for kind, ends in FORMS.items() if ends == forms]
+    need(kinds and receipt["kind"] in (*kinds, "reversal"), f"a {receipt['kind']} of {forms}")
     for end in ("source", "target"):
-        need(HASH.fullmatch(receipt[end]["member"]), f"{end} member")
+        if form_of(receipt[end]) == "account":
+            need(HASH.fullmatch(receipt[end]["member"]), f"{end} member")
     at = moment(receipt["completed_at"])
     need(at >= state["at"], "completed_at ran backwards")
     money = receipt["settlement"]
     terms = {
-        "source": decimal(receipt["source"]["amount"]),
-        "target": decimal(receipt["target"]["amount"]),
+        "source": amount_of(receipt["source"]),
+        "target": amount_of(receipt["target"]),
         **{n: decimal(money[n]) for n in ("gross", "fee", "net", "remainder")},
     }
-    scales = [world.scales[receipt[end]["program"]] for end in ("source", "target")]
+    # What has no program is money, with six decimals.
+    scales = [world.scales.get(receipt[end].get("program"), 6) for end in ("source", "target")]
     for end, scale in zip(("source", "target"), scales, strict=True):
         spell(terms[end], scale)
-    if receipt["kind"] == "exchange":
+    if receipt["kind"] in FORMS:
         rate = {n: decimal(receipt["rate"][n]) for n in ("source_value", "target_value", "fee")}
         more = seldom(receipt["rate"])
-        wanted = [
-            exchange(side, terms[side], *rate.values(), *scales, *more)
-            for side in ("source", "target")
-        ]
+        if receipt["kind"] == "accrual":
+            wanted = [accrual(terms["target"], rate["target_value"], rate["fee"])]
+            need(more == (1, "member") and rate["source_value"] == 1, "an accrual's rate")
+        else:
+            sides = ("source", "target") if receipt["kind"] == "exchange" else ("target",)
+            wanted = [
+                exchange(side, terms[side], *rate.values(), *scales, *more) for side in sides
+            ]
+        if receipt["kind"] == "redemption":
+            item = receipt["target"]
+            left = decimal(item["price"]) - decimal(item["cash"])
+            need(left == terms["target"], "an item's amount is its price less the cash")
+            need(more[0] == 1 and rate["target_value"] == 1, "a redemption's rate")
+        if receipt["kind"] != "exchange":
+            alone = "bonus" in receipt or "surcharge" in receipt["rate"]
+            need(not alone, "bonus and surcharge are of exchanges alone")
         need(terms in wanted, f"terms of neither side: {terms}")
         need(type_id(receipt["quote"], "quo"), "quote")
         need(receipt["reverses"] is None, "reverses")
@@ -2099,7 +2257,8 @@ def verify_receipt(world, corridor, bundle, state):
     elif receipt["kind"] == "reversal":
         whole, original = state["terms"][receipt["reverses"]]
         done = state["reversed"][receipt["reverses"]]
-        ways = [reverse(side, terms[side], whole, done, *scales) for side in ("source", "target")]
+        sides = ("source", "target") if whole["source"] else ("target",)
+        ways = [reverse(side, terms[side], whole, done, *scales) for side in sides]
         good = [after for result, after in ways if result == terms]
         need(good, f"a reversal of neither side: {terms} after {done} of {whole}")
         need(good[0][0] <= whole["source"] and good[0][1] <= whole["target"], "more than all")
@@ -2109,8 +2268,8 @@ def verify_receipt(world, corridor, bundle, state):
         if "bonus" in receipt:
             verify_bonus(receipt, original)
         for end in ("source", "target"):
-            for name in ("partner", "program", "member"):
-                need(receipt[end][name] == original[end][name], "the original sides")
+            now, was = ({**side[end], "amount": None} for side in (receipt, original))
+            need(now == was, "the original sides")
         was = original["settlement"]
         need(
             (money["debtor"], money["creditor"]) == (was["creditor"], was["debtor"]),
@@ -2152,8 +2311,11 @@ def verify_chain(world, corridor, items):
 
 def corridors(world):
     names = list(world.partners.values())
+    agreed = {frozenset((pair["a"], pair["b"])) for pair in world.settings["agreements"]}
     for index, one in enumerate(names):
         for two in names[index + 1 :]:
+            if frozenset((one.name, two.name)) not in agreed:
+                continue
             corridor = world.corridor(one, two)
             section(f"corridor {corridor}", corridor_checks, world, corridor, one, two)
 
@@ -2294,7 +2456,7 @@ def tlog_proof(world, corridor, partner, leaves, receipt):
 
 
 def quote_expires(world):
-    source, target = list(world.partners.values())[:2]
+    source, target = world.hosted[:2]
     mine, theirs = world.pair(source, target)
     quote = source.terms(target, "50", mine, theirs)
     wait = (moment(quote["expires_at"]) - datetime.now(timezone.utc)).total_seconds() + 1
@@ -2325,6 +2487,7 @@ def against(folder, url, slow):
     section("links", linking, world)
     section("agreements", agreeing, world)
     section("reversals", reversals, world)
+    section("redemptions and accruals", other_kinds, world)
     section("batches", batches, world)
     section("at once", at_once, world)
     section("what was seen", seen, world)
@@ -2376,6 +2539,14 @@ def self_test_arithmetic():
         got = exchange("source", *common, bearer)
         parts = ("target", "gross", "fee", "net", "remainder")
         equal(f"the {bearer} bears the fee", tuple(spell(got[name]) for name in parts), wanted)
+    shop = accrual(Fraction(7), Fraction("0.1"), Fraction("0.015"))
+    got = {name: spell(shop[name]) for name in ("gross", "fee", "net", "remainder")}
+    wanted = {"gross": "0.7105", "fee": "0.0105", "net": "0.7", "remainder": "0"}
+    equal("an accrual's fee is on top", got, wanted)
+    item = exchange("target", Fraction(10), Fraction("0.05"), Fraction(1), Fraction("0.01"), 0, 6)
+    got = {name: spell(item[name]) for name in ("source", "gross", "net", "remainder")}
+    wanted = {"source": "203", "gross": "10.15", "net": "10", "remainder": "0.0485"}
+    equal("a redemption is an exchange for money", got, wanted)
     rng = random.Random(7)
     negative = gains = unrestored = 0
     bearers = ("member", "source_partner", "target_partner")

@@ -276,6 +276,7 @@ impl Props {
             signature: self.signature,
             body: Some(b"{}".to_vec()),
             orders: Vec::new(),
+            transactions: Vec::new(),
             received_at: Timestamp::from_millis(now),
         })
     }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
+use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
+use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::{AgreementRecord, PublishedBoard};
-use alliance_settlement::command::{MemberNo, RequestEvidence};
+use alliance_settlement::command::{Cosignature, MemberNo, RequestEvidence};
 use alliance_settlement::events::EventRow;
 use alliance_settlement::ledger::lots::Lot;
 use alliance_settlement::ledger::working_set::{Loaded, ObservationRow, SealedMember};
@@ -20,8 +22,8 @@ use alliance_settlement::rates::proposal::RateProposal;
 use alliance_settlement::receipts::StoredReceipt;
 use alliance_settlement::saga::{Saga, SignedAnswer};
 use alliance_settlement::store::{
-    Batch, LinkDetail, LotPlace, MemberBooks, OpenSagas, Store, StoreError, StoreFuture,
-    TransactionDetail, TransactionPlace, VersionedRegistry,
+    Batch, KeyUseRecord, LinkDetail, LotPlace, MemberBooks, OpenSagas, Store, StoreError,
+    StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use alliance_settlement::vault::Lookup;
 
@@ -279,6 +281,10 @@ impl Store for StagedStore {
         agreements(partner: &'a PartnerId, with: Option<&'a PartnerId>, state: Option<AgreementState>, after: Option<AgreementId>, limit: u32) -> Vec<AgreementRecord>;
         member(lookup: Lookup) -> Option<SealedMember>;
         request(id: RequestId) -> Option<Arc<RequestEvidence>>;
+        key_uses(kid: &'a Kid, from: Timestamp, after: Option<RequestId>, limit: u32) -> Vec<KeyUseRecord>;
+        standing(transactions: &'a [TransactionId]) -> Vec<UsedForTransaction>;
+        cosignatures(corridor: &'a Corridor, size: u64, limit: u32) -> Vec<Cosignature>;
+        newest_cosignatures(corridor: &'a Corridor, limit: u32) -> Vec<Cosignature>;
         quote_keys() -> Vec<(i64, Vec<u8>)>;
         suspensions() -> Vec<(PartnerId, Timestamp)>;
         accounts() -> Vec<AccountBalance>;

@@ -46,7 +46,7 @@ impl PartnerKeys for TrustedKeys {
     fn signer(&self, kid: &Kid, partner: &PartnerId, at: Timestamp) -> Option<&PublicKey> {
         let key = self.find(kid)?;
         let theirs = key.partner.as_deref() == Some(partner.as_str());
-        let may_sign = key.scope.as_deref() != Some("read");
+        let may_sign = matches!(key.scope.as_deref(), None | Some("full"));
         (theirs && may_sign && key.valid_at(at)).then_some(&key.public)
     }
 }

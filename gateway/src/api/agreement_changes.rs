@@ -13,7 +13,7 @@ use super::agreements;
 use super::reply::Reply;
 use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
-use crate::server::verify::{Change, VerifiedRequest};
+use crate::server::verify::{Govern, VerifiedRequest};
 
 /// Countersigns a proposed version: the other partner's to do, over the very bytes that were
 /// proposed. It holds from its `effective_at` on.
@@ -24,7 +24,7 @@ use crate::server::verify::{Change, VerifiedRequest};
     request_body(content = AgreementRequest, example = json!({"jws": "eyJhbGciOiJFZERTQSIsI…"})),
     responses((status = 200, description = "The version, signed by both", body = AgreementView))
 )]
-pub async fn countersign(request: VerifiedRequest<Change>, gateway: Data<Gateway>) -> Reply {
+pub async fn countersign(request: VerifiedRequest<Govern>, gateway: Data<Gateway>) -> Reply {
     let asked: AgreementRequest = request.json()?;
     let (signed, _) = read_signed(&asked.jws).map_err(Refusal::fields)?;
     let id: AgreementId = request.path_parameter("id")?;
@@ -41,7 +41,7 @@ pub async fn countersign(request: VerifiedRequest<Change>, gateway: Data<Gateway
     request_body(content = Empty, example = json!({})),
     responses((status = 200, description = "The version, withdrawn", body = AgreementView))
 )]
-pub async fn withdraw(request: VerifiedRequest<Change>, gateway: Data<Gateway>) -> Reply {
+pub async fn withdraw(request: VerifiedRequest<Govern>, gateway: Data<Gateway>) -> Reply {
     let body: Empty = request.json()?;
     let id: AgreementId = request.path_parameter("id")?;
     let digest = Hash::of(&request_bytes(request.path(), &body));
@@ -49,7 +49,7 @@ pub async fn withdraw(request: VerifiedRequest<Change>, gateway: Data<Gateway>) 
 }
 
 async fn change(
-    request: VerifiedRequest<Change>,
+    request: VerifiedRequest<Govern>,
     gateway: Data<Gateway>,
     digest: Hash,
     command: impl FnOnce(Keyed) -> Command,

@@ -12,7 +12,7 @@ use super::reply::Reply;
 use crate::draw;
 use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
-use crate::server::verify::{Change, VerifiedRequest};
+use crate::server::verify::{Govern, VerifiedRequest};
 
 /// Proposes the next version of the agreement with another partner. A second proposal of the same
 /// partner takes the place of its first.
@@ -26,7 +26,7 @@ use crate::server::verify::{Change, VerifiedRequest};
     responses((status = 201, description = "The version, proposed", body = AgreementView,
         headers(("Idempotency-Replayed" = String, description = "`true`: the first answer again"))))
 )]
-pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) -> Reply {
+pub async fn create(request: VerifiedRequest<Govern>, gateway: Data<Gateway>) -> Reply {
     let asked: AgreementRequest = request.json()?;
     let (signed, agreement) = read_signed(&asked.jws).map_err(Refusal::fields)?;
     let proposal = ProposeAgreement { id: draw::id(), agreement, signed };

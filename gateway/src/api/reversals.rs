@@ -3,6 +3,7 @@
 use actix_web::web::Data;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::TransactionId;
+use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::transaction::{ReversalRequest, Transaction, reversal_bytes};
 use alliance_settlement::command::{Command, Keyed, Reverse};
 
@@ -10,6 +11,7 @@ use super::reply::Reply;
 use super::transactions;
 use crate::draw;
 use crate::server::gateway::Gateway;
+use crate::server::refusal::Refusal;
 use crate::server::verify::{Change, VerifiedRequest};
 
 /// Turns a transaction round, at the terms of the original.
@@ -31,12 +33,16 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
     let partner = request.partner.clone();
     // Corridor and members never change: read here, decided upon under the lock.
     let record = transactions::visible(&gateway, &partner, original).await?.record;
-    let members = record.members().into_iter().flatten().collect();
+    // An account whose member is gone has nobody to give back to, or to take from.
+    let seen = [&record.source, &record.target].into_iter().filter_map(|side| side.member());
+    let members = seen.map(|member| member.number).collect::<Option<_>>();
+    let members = members.ok_or_else(|| Refusal::of(ProblemCode::KindNotAllowed))?;
     let digest = Hash::of(&reversal_bytes(original, &asked));
-    let (key, evidence) = request.into_evidence();
+    let transaction = draw::id();
+    let (key, evidence) = request.into_order_evidence(transaction);
     let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
     let reverse = Reverse {
-        transaction: draw::id(),
+        transaction,
         original,
         corridor: record.corridor,
         members,

@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use alliance_contracts::content_digest::parse_orders_digest;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::http_signature::Headers;
+use alliance_contracts::ids::TransactionId;
 use alliance_contracts::merkle;
 use alliance_contracts::names::PartnerId;
 use alliance_contracts::transaction::{
@@ -57,17 +58,19 @@ pub async fn create(request: VerifiedRequest<ChangeMany>, gateway: Data<Gateway>
     }
     check_root(&request, &leaves)?;
     let (path, id) = (edge::instance(request.path()).to_owned(), request.id().to_string());
-    let (_, evidence) = request.into_batch_evidence(leaves);
+    let made: Vec<TransactionId> = batch.orders.iter().map(|_| draw::id()).collect();
+    let (_, evidence) = request.into_batch_evidence(leaves, made.clone());
     let commands = batch
         .orders
         .into_iter()
         .zip(opened)
         .zip(digests)
+        .zip(made)
         .zip(0_u32..)
-        .map(|(((order, token), digest), index)| {
+        .map(|((((order, token), digest), transaction), index)| {
             let (partner, request) = (caller.clone(), evidence.clone());
             let keyed = Keyed { partner, key: order.key, digest, request, index };
-            let (transaction, source_reference) = (draw::id(), order.source_reference);
+            let source_reference = order.source_reference;
             let order = Order { transaction, source_reference, quote: token.quoted };
             Command::Order(keyed, order)
         })

@@ -36,9 +36,10 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
     let opened = gateway.house().open_token(&request.partner, &order.quote);
     let digest = Hash::of(&order_bytes(&opened.quote, &order.source_reference));
     let partner = request.partner.clone();
-    let (key, evidence) = request.into_evidence();
+    let transaction = draw::id();
+    let (key, evidence) = request.into_order_evidence(transaction);
     let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
-    let (transaction, source_reference) = (draw::id(), order.source_reference);
+    let source_reference = order.source_reference;
     let order = Order { transaction, source_reference, quote: opened.quoted };
     let answer = gateway.submit(Command::Order(keyed, order)).await?;
     answered(&gateway, &partner, answer).await

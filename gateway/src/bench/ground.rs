@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use alliance_contracts::names::{AllianceId, Currency, MemberRef, PartnerId, ProgramId};
+use alliance_contracts::program::Balances;
 use alliance_contracts::quote::{
     AskedSide, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
 };
@@ -196,20 +197,27 @@ fn member(brand: usize, person: usize) -> MemberRef {
 fn definition(folder: &Path, alliance: &AllianceId) -> Result<String, Failure> {
     let currency: Currency = parsed(CURRENCY);
     let mut text = template::head(alliance, &currency, None);
+    // What is measured is what the gateway can, not what it lets anybody.
+    for whose in ["partner", "address", "stranger"] {
+        text.push_str(&format!("{whose}_requests_per_second = 0\n"));
+    }
     for (at, (name, ..)) in BRANDS.iter().enumerate() {
         let x = create::partner_key(&partner_folder(folder, at)).map_err(unmade)?;
         let partner = &partner(at);
-        let entry = PartnerEntry { partner, name, net_debit_cap: None, x: &x, remark: "" };
+        let entry =
+            PartnerEntry { partner, name, net_debit_cap: None, connector: None, x: &x, remark: "" };
         text.push_str(&entry.text());
     }
     for (at, (_, name, scale, value)) in BRANDS.iter().enumerate() {
         let (program, partner) = (&program(at), &partner(at));
         let value = parsed(value);
-        text.push_str(&ProgramEntry { program, partner, name, scale: *scale, value }.text());
+        let (scale, balances) = (*scale, Balances::Hosted);
+        let entry = ProgramEntry { program, partner, name, scale, value, balances };
+        text.push_str(&entry.text());
     }
     for (a, b) in PAIRS {
-        let (a, b) = (&partner(a), &partner(b));
-        text.push_str(&AgreementEntry { a, b, fee: parsed("0.01"), remark: "" }.text());
+        let (a, b, kinds) = (&partner(a), &partner(b), &[TransactionKind::Exchange]);
+        text.push_str(&AgreementEntry { a, b, fee: parsed("0.01"), kinds, remark: "" }.text());
         text.push_str(&format!("quote_lifetime_seconds = {QUOTE_LIFETIME_SECONDS}\n"));
     }
     Ok(text)

@@ -243,6 +243,7 @@ fn prepare(
         RequestSignatureParams { created: now, expires: None, nonce: None, tag: Tag::Request };
     let signed = sign_request(&view, required_components("POST"), &params, key)
         .map_err(|error| error.to_string())?;
+    let transaction = draw::id();
     let evidence = RequestEvidence {
         id: draw::id(),
         partner: caller.clone(),
@@ -252,6 +253,7 @@ fn prepare(
         signature: signed.signature_bytes,
         body: Some(body),
         orders: Vec::new(),
+        transactions: vec![transaction],
         received_at: now,
     };
     let opened = house.open_token(&caller, &quote.token);
@@ -262,7 +264,7 @@ fn prepare(
         request: evidence.into(),
         index: 0,
     };
-    let (transaction, source_reference) = (draw::id(), reference.clone());
+    let source_reference = reference.clone();
     let order = Order { transaction, source_reference, quote: opened.quoted };
     Ok(Prepared { quote: quote.id, reference, command: Command::Order(keyed, order) })
 }

@@ -173,13 +173,13 @@ pub(super) fn run(command: AgreementsCommand, printer: Printer) -> Result<Exit, 
 }
 
 impl As {
-    fn client(&self) -> Result<Client, Failure> {
+    pub(super) fn client(&self) -> Result<Client, Failure> {
         Client::from_config(&self.client).map_err(|error| failed(&error))
     }
 }
 
 /// What a call came to, in the words of the command line.
-fn failed(error: &Error) -> Failure {
+pub(super) fn failed(error: &Error) -> Failure {
     match error {
         Error::Config(_) => Failure::config(whole(error)),
         Error::Refused(problem) => Failure::wrong(error).with(told(&problem.errors)),

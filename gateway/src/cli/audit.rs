@@ -31,7 +31,8 @@ impl Shown for Audited {
         let Self { ok, alliance, report } = self;
         let AuditReport { receipts, corridors, members, transactions, findings, .. } = report;
         let looked_at = format!(
-            "  {} receipts in {}, {} transactions, {} members, {} boards, {} agreements, {} campaigns",
+            "  {} receipts in {}, {} transactions, {} members, {} boards, {} agreements, \
+             {} campaigns",
             count(*receipts),
             counted(*corridors, "corridor"),
             count(*transactions),

@@ -108,6 +108,7 @@ impl Shown for KeyLines {
             .map(|key| {
                 let of = match key.scope {
                     Some("read") => format!("{} (asks only)", key.of),
+                    Some(scope @ ("trade" | "witness")) => format!("{} ({scope})", key.of),
                     _ => key.of.clone(),
                 };
                 let file = key.file.clone().unwrap_or_else(|| "elsewhere".to_owned());
@@ -133,19 +134,20 @@ fn list(args: &ListArgs, printer: Printer) -> Result<Exit, Failure> {
         let state = if key.revoked_at.is_some() { "revoked" } else { "in force" };
         keys.push(line("gateway", &key.public, state, file.as_deref()));
     }
-    for partner in &instance.definition.partners {
-        let file = instance.partner_folder(partner.partner.as_str()).join("key.pem");
-        let private = keyfile::read_private(&file).ok();
-        for key in &partner.keys {
-            let Ok(public) = key.public_key() else { continue };
-            let here = private.as_ref().is_some_and(|private| private.kid() == public.kid());
-            let state = if key.revoked_at.is_some() { "revoked" } else { "in force" };
-            let mut line =
-                line(partner.partner.as_str(), &public, state, here.then_some(file.as_path()));
-            line.scope = Some(key.scope.as_str());
-            keys.push(line);
-        }
+    let own = keys.len();
+    for listed in instance.partner_keys().map_err(Failure::config)?.into_values() {
+        let record = listed.record;
+        let Some(public) = record.public_key() else { continue };
+        let file = instance.partner_folder(record.partner.as_str()).join("key.pem");
+        let here = keyfile::read_private(&file).is_ok_and(|private| private.kid() == public.kid());
+        let state = if record.revoked_at.is_some() { "revoked" } else { "in force" };
+        let file = here.then_some(file.as_path());
+        let mut line = line(record.partner.as_str(), &public, state, file);
+        line.scope = Some(record.scope.as_str());
+        keys.push(line);
     }
+    // Together what is one partner's.
+    keys[own..].sort_by(|one, other| (&one.of, &one.kid).cmp(&(&other.of, &other.kid)));
     let alliance = instance.definition.alliance.to_string();
     printer.show(&KeyLines { alliance, keys });
     Ok(Exit::Good)

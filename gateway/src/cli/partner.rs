@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::base64url_encode;
+use alliance_contracts::keys::Kid;
 use alliance_contracts::names::{PartnerId, ProgramId};
+use alliance_contracts::program::Balances;
+use alliance_contracts::quote::TransactionKind;
 use alliance_settlement::command::{Command, Outcome};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -28,7 +31,7 @@ pub enum PartnerCommand {
     #[command(after_help = "Examples:\n  \
         alliance partner add aurora-air --name Aurora --program aurora --value 0.05 --scale 0\n  \
         alliance partner add cedar-hotels --name Cedar --key-file cedar-public.pem --fee 0.01")]
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List the partners and how they stand
     #[command(after_help = "Example:\n  alliance partner list --dir my-alliance")]
     List(ListArgs),
@@ -38,6 +41,16 @@ pub enum PartnerCommand {
         alliance partner suspend aurora-air --undo --dir my-alliance"
     )]
     Suspend(SuspendArgs),
+    /// Revoke a key of a partner's, where the partner cannot do so itself
+    ///
+    /// Nothing is accepted under it any more, on every gateway within 5 seconds. For good: the key
+    /// stays in the lists, revoked.
+    #[command(
+        name = "revoke-key",
+        after_help = "Example:\n  alliance partner revoke-key aurora-air \
+        qBLWFFn9NmW8C8vIFT_KhJarPD3Lw-vVwFCTZbYpyrw --dir my-alliance"
+    )]
+    RevokeKey(RevokeKeyArgs),
 }
 
 /// The partner to add.
@@ -70,9 +83,16 @@ pub struct AddArgs {
     /// Decimals of its points: 0, 1 or 2
     #[arg(long, value_name = "SCALE", requires = "program")]
     scale: Option<u32>,
+    /// Where it is called, if it keeps its members' balances itself: its program is connected then
+    #[arg(long, value_name = "URL")]
+    connector: Option<String>,
     /// Agree on this fee rate with every partner that is there [default: agree with nobody]
     #[arg(long, value_name = "RATE")]
     fee: Option<Decimal>,
+    /// Which kinds of order they allow each other
+    #[arg(long, value_name = "KIND", requires = "fee", value_delimiter = ',',
+          value_parser = kind, default_value = "exchange")]
+    kinds: Vec<TransactionKind>,
     /// The alliance's public root key, where its private half is offline
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     root: Option<String>,
@@ -100,11 +120,25 @@ pub struct SuspendArgs {
     place: Place,
 }
 
+/// The key to revoke.
+#[derive(Debug, Args)]
+pub struct RevokeKeyArgs {
+    /// Whose key
+    #[arg(value_name = "PARTNER")]
+    partner: PartnerId,
+    /// The key's id
+    #[arg(value_name = "KID", allow_hyphen_values = true)]
+    kid: Kid,
+    #[command(flatten)]
+    place: Place,
+}
+
 pub(super) fn run(command: PartnerCommand, printer: Printer) -> Result<Exit, Failure> {
     match command {
         PartnerCommand::Add(args) => add(&args, printer),
         PartnerCommand::List(args) => list(&args, printer),
         PartnerCommand::Suspend(args) => suspend(&args, printer),
+        PartnerCommand::RevokeKey(args) => revoke_key(&args, printer),
     }
 }
 
@@ -183,6 +217,13 @@ fn add(args: &AddArgs, printer: Printer) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
+/// A kind that partners can agree on.
+fn kind(text: &str) -> Result<TransactionKind, String> {
+    let kinds = [TransactionKind::Exchange, TransactionKind::Redemption, TransactionKind::Accrual];
+    let found = kinds.into_iter().find(|kind| kind.as_str() == text);
+    found.ok_or_else(|| "exchange, redemption or accrual".to_owned())
+}
+
 fn given_key(args: &AddArgs) -> Result<Option<String>, Failure> {
     let text = match (&args.key_file, &args.jwk_x) {
         (Some(file), _) => Some(std::fs::read_to_string(file).map_err(|error| {
@@ -200,15 +241,21 @@ fn given_key(args: &AddArgs) -> Result<Option<String>, Failure> {
 fn entries(args: &AddArgs, instance: &Instance, x: &str) -> (String, usize) {
     let (partner, name) = (&args.partner, args.name.as_str());
     let net_debit_cap = args.net_debit_cap;
-    let mut text = PartnerEntry { partner, name, net_debit_cap, x, remark: "" }.text();
+    let connector = args.connector.as_deref();
+    let entry = PartnerEntry { partner, name, net_debit_cap, connector, x, remark: "" };
+    let mut text = entry.text();
     if let (Some(program), Some(value), Some(scale)) = (&args.program, args.value, args.scale) {
         let name = args.program_name.as_deref().unwrap_or(name);
-        text.push_str(&ProgramEntry { program, partner, name, scale, value }.text());
+        // A brand that is called for its members keeps their balances.
+        let balances = connector.map_or(Balances::Hosted, |_| Balances::Connected);
+        let entry = ProgramEntry { program, partner, name, scale, value, balances };
+        text.push_str(&entry.text());
     }
     let mut agreements = 0;
     if let Some(fee) = args.fee {
         for other in &instance.definition.partners {
-            let entry = AgreementEntry { a: &other.partner, b: partner, fee, remark: "" };
+            let kinds = &args.kinds;
+            let entry = AgreementEntry { a: &other.partner, b: partner, fee, kinds, remark: "" };
             text.push_str(&entry.text());
             agreements += 1;
         }
@@ -349,5 +396,33 @@ fn suspend(args: &SuspendArgs, printer: Printer) -> Result<Exit, Failure> {
     let answer = books.wait(books.house().submit(command)).map_err(Failure::wrong)?;
     let changed = matches!(answer.decided.outcome, Outcome::Done(changes) if changes > 0);
     printer.show(&Suspended { partner: partner.to_string(), suspended, changed });
+    Ok(Exit::Good)
+}
+
+#[derive(Serialize)]
+struct RevokedKey {
+    partner: String,
+    kid: String,
+    changed: bool,
+}
+
+impl Shown for RevokedKey {
+    fn text(&self) -> String {
+        let Self { partner, kid, changed } = self;
+        let state = if *changed { "is revoked" } else { "was revoked already" };
+        format!("{} {kid} of {partner} {state}", paint(GOOD, "✓"))
+    }
+}
+
+fn revoke_key(args: &RevokeKeyArgs, printer: Printer) -> Result<Exit, Failure> {
+    let instance = args.place.load()?;
+    let (partner, kid) = (&args.partner, &args.kid);
+    let books = instance.write_books().map_err(|faults| Failure::of_faults(&faults))?;
+    let revoked = books.wait(books.house().revoke_key_of(partner.clone(), kid.clone()));
+    let changed = revoked.map_err(Failure::wrong)?.ok_or_else(|| {
+        Failure::usage(format!("{partner} has no key {kid}: see `alliance keys list`"))
+    })?;
+    let (partner, kid) = (partner.to_string(), kid.to_string());
+    printer.show(&RevokedKey { partner, kid, changed });
     Ok(Exit::Good)
 }

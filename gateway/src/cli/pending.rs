@@ -3,7 +3,6 @@
 mod show;
 
 use alliance_contracts::ids::TransactionId;
-use alliance_settlement::rates::proposal::OperatorName;
 use alliance_settlement::saga::Saga;
 use clap::{Args, Subcommand};
 
@@ -30,7 +29,7 @@ pub enum PendingCommand {
     Show(ShowArgs),
     /// Have the brand asked again now; nothing is guessed, only the brand's answer ends it
     #[command(after_help = "Example:\n  \
-        alliance pending retry txn_01h455vb4pex5vsknk084sn02q --as chen.yu")]
+        alliance pending retry txn_01h455vb4pex5vsknk084sn02q --dir my-alliance")]
     Retry(RetryArgs),
 }
 
@@ -54,15 +53,12 @@ pub struct ShowArgs {
     place: Place,
 }
 
-/// Which transaction, and who asks.
+/// Which transaction to ask about.
 #[derive(Debug, Args)]
 pub struct RetryArgs {
     /// The transaction's id
     #[arg(value_name = "ID")]
     id: TransactionId,
-    /// Who you are
-    #[arg(long = "as", value_name = "NAME", env = "ALLIANCE_OPERATOR")]
-    operator: OperatorName,
     #[command(flatten)]
     place: Place,
 }
@@ -113,7 +109,7 @@ fn show_one(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
 fn retry(args: &RetryArgs, printer: Printer) -> Result<Exit, Failure> {
     let instance = args.place.load()?;
     let books = instance.write_books().map_err(|faults| Failure::of_faults(&faults))?;
-    let asked = books.wait(books.house().ask_again(args.id, args.operator.clone()));
+    let asked = books.wait(books.house().ask_again(args.id));
     if !asked.map_err(Failure::wrong)? {
         return Err(Failure::usage(format!(
             "{} waits for nobody: see `alliance pending list`",

@@ -145,6 +145,7 @@ pub(crate) fn settings(instance: &Instance) -> ServerSettings {
         authorities: public.and_then(|url| authority::authority_of(url).ok()).into_iter().collect(),
         metrics_listen: instance.gateway.metrics_listen,
         gateway_keys: instance.key_list.clone(),
+        limits: instance.gateway.limits,
         workers: available_parallelism().map_or(1, std::num::NonZero::get),
     }
 }

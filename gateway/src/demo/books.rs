@@ -36,6 +36,8 @@ pub struct Money {
 pub async fn money(house: &ClearingHouse, receipts: &Totals) -> Result<Money, StoreError> {
     let mut accounts = house.read(|store| async move { store.accounts().await }).await?;
     accounts.retain(|account| matches!(account.asset, Asset::Currency(_)));
+    // What is held is nobody's yet.
+    accounts.retain(|account| !matches!(account.account, Account::Held(_)));
     // Positions by partner, then what the alliance keeps.
     accounts.sort_by(|one, other| one.account.cmp(&other.account));
     let currency = house.registry().definition.currency.clone();

@@ -1,7 +1,8 @@
 //! Who plays: three brands of different character, and a thousand people with an account at each.
 
 use alliance_contracts::decimal::Decimal;
-use alliance_contracts::names::{MemberRef, PartnerId, ProgramId};
+use alliance_contracts::names::{ItemRef, MemberRef, PartnerId, ProgramId};
+use alliance_contracts::quote::TransactionKind;
 
 use super::random::Seeded;
 
@@ -39,6 +40,17 @@ pub struct Brand {
     opening: (i64, i64),
     /// Orders, from and to, in minor units: CNY 1 to 12 of worth.
     pub order: (i64, i64),
+    /// What it gives for other brands' points: the item, and what it costs, in CNY.
+    items: [(&'static str, &'static str); 2],
+}
+
+impl Brand {
+    /// One of the things that it gives for points: which, and what it costs.
+    #[must_use]
+    pub fn item(&self, which: usize) -> (ItemRef, Decimal) {
+        let (item, price) = self.items[which % self.items.len()];
+        (parsed(item), parsed(price))
+    }
 }
 
 /// The brands. Their order is that of their names.
@@ -55,6 +67,7 @@ pub const BRANDS: [Brand; 3] = [
         character: "An airline: many small points, whole ones.",
         opening: (2_000, 80_000),
         order: (20, 240),
+        items: [("seat-choice", "9.9"), ("lounge-hour", "12")],
     },
     Brand {
         partner: "borealis-coffee",
@@ -68,6 +81,7 @@ pub const BRANDS: [Brand; 3] = [
         character: "Coffee shops: few points, collected by the cup.",
         opening: (1_000, 12_000),
         order: (10, 120),
+        items: [("espresso", "2.5"), ("flat-white", "4.8")],
     },
     Brand {
         partner: "cedar-hotels",
@@ -81,12 +95,17 @@ pub const BRANDS: [Brand; 3] = [
         character: "Hotels: points with two decimals, and a cap that a company's order can break.",
         opening: (150_000, 3_000_000),
         order: (1_400, 16_600),
+        items: [("late-checkout", "11.5"), ("breakfast", "7.25")],
     },
 ];
 
 /// What the pairs have agreed on: places in [`BRANDS`], and the fee.
 pub const AGREEMENTS: [(usize, usize, &str); 3] =
     [(0, 1, "0.01"), (0, 2, "0.015"), (1, 2, "0.0125")];
+
+/// Which kinds of order all of them allow.
+pub const KINDS: [TransactionKind; 3] =
+    [TransactionKind::Exchange, TransactionKind::Redemption, TransactionKind::Accrual];
 
 /// Where the hotels stand in [`BRANDS`]: the brand with the tight cap.
 pub const TIGHT: usize = 2;
@@ -240,6 +259,7 @@ mod tests {
     fn every_value_is_one() {
         for brand in BRANDS {
             let _: (Decimal, Decimal) = (parsed(brand.value), parsed(brand.net_debit_cap));
+            let _ = [brand.item(0), brand.item(1)];
         }
         for (_, _, fee) in AGREEMENTS {
             let _: Decimal = parsed(fee);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use alliance_contracts::decimal::Decimal;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::names::{IdempotencyKey, ProgramId, ReasonCode, SourceReference};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::{Quote, QuoteRequest, Side, SideAmount, TransactionKind};
+use alliance_contracts::quote::{Quote, Side, TransactionKind};
 use alliance_contracts::transaction::Transaction;
 use alliance_partner_sdk::client::Answered;
 use alliance_partner_sdk::{Client, Error};
@@ -28,6 +29,12 @@ const FAULTS_KEPT: usize = 5;
 pub struct Tally {
     /// Exchanges that were performed.
     pub exchanges: u64,
+    /// Redemptions that were performed.
+    pub redemptions: u64,
+    /// Those of them that were paid in points and cash.
+    pub with_cash: u64,
+    /// Accruals that were performed.
+    pub accruals: u64,
     /// Reversals that were performed.
     pub reversals: u64,
     /// Orders answered again under the key they had been answered under before.
@@ -58,10 +65,10 @@ impl Tally {
         self.accepted() + self.replays + self.refusals() + self.failed
     }
 
-    /// Exchanges and reversals that were performed: each has a receipt.
+    /// Orders and reversals that were performed: each has a receipt.
     #[must_use]
     pub const fn accepted(&self) -> u64 {
-        self.exchanges + self.reversals
+        self.exchanges + self.redemptions + self.accruals + self.reversals
     }
 
     /// Orders that were refused.
@@ -73,6 +80,9 @@ impl Tally {
     /// Adds what became of other orders.
     pub fn add(&mut self, other: Self) {
         self.exchanges += other.exchanges;
+        self.redemptions += other.redemptions;
+        self.with_cash += other.with_cash;
+        self.accruals += other.accruals;
         self.reversals += other.reversals;
         self.replays += other.replays;
         for (code, number) in other.refused {
@@ -97,11 +107,18 @@ impl Tally {
     }
 
     fn performed(&mut self, transaction: &Transaction) {
-        if transaction.kind == TransactionKind::Reversal {
-            self.reversals += 1;
-            return;
+        match transaction.kind {
+            TransactionKind::Exchange => self.exchanges += 1,
+            TransactionKind::Redemption => self.redemptions += 1,
+            TransactionKind::Accrual => self.accruals += 1,
+            TransactionKind::Reversal | TransactionKind::Adjustment => {
+                self.reversals += 1;
+                return;
+            }
         }
-        self.exchanges += 1;
+        if transaction.target.item().is_some_and(|item| !item.cash.is_zero()) {
+            self.with_cash += 1;
+        }
         if let Some((settlement, source)) =
             transaction.settlement.as_ref().zip(transaction.source.account())
         {
@@ -178,7 +195,7 @@ impl Worker {
 
     async fn single(&mut self, order: &Order, then: &Then) {
         let client = self.client(order.caller);
-        let quote = match client.quote(&request(order)).await {
+        let quote = match client.quote(&order.asked).await {
             Ok(quote) => quote,
             // Refused before there was an order to send.
             Err(error) => return self.tally.count_error(&error),
@@ -228,30 +245,34 @@ impl Worker {
             Then::OtherOrderSameKey(reference) => {
                 self.transact(client, quote, reference, key).await;
             }
-            Then::SameReference(key) => match client.quote(&request(order)).await {
+            Then::SameReference(key) => match client.quote(&order.asked).await {
                 Ok(another) => {
                     self.transact(client, &another, reference, key).await;
                 }
                 Err(error) => self.tally.count_error(&error),
             },
             Then::ReversePart(part, reference, rest) => {
-                self.reverse(client, done, reference, Some(*part)).await;
+                self.reverse(client, done, reference, Some((Side::Source, *part))).await;
                 if let Some(reference) = rest {
                     let receiver = self.receiver(quote);
                     self.reverse(&receiver, done, reference, None).await;
                 }
+            }
+            Then::TakeBack(part, reference) => {
+                let receiver = self.receiver(quote);
+                self.reverse(&receiver, done, reference, Some((Side::Target, *part))).await;
             }
             Then::ReverseAll(reference) => {
                 let receiver = self.receiver(quote);
                 self.reverse(&receiver, done, reference, None).await;
             }
             Then::ReverseTooMuch(amount, reference) => {
-                self.reverse(client, done, reference, Some(*amount)).await;
+                self.reverse(client, done, reference, Some((Side::Source, *amount))).await;
             }
         }
     }
 
-    /// The brand that the points arrived at: it may turn an order round at any time.
+    /// The brand whose points arrived, or that gave the item: it may always turn an order round.
     fn receiver(&self, quote: &Quote) -> Client {
         let receiver = self.clients.iter().find(|c| c.partner() == quote.target.partner());
         receiver.unwrap_or(&self.clients[0]).clone()
@@ -262,12 +283,12 @@ impl Worker {
         client: &Client,
         original: TransactionId,
         reference: &SourceReference,
-        part: Option<alliance_contracts::decimal::Decimal>,
+        part: Option<(Side, Decimal)>,
     ) {
         let reason: ReasonCode = parsed("customer_request");
         let mut reversal = client.reverse(original, reference.clone(), reason);
-        if let Some(part) = part {
-            reversal = reversal.amount(Side::Source, part);
+        if let Some((side, part)) = part {
+            reversal = reversal.amount(side, part);
         }
         let answer = reversal.call().send().await;
         self.tally.count(&answer);
@@ -276,10 +297,11 @@ impl Worker {
     async fn batch(&mut self, orders: &[Order]) {
         let Some(first) = orders.first() else { return };
         let client = self.client(first.caller);
-        let quotes = match client.quotes(orders.iter().map(request).collect()).await {
-            Ok(answer) => answer.results,
-            Err(error) => return orders.iter().for_each(|_| self.tally.count_error(&error)),
-        };
+        let quotes =
+            match client.quotes(orders.iter().map(|order| order.asked.clone()).collect()).await {
+                Ok(answer) => answer.results,
+                Err(error) => return orders.iter().for_each(|_| self.tally.count_error(&error)),
+            };
         let mut batch = client.transact_batch();
         for (order, result) in orders.iter().zip(quotes) {
             match (result.quote, result.problem) {
@@ -308,16 +330,5 @@ impl Worker {
                 }
             }
         }
-    }
-}
-
-fn request(order: &Order) -> QuoteRequest {
-    QuoteRequest {
-        amount: Some(SideAmount { side: order.side, value: order.amount }),
-        kind: TransactionKind::Exchange,
-        segment: None,
-        source: order.source.clone().into(),
-        target: order.target.clone().into(),
-        tier: None,
     }
 }

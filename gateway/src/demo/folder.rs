@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use alliance_contracts::names::{AllianceId, Currency};
+use alliance_contracts::program::Balances;
 use alliance_settlement::clearing_house::system_clock;
 use serde::{Deserialize, Serialize};
 
-use super::cast::{AGREEMENTS, BRANDS, Brand, Cast, parsed};
+use super::cast::{AGREEMENTS, BRANDS, Brand, Cast, KINDS, parsed};
+use super::connected;
 use crate::cli::failure::Failure;
 use crate::instance::create::{self, CreateError};
 use crate::instance::template::{self, AgreementEntry, PartnerEntry, ProgramEntry};
@@ -86,6 +88,7 @@ impl Folder {
                 partner: &cast.partners[at],
                 name: brand.name,
                 net_debit_cap: Some(parsed(brand.net_debit_cap)),
+                connector: None,
                 x: &x,
                 remark: brand.character,
             };
@@ -99,6 +102,7 @@ impl Folder {
                 name: brand.program_name,
                 scale: brand.scale,
                 value: parsed(brand.value),
+                balances: Balances::Hosted,
             };
             text.push_str(&entry.text());
             text.push_str(&model(brand));
@@ -106,7 +110,8 @@ impl Folder {
         text.push_str("\n# ---- Agreements ----\n");
         for (a, b, fee) in AGREEMENTS {
             let (a, b) = (&cast.partners[a], &cast.partners[b]);
-            text.push_str(&AgreementEntry { a, b, fee: parsed(fee), remark: "" }.text());
+            let kinds = &KINDS;
+            text.push_str(&AgreementEntry { a, b, fee: parsed(fee), kinds, remark: "" }.text());
         }
         create::write(&path.join(MEMBERS_FILE), &cast.members_csv()).map_err(unwritable)?;
         create::write(&path.join(LINKS_FILE), &cast.links_csv()).map_err(unwritable)?;
@@ -149,6 +154,12 @@ impl Folder {
         for (at, brand) in BRANDS.iter().enumerate() {
             let (partner, alliance) = (parsed(brand.partner), parsed(ALLIANCE));
             create::client_toml(&self.partner(at), &url, &partner, &root, &alliance)
+                .map_err(unwritable)?;
+        }
+        let connected = self.path.join(PARTNERS_DIR).join(connected::PARTNER);
+        if connected.exists() {
+            let (partner, alliance) = (parsed(connected::PARTNER), parsed(ALLIANCE));
+            create::client_toml(&connected, &url, &partner, &root, &alliance)
                 .map_err(unwritable)?;
         }
         Ok(())

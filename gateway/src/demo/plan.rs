@@ -3,7 +3,9 @@
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::{IdempotencyKey, SourceReference};
-use alliance_contracts::quote::{MemberAccount, Side};
+use alliance_contracts::quote::{
+    AskedSide, MemberAccount, PricedItem, QuoteRequest, Side, SideAmount, TransactionKind,
+};
 
 use super::cast::{AGREEMENTS, BRANDS, COMPANIES, COMPANY_ORDER, Cast, TIGHT, parsed, points};
 use super::random::Seeded;
@@ -13,23 +15,24 @@ const BATCH: usize = 25;
 /// One hand in so many has a company's order that breaks its brand's cap.
 const CAP_EVERY: usize = 5;
 
-/// An order of points at one brand for points at another.
+/// An order: points of one brand for points or an item of another, or points bought for a customer.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// Who calls: the source's brand.
+    /// Who calls: the brand that gives points, or that pays.
     pub caller: usize,
-    /// What is given.
-    pub source: MemberAccount,
-    /// What arrives.
-    pub target: MemberAccount,
-    /// On which side the amount is told.
-    pub side: Side,
-    /// How much.
-    pub amount: Decimal,
+    /// What is asked for.
+    pub asked: QuoteRequest,
     /// The caller's reference.
     pub reference: SourceReference,
     /// The idempotency key.
     pub key: IdempotencyKey,
+}
+
+impl Order {
+    /// Has it tell its amount in the points that are given.
+    fn gives(&mut self, value: Decimal) {
+        self.asked.amount = Some(SideAmount { side: Side::Source, value });
+    }
 }
 
 /// What is done after an order was accepted.
@@ -49,6 +52,8 @@ pub enum Then {
     HandedInBy(usize),
     /// Part is turned round by the giving brand; then the rest by the receiving one, or not.
     ReversePart(Decimal, SourceReference, Option<SourceReference>),
+    /// Part, told in what arrived, is turned round by the receiving brand.
+    TakeBack(Decimal, SourceReference),
     /// All is turned round by the receiving brand.
     ReverseAll(SourceReference),
     /// More than there is is to be turned round: `exceeds_reversible`.
@@ -69,6 +74,11 @@ pub enum Task {
 enum Card {
     Plain,
     Batch,
+    Redeem,
+    RedeemWithCash,
+    TakeItemBack,
+    Accrue,
+    TakePointsBack,
     Replay,
     ReversePart,
     ReverseInTwo,
@@ -96,7 +106,9 @@ impl Card {
             | Self::QuoteTwice
             | Self::ReferenceTwice
             | Self::KeyTwice
-            | Self::ReverseTooMuch => 2,
+            | Self::ReverseTooMuch
+            | Self::TakeItemBack
+            | Self::TakePointsBack => 2,
             _ => 1,
         }
     }
@@ -104,6 +116,11 @@ impl Card {
     /// A hand: a hundred orders with the plain ones that fill it up.
     const HAND: &[(Self, usize)] = &[
         (Self::Batch, 1),
+        (Self::Redeem, 4),
+        (Self::RedeemWithCash, 4),
+        (Self::TakeItemBack, 1),
+        (Self::Accrue, 5),
+        (Self::TakePointsBack, 1),
         (Self::Replay, 4),
         (Self::ReversePart, 2),
         (Self::ReverseInTwo, 1),
@@ -166,6 +183,9 @@ impl Dealer<'_> {
         match card {
             Card::Batch => self.batch(),
             Card::Plain
+            | Card::Redeem
+            | Card::RedeemWithCash
+            | Card::Accrue
             | Card::NotLinked
             | Card::TooFewPoints
             | Card::TooSmall
@@ -173,6 +193,7 @@ impl Dealer<'_> {
                 let order = self.order_for(card);
                 Task::Single(Box::new(order), Then::Nothing)
             }
+            Card::TakeItemBack | Card::TakePointsBack => self.taken_back(card),
             _ => self.with_sequel(card),
         }
     }
@@ -183,24 +204,25 @@ impl Dealer<'_> {
             Card::TooFewPoints => {
                 // More than anybody has: no order refused for it can be a matter of time.
                 let mut order = self.order_of(true);
-                order.side = Side::Source;
-                order.amount = points(999_999_999, 0);
+                order.gives(points(999_999_999, 0));
                 order
             }
             Card::TooSmall => {
                 // A mile is worth half a bean, and there are no half beans.
                 let mut order = self.order_between(0, 1);
-                (order.side, order.amount) = (Side::Source, points(1, 0));
+                order.gives(points(1, 0));
                 order
             }
             Card::OverTheCap => {
                 let company = self.seeded.below(COMPANIES);
                 let target = self.other_than(TIGHT);
                 let mut order = self.order(company, TIGHT, target);
-                order.side = Side::Source;
-                order.amount = points(COMPANY_ORDER, BRANDS[TIGHT].scale);
+                order.gives(points(COMPANY_ORDER, BRANDS[TIGHT].scale));
                 order
             }
+            Card::Redeem | Card::TakeItemBack => self.redemption(false),
+            Card::RedeemWithCash => self.redemption(true),
+            Card::Accrue | Card::TakePointsBack => self.accrual(),
             _ => self.order_of(true),
         }
     }
@@ -237,8 +259,7 @@ impl Dealer<'_> {
     fn give(&mut self, order: &mut Order) -> i64 {
         let brand = BRANDS[order.caller];
         let minor = self.seeded.between(brand.order.0, brand.order.1);
-        order.side = Side::Source;
-        order.amount = points(minor, brand.scale);
+        order.gives(points(minor, brand.scale));
         minor
     }
 
@@ -268,16 +289,86 @@ impl Dealer<'_> {
         let side = if self.seeded.percent(70) { Side::Source } else { Side::Target };
         let told = if side == Side::Source { BRANDS[source] } else { BRANDS[target] };
         let amount = points(self.seeded.between(told.order.0, told.order.1), told.scale);
+        let (source_account, target) = (self.account(person, source), self.account(person, target));
+        self.asking(
+            source,
+            QuoteRequest {
+                amount: Some(SideAmount { side, value: amount }),
+                kind: TransactionKind::Exchange,
+                segment: None,
+                source: source_account.into(),
+                target: target.into(),
+                tier: None,
+            },
+        )
+    }
+
+    /// An item of another brand for somebody's points; half of its price paid in cash, or nothing.
+    fn redemption(&mut self, with_cash: bool) -> Order {
+        let source = self.seeded.below(BRANDS.len());
+        let target = self.other_than(source);
+        let person = self.person(source, target, true);
+        let (item, price) = BRANDS[target].item(self.seeded.below(2));
+        let cash = if with_cash { price.micros() / 2 } else { 0 };
+        let item = PricedItem {
+            cash: Decimal::from_micros(cash).unwrap_or_default(),
+            item,
+            partner: self.cast.partners[target].clone(),
+            price,
+        };
+        let source_account = self.account(person, source);
+        self.asking(
+            source,
+            QuoteRequest {
+                amount: None,
+                kind: TransactionKind::Redemption,
+                segment: None,
+                source: source_account.into(),
+                target: AskedSide::Item(item),
+                tier: None,
+            },
+        )
+    }
+
+    /// Points that a brand buys for a customer of its own, who collects another brand's.
+    fn accrual(&mut self) -> Order {
+        let payer = self.seeded.below(BRANDS.len());
+        let target = self.other_than(payer);
+        let person = self.person(payer, target, true);
+        let brand = BRANDS[target];
+        let minor = self.seeded.between(brand.order.0, brand.order.1);
+        let target = self.account(person, target);
+        self.asking(
+            payer,
+            QuoteRequest {
+                amount: Some(SideAmount { side: Side::Target, value: points(minor, brand.scale) }),
+                kind: TransactionKind::Accrual,
+                segment: None,
+                source: AskedSide::Partner { partner: self.cast.partners[payer].clone() },
+                target: target.into(),
+                tier: None,
+            },
+        )
+    }
+
+    /// Half of an item's price, or of the points that were bought, comes back.
+    fn taken_back(&mut self, card: Card) -> Task {
+        let order = self.order_for(card);
+        let arrives = match &order.asked.target {
+            AskedSide::Item(item) => item.amount(),
+            _ => order.asked.amount.map(|amount| amount.value),
+        };
+        // Whole points where the program has no others: an item's price has six decimals.
+        let whole = arrives.unwrap_or_default().micros() / 2;
+        let half = whole - whole % 1_000_000;
+        let reference = self.names().0;
+        let part = Decimal::from_micros(half.max(1_000_000)).unwrap_or_default();
+        Task::Single(Box::new(order), Then::TakeBack(part, reference))
+    }
+
+    fn asking(&mut self, caller: usize, asked: QuoteRequest) -> Order {
         let (reference, key) = self.names();
-        Order {
-            caller: source,
-            source: self.account(person, source),
-            target: self.account(person, target),
-            side,
-            amount,
-            reference,
-            key,
-        }
+        Order { caller, asked, reference, key }
     }
 
     fn account(&self, person: usize, brand: usize) -> MemberAccount {
@@ -359,6 +450,19 @@ mod tests {
         assert!(has(|then| matches!(then, Then::ReversePart(_, _, Some(_)))));
         assert!(has(|then| matches!(then, Then::ReverseAll(_))));
         assert!(has(|then| matches!(then, Then::ReverseTooMuch(..))));
+        let singles = tasks.iter().filter_map(|task| match task {
+            Task::Single(order, then) => Some((&order.asked, then)),
+            Task::Batch(_) => None,
+        });
+        let of = |kind| singles.clone().filter(move |(asked, _)| asked.kind == kind);
+        for kind in [TransactionKind::Redemption, TransactionKind::Accrual] {
+            assert!(of(kind).any(|(_, then)| matches!(then, Then::TakeBack(..))), "{kind:?}");
+        }
+        let in_cash = |asked: &QuoteRequest| match &asked.target {
+            AskedSide::Item(item) => !item.cash.is_zero(),
+            _ => false,
+        };
+        assert!(of(TransactionKind::Redemption).any(|(asked, _)| in_cash(asked)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What rates did while the orders ran: the boards that were published, as a brand sees them —
 //! fetched through the SDK, verified, every value computed again, one following on the other — and
-//! a quote computed again from its board.
+//! a quote of each kind computed again from its board.
 
 use std::time::Duration;
 
@@ -8,7 +8,9 @@ use alliance_contracts::board::Rates;
 use alliance_contracts::decimal::{Decimal, MICROS, format_micros};
 use alliance_contracts::names::ProgramId;
 use alliance_contracts::observation::{FeedKind, Observation};
-use alliance_contracts::quote::{MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind};
+use alliance_contracts::quote::{
+    AskedSide, MemberAccount, PricedItem, QuoteRequest, Side, SideAmount, TransactionKind,
+};
 use alliance_contracts::valuation::Limit;
 use alliance_partner_sdk::Client;
 use alliance_partner_sdk::verify::board::{VerifiedBoard, recompute_quote};
@@ -143,28 +145,43 @@ async fn boards(client: &Client, first: u32, last: u32) -> Result<Vec<Rates>, St
     Ok(seen)
 }
 
-/// Asks for a quote and computes it again.
+/// Asks for a quote of each kind and computes it again.
 async fn quote(client: &Client, cast: &Cast) -> Result<(), String> {
     let member = |text: &str| text.parse().map_err(|_| "no member".to_owned());
     let account = |at: usize, name: &str| {
         Ok::<_, String>(MemberAccount { member: member(name)?, program: cast.programs[at].clone() })
     };
-    let request = QuoteRequest {
-        amount: Some(SideAmount {
-            side: Side::Source,
-            value: Decimal::from_minor(1_000, 0).ok_or("1000")?,
-        }),
+    let value = Decimal::from_minor(1_000, 0).ok_or("1000")?;
+    let exchange = QuoteRequest {
+        amount: Some(SideAmount { side: Side::Source, value }),
         kind: TransactionKind::Exchange,
         source: account(0, "anybody")?.into(),
         target: account(1, "somebody")?.into(),
         tier: None,
         segment: None,
     };
+    let (item, price) = BRANDS[1].item(0);
+    let partner = cast.partners[1].clone();
+    let redemption = QuoteRequest {
+        amount: None,
+        kind: TransactionKind::Redemption,
+        target: AskedSide::Item(PricedItem { cash: Decimal::ZERO, item, partner, price }),
+        ..exchange.clone()
+    };
+    let accrual = QuoteRequest {
+        amount: Some(SideAmount { side: Side::Target, value }),
+        kind: TransactionKind::Accrual,
+        source: AskedSide::Partner { partner: cast.partners[0].clone() },
+        ..exchange.clone()
+    };
     let programs = client.programs().await.map_err(|error| whole(&error))?;
-    let quote = client.quote(&request).await.map_err(|error| whole(&error))?;
-    let rates = client.board(quote.rate.board).await.map_err(|error| whole(&error))?;
-    recompute_quote(&rates, &programs, &request, &quote, Decimal::ONE)
-        .map_err(|fault| format!("a quote: {fault}"))
+    for request in [exchange, redemption, accrual] {
+        let quote = client.quote(&request).await.map_err(|error| whole(&error))?;
+        let rates = client.board(quote.rate.board).await.map_err(|error| whole(&error))?;
+        recompute_quote(&rates, &programs, &request, &quote, Decimal::ONE)
+            .map_err(|fault| format!("a quote of kind {}: {fault}", request.kind.as_str()))?;
+    }
+    Ok(())
 }
 
 fn told(boards: &[Rates], fault: Option<String>) -> RatesMoved {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alliance_contracts::problem::ProblemCode;
 
+use super::connected::{ConnectedOrder, ConnectedOrders};
 use super::rates::{RatesMoved, Surcharged};
 use super::summary::{Audit, Corridor, Orders, Positions, Summary, Verification};
 use crate::cli::layout::{Column, count, counted, grouped, on_the_point, seconds, table};
@@ -13,9 +14,9 @@ const INDENT: &str = "  ";
 
 impl Shown for Summary {
     fn text(&self) -> String {
-        let sections = [
-            self.opening(),
-            orders(&self.orders),
+        let mut sections = vec![self.opening(), orders(&self.orders)];
+        sections.extend(self.connected.as_ref().map(connected));
+        sections.extend([
             rates(&self.rates),
             corridors(&self.corridors),
             verification(&self.verification),
@@ -23,7 +24,7 @@ impl Shown for Summary {
             audit(&self.audit),
             self.whereabouts(),
             self.next(),
-        ];
+        ]);
         let verdict = if self.ok {
             format!("{} {}", paint(GOOD, "✓"), paint(HEADING, "All of it verifies."))
         } else {
@@ -139,6 +140,34 @@ impl Summary {
     }
 }
 
+/// What a brand that keeps its own balances was asked for, and what it answered.
+fn connected(asked: &ConnectedOrders) -> String {
+    let told = format!("keeps its members' balances itself, at {}", asked.connector);
+    let head = format!("{} {}", heading(&asked.partner), paint(FAINT, &told));
+    let row = |order: &ConnectedOrder| {
+        let pending = u64::try_from(order.pending_milliseconds).unwrap_or(0);
+        let end = match (&order.failure, order.receipt) {
+            (Some(failure), _) => format!("{}: {failure}", order.state.as_str()),
+            (None, Some(_)) => format!("{}, signed by the brand", order.state.as_str()),
+            (None, None) => order.state.as_str().to_owned(),
+        };
+        let waited = format!("after {}", seconds(Duration::from_millis(pending)));
+        vec![order.what.clone(), waited, end]
+    };
+    let rows: Vec<Vec<String>> = asked.orders.iter().map(row).collect();
+    let columns = [Column::Left, Column::Right, Column::Left];
+    let mut lines = vec![head, table(INDENT, &columns, &[], &rows)];
+    lines.push(match &asked.fault {
+        Some(fault) => format!("{INDENT}{} {fault}", mark(false)),
+        None => verdict(
+            asked.ok,
+            "each was accepted at once, and done or refused when the brand answered",
+            "not each ended as it must",
+        ),
+    });
+    lines.join("\n")
+}
+
 fn rates(moved: &RatesMoved) -> String {
     let boards = usize::try_from(moved.published).unwrap_or(usize::MAX);
     let head = format!(
@@ -178,7 +207,7 @@ fn rates(moved: &RatesMoved) -> String {
         ));
     }
     let so = format!(
-        "a brand verified {} and computed every value and a quote again: the same digits",
+        "a brand verified {} and computed every value and quotes again: the same digits",
         counted(usize::try_from(moved.recomputed).unwrap_or(usize::MAX), "board")
     );
     lines.push(verdict(moved.ok, &so, moved.fault.as_deref().unwrap_or("no board was seen")));
@@ -200,7 +229,11 @@ fn orders(orders: &Orders) -> String {
         heading(&format!("{rate} a second"))
     );
     let mut rows = vec![
-        row("performed", orders.accepted, &performed(orders)),
+        row("performed", orders.accepted, "each has a receipt:"),
+        row("  exchanges", orders.exchanges, "points for another brand's points"),
+        row("  redemptions", orders.redemptions, &redemptions(orders)),
+        row("  accruals", orders.accruals, "points that a brand bought for its customer"),
+        row("  reversals", orders.reversals, "all or part of an order, at its own terms"),
         row("answered again", orders.replays, "sent twice with one key: done once"),
         row("refused", orders.refused, "each for the rule it broke:"),
     ];
@@ -219,8 +252,8 @@ fn orders(orders: &Orders) -> String {
     lines.join("\n")
 }
 
-fn performed(orders: &Orders) -> String {
-    format!("{} exchanges, {} reversals", count(orders.exchanges), count(orders.reversals))
+fn redemptions(orders: &Orders) -> String {
+    format!("another brand's items, {} of them for points and cash", count(orders.with_cash))
 }
 
 fn row(what: &str, number: u64, remark: &str) -> Vec<String> {

@@ -8,6 +8,7 @@ use alliance_settlement::inspection::AuditReport;
 use serde::Serialize;
 
 use super::books::Money;
+use super::connected::ConnectedOrders;
 use super::drive::{AT_ONCE, Tally};
 use super::folder::{Folder, LINKS_FILE, MEMBERS_FILE};
 use super::offline::Findings;
@@ -32,6 +33,9 @@ pub struct Summary {
     pub partners: Vec<Partner>,
     /// What became of the orders.
     pub orders: Orders,
+    /// What a brand that keeps its own balances was asked for; none where nothing was ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected: Option<ConnectedOrders>,
     /// How rates moved meanwhile.
     pub rates: RatesMoved,
     /// The chains.
@@ -67,10 +71,16 @@ pub struct Partner {
 pub struct Orders {
     /// Orders, reversals and replays sent.
     pub sent: u64,
-    /// Performed: exchanges and reversals.
+    /// Performed: orders of every kind and reversals.
     pub accepted: u64,
     /// Exchanges among them.
     pub exchanges: u64,
+    /// Redemptions among them.
+    pub redemptions: u64,
+    /// Of those, paid in points and cash.
+    pub with_cash: u64,
+    /// Accruals among them.
+    pub accruals: u64,
     /// Reversals among them.
     pub reversals: u64,
     /// Answered again under the same key.
@@ -200,6 +210,9 @@ impl Orders {
             sent: tally.sent(),
             accepted: tally.accepted(),
             exchanges: tally.exchanges,
+            redemptions: tally.redemptions,
+            with_cash: tally.with_cash,
+            accruals: tally.accruals,
             reversals: tally.reversals,
             replays: tally.replays,
             refused: tally.refusals(),

@@ -14,6 +14,7 @@ use every_fault::{Told, told};
 
 use super::{CONFIG_FILE, Fault, Overrides, authority, folder_of, keyfile};
 use crate::publisher::Schedule;
+use crate::server::limits::{LimitSettings, Rate};
 use crate::telemetry::LogFormat;
 
 /// Where a gateway listens unless told otherwise.
@@ -46,6 +47,8 @@ pub struct Gateway {
     pub otlp_endpoint: Option<String>,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// How many requests of whom are taken.
+    pub limits: LimitSettings,
 }
 
 /// `[gateway]` as it stands in the file.
@@ -58,6 +61,9 @@ struct GatewayTable {
     metrics_listen: Option<String>,
     otlp_endpoint: Option<String>,
     log_format: Option<String>,
+    partner_requests_per_second: Option<u32>,
+    address_requests_per_second: Option<u32>,
+    stranger_requests_per_second: Option<u32>,
 }
 
 impl Config {
@@ -166,7 +172,14 @@ impl GatewayTable {
             String::new()
         });
         let otlp_endpoint = self.otlp_endpoint;
-        Gateway { listen, public_url, database, metrics_listen, otlp_endpoint, log_format }
+        let usual = LimitSettings::default();
+        let rate = |set: Option<u32>, usual| set.map_or(usual, Rate::per_second);
+        let limits = LimitSettings {
+            partner: rate(self.partner_requests_per_second, usual.partner),
+            address: rate(self.address_requests_per_second, usual.address),
+            stranger: rate(self.stranger_requests_per_second, usual.stranger),
+        };
+        Gateway { listen, public_url, database, metrics_listen, otlp_endpoint, log_format, limits }
     }
 }
 
@@ -264,6 +277,17 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_as_set_or_as_usual_and_zero_is_none() {
+        let usual = LimitSettings::default();
+        assert_eq!(parse(SMALL).unwrap().gateway.limits, usual);
+        let set = "[gateway]\npartner_requests_per_second = 7\naddress_requests_per_second = 0";
+        let limits = parse(&format!("{SMALL}{set}")).unwrap().gateway.limits;
+        let stranger = usual.stranger;
+        let partner = Rate::per_second(7);
+        assert_eq!(limits, LimitSettings { partner, address: None, stranger });
+    }
+
+    #[test]
     fn every_member_that_cannot_be_read_is_told_in_the_order_of_the_text() {
         let text = format!(
             "{SMALL}[[partners]]\npartner = \"Not A Slug\"\n\
@@ -275,22 +299,23 @@ mod tests {
         );
         let faults = parse(&text).unwrap_err();
         let told: Vec<String> = faults.iter().map(|fault| fault.fault.clone()).collect();
-        for (line, word) in [
-            ("line 3", "missing field `name`"),
-            ("line 4", "slug"),
-            ("line 8", "string"),
-            ("line 10", "decimal in a string"),
-            ("line 11", "missing field `max`"),
-            ("line 11", "weight"),
-            ("line 12", "missing field `fee`"),
-            ("line 15", "fees"),
-            ("line 17", "notice_seconds"),
-            ("line 18", "breaker"),
-            ("line 20", "listn"),
-        ] {
-            let here = |fault: &&String| fault.starts_with(line);
-            let found = told.iter().filter(here).count();
-            assert!(found > 0, "{line}, {word}: {told:#?}");
+        let expected = [
+            ("line 3: ", "missing field `name`"),
+            ("line 4: ", "a partner must match"),
+            ("line 8: ", "integer `7`"),
+            ("line 10: ", "decimal in a string"),
+            ("line 11: ", "missing field `max`"),
+            ("line 11: ", "decimal in a string"),
+            ("line 11: ", "unknown field `weight`"),
+            ("line 12: ", "missing field `fee`"),
+            ("line 15: ", "unknown field `fees`"),
+            ("line 17: ", "\"soon\""),
+            ("line 18: ", "integer `3`"),
+            ("line 20: ", "unknown field `listn`"),
+        ];
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        for (fault, (line, word)) in told.iter().zip(expected) {
+            assert!(fault.starts_with(line) && fault.contains(word), "{line}{word}: {told:#?}");
         }
         // A text that is no TOML: every place, too.
         let faults = parse("alliance = \ncurrency = CNY\n").unwrap_err();

@@ -1,8 +1,10 @@
 //! Opening an instance's books: migrations, the clearing house, and the definition applied to it.
 
+use std::collections::BTreeMap;
 use std::io;
 
-use alliance_settlement::alliance::{DefinitionFault, changes};
+use alliance_contracts::keys::Kid;
+use alliance_settlement::alliance::{DefinitionFault, ListedKey, changes, keys};
 use alliance_settlement::clearing_house::{
     ClearingHouse, DefineError, PublishError, Settings, StartError,
 };
@@ -10,7 +12,7 @@ use alliance_settlement::inspection::{AuditReport, audit};
 use alliance_settlement::store::{self, Store, StoreError};
 use tokio::runtime::Runtime;
 
-use super::config::without_password;
+use super::config::{sqlite_file, without_password};
 use super::{CHECKPOINTS_DIR, CONFIG_FILE, Fault, Instance};
 use crate::draw;
 
@@ -76,10 +78,31 @@ impl Instance {
             Err(fault) => vec![fault],
             Ok(None) => Vec::new(),
             Ok(Some((_, parts))) => {
-                definition_faults(&changes::forbidden(&parts.definition, &self.definition))
+                let mut faults = changes::forbidden(&parts.definition, &self.definition);
+                faults.extend(changes::taken_keys(&self.definition, &parts.partner_keys));
+                definition_faults(&faults)
             }
         };
         if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// Partners' keys: the configuration's, and what was registered, ended or revoked in the books,
+    /// where there are any.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn partner_keys(&self) -> Result<BTreeMap<Kid, ListedKey>, Fault> {
+        let no_books = sqlite_file(&self.gateway.database).is_some_and(|file| !file.exists());
+        let parts = if no_books {
+            None
+        } else {
+            self.with_store(async |store| match store.registry().await {
+                Err(StoreError::NotMigrated(_)) => Ok(None),
+                read => read,
+            })?
+        };
+        let changed = parts.map_or_else(Vec::new, |(_, parts)| parts.partner_keys);
+        Ok(keys::listed(&self.definition, &changed))
     }
 
     /// Recomputes the books from their receipts; nothing is written.

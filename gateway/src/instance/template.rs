@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
+use alliance_contracts::program::Balances;
+use alliance_contracts::quote::TransactionKind;
 
 /// The beginning of a file: names and `[gateway]`.
 #[must_use]
@@ -41,6 +43,12 @@ currency = "{currency}"
 # otlp_endpoint = "http://127.0.0.1:4318"
 # What log lines look like: "text" or "json".
 # log_format = "text"
+# How many requests a second this gateway takes of one partner, of one address (of IPv6: of one /64
+# network), and of one address without a known key; 0: without bound. Behind a proxy all requests
+# come from the proxy's address: limit addresses there, and set 0 here.
+# partner_requests_per_second = 10000
+# address_requests_per_second = 20000
+# stranger_requests_per_second = 200
 "#
     )
 }
@@ -56,6 +64,7 @@ pub fn explained() -> String {
 # partner = "aurora-air"     # its name in addresses and receipts: a-z, 0-9 and -
 # name = "Aurora Air"        # what people call it
 # net_debit_cap = "500000"   # how far it may owe the others; without this line, without bound
+# connector = "https://aurora.example/alliance"   # where it is called, if it keeps balances itself
 # keys = [
 #   # Its public keys, base64url. Each may have nbf, exp and revoked_at = "2026-11-23T00:00:00.000Z"
 #   # and scope = "read", which asks and never changes.
@@ -70,7 +79,7 @@ pub fn explained() -> String {
 # name = "Aurora Miles"      # what people call it
 # scale = 0                  # decimals of its points: 0, 1 or 2. It never changes
 # value = "0.05"             # what a point is worth, in the currency above
-# balances = "hosted"        # the gateway keeps its members' balances
+# balances = "hosted"        # the gateway keeps its members' balances; "connected": the brand does
 #
 # How its value moves (docs/value-model.md); without this by `value` alone, between half and double.
 # [programs.model]
@@ -86,7 +95,7 @@ pub fn explained() -> String {
 # a = "aurora-air"
 # b = "borealis-coffee"
 # fee = "0.01"               # the part of an order's worth that the alliance takes
-# kinds = ["exchange"]       # what is allowed
+# kinds = ["exchange", "redemption", "accrual"]     # what is allowed; left out: exchange
 # minimum_gross = "0.5"      # the least worth of an order, in the currency above
 # quote_lifetime_seconds = 60       # how long a quote stands
 # reversal_period_seconds = 86400   # how long the giving partner may turn an order round
@@ -125,6 +134,8 @@ pub struct PartnerEntry<'a> {
     pub name: &'a str,
     /// How far it may owe.
     pub net_debit_cap: Option<Decimal>,
+    /// Where it is called for members whose balances it keeps itself, and for its benefits.
+    pub connector: Option<&'a str>,
     /// Its public key, base64url.
     pub x: &'a str,
     /// A remark above it.
@@ -141,10 +152,14 @@ impl PartnerEntry<'_> {
             Some(cap) => format!("net_debit_cap = \"{cap}\"  # how far it may owe the others\n"),
             None => String::new(),
         };
+        let connector = match self.connector {
+            Some(connector) => format!("connector = {}\n", quoted(connector)),
+            None => String::new(),
+        };
         let remark = remark(self.remark);
         format!(
-            "\n{remark}[[partners]]\npartner = \"{partner}\"\nname = {name}\n{cap}keys = [\n  \
-             {{ x = \"{x}\" }},\n]\n"
+            "\n{remark}[[partners]]\npartner = \"{partner}\"\nname = {name}\n{cap}{connector}\
+             keys = [\n  {{ x = \"{x}\" }},\n]\n"
         )
     }
 }
@@ -162,6 +177,8 @@ pub struct ProgramEntry<'a> {
     pub scale: u32,
     /// What a point is worth.
     pub value: Decimal,
+    /// Who keeps its members' balances.
+    pub balances: Balances,
 }
 
 impl ProgramEntry<'_> {
@@ -169,11 +186,11 @@ impl ProgramEntry<'_> {
     #[must_use]
     pub fn text(&self) -> String {
         let Self { program, partner, scale, value, .. } = self;
-        let name = quoted(self.name);
+        let (name, balances) = (quoted(self.name), self.balances.as_str());
         format!(
             "\n[[programs]]\nprogram = \"{program}\"\npartner = \"{partner}\"\nname = {name}\n\
              scale = {scale}         # decimals of its points: it never changes\n\
-             value = \"{value}\"  # what a point is worth\nbalances = \"hosted\"\n"
+             value = \"{value}\"  # what a point is worth\nbalances = \"{balances}\"\n"
         )
     }
 }
@@ -187,6 +204,8 @@ pub struct AgreementEntry<'a> {
     pub b: &'a PartnerId,
     /// The part of an order's worth that the alliance takes.
     pub fee: Decimal,
+    /// Which kinds of order they allow.
+    pub kinds: &'a [TransactionKind],
     /// A remark above it.
     pub remark: &'a str,
 }
@@ -197,9 +216,11 @@ impl AgreementEntry<'_> {
     pub fn text(&self) -> String {
         let Self { a, b, fee, .. } = self;
         let remark = remark(self.remark);
+        let kinds: Vec<String> = self.kinds.iter().map(|kind| quoted(kind.as_str())).collect();
+        let kinds = kinds.join(", ");
         format!(
             "\n{remark}[[agreements]]\na = \"{a}\"\nb = \"{b}\"\nfee = \"{fee}\"\n\
-             kinds = [\"exchange\"]\n"
+             kinds = [{kinds}]\n"
         )
     }
 }
@@ -260,19 +281,31 @@ mod tests {
         let cap = Some("500000".parse().unwrap());
         for (partner, x) in [(&a, &xs[0]), (&b, &xs[1])] {
             let name = "Aurora \"Air\" \\ 曙光";
-            let entry = PartnerEntry { partner, name, net_debit_cap: cap, x, remark: "one\ntwo" };
+            let entry = PartnerEntry {
+                partner,
+                name,
+                net_debit_cap: cap,
+                connector: None,
+                x,
+                remark: "one\ntwo",
+            };
             text.push_str(&entry.text());
         }
         let value = "0.05".parse().unwrap();
-        let entry = ProgramEntry { program: &program, partner: &a, name: "Miles", scale: 0, value };
+        let balances = Balances::Hosted;
+        let (program, partner) = (&program, &a);
+        let entry = ProgramEntry { program, partner, name: "Miles", scale: 0, value, balances };
         text.push_str(&entry.text());
+        const EVERY: [TransactionKind; 3] =
+            [TransactionKind::Exchange, TransactionKind::Redemption, TransactionKind::Accrual];
         let fee = "0.01".parse().unwrap();
-        text.push_str(&AgreementEntry { a: &a, b: &b, fee, remark: "" }.text());
+        text.push_str(&AgreementEntry { a: &a, b: &b, fee, kinds: &EVERY, remark: "" }.text());
         let config = Config::parse(&text, Path::new(""), &Overrides::default()).unwrap();
         assert_eq!(config.definition.partners[1].name, "Aurora \"Air\" \\ 曙光");
         assert_eq!(config.definition.partners[0].net_debit_cap, cap);
         assert_eq!(config.definition.programs[0].value, value);
         assert_eq!(config.definition.agreements[0].fee, fee);
+        assert_eq!(config.definition.agreements[0].kinds, EVERY);
         assert_eq!(config.gateway.listen.port(), 9);
     }
 

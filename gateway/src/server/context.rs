@@ -7,6 +7,9 @@ use actix_web::{HttpMessage, HttpRequest};
 use alliance_contracts::ids::RequestId;
 use alliance_contracts::names::PartnerId;
 
+use super::limits::{Admitted, Standing};
+use super::refusal::Refusal;
+
 /// One request, in its extensions from the edge inwards.
 pub struct Context {
     /// Its id, as answers, logs and problems name it.
@@ -15,6 +18,8 @@ pub struct Context {
     pub partner: Option<PartnerId>,
     /// What a signed answer is bound to, once there is a signature.
     pub binding: Option<Binding>,
+    /// Where the caller stands with the limit that was looked at last.
+    pub standing: Option<Standing>,
     /// What of the body nobody has read. Held until the answer is sent: then actix closes the
     /// connection after it, where it would go on reading for as long as the caller goes on sending.
     pub unread: Option<Payload>,
@@ -23,8 +28,22 @@ pub struct Context {
 impl Context {
     /// A request that has just arrived.
     pub fn new(id: RequestId) -> Self {
-        Self { id, partner: None, binding: None, unread: None }
+        Self { id, partner: None, binding: None, standing: None, unread: None }
     }
+}
+
+/// Takes what a limit has said into the request: told in the answer, and refused where there was no
+/// room.
+pub fn admit(request: &HttpRequest, admitted: Admitted) -> Result<(), Refusal> {
+    let (standing, outcome) = match admitted {
+        Ok(None) => return Ok(()),
+        Ok(standing) => (standing, Ok(())),
+        Err((refusal, standing)) => (Some(standing), Err(refusal)),
+    };
+    if let Some(context) = request.extensions_mut().get_mut::<Context>() {
+        context.standing = standing;
+    }
+    outcome
 }
 
 /// Holds a body that is not going to be read.

@@ -12,6 +12,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use alliance_contracts::ids::RequestId;
 use alliance_contracts::problem::{PROBLEM_JSON, ProblemCode};
@@ -19,6 +20,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::context::{self, Context, Route};
+use super::gateway::Gateway;
 use super::refusal::Refusal;
 use super::{body, signing, target};
 use crate::{draw, telemetry};
@@ -40,7 +42,8 @@ pub async fn edge<B: MessageBody + 'static>(
     let started = Instant::now();
     let id: RequestId = draw::id();
     request.extensions_mut().insert(Context::new(id));
-    let path = target::check_path(request.uri().path());
+    let admitted = limited(request.request());
+    let path = admitted.and_then(|()| target::check_path(request.uri().path()));
     if path.is_err() || request.method() != Method::POST {
         // Nobody is going to read it.
         let payload = request.take_payload();
@@ -54,6 +57,17 @@ pub async fn edge<B: MessageBody + 'static>(
     match call.await {
         Ok(answered) => Ok(finish(answered?.map_into_boxed_body(), id, started)),
         Err(_) => Err(panicked(id)),
+    }
+}
+
+/// Whether an address has room for one more. Load balancers are never told that there is none.
+fn limited(request: &HttpRequest) -> Result<(), Refusal> {
+    match request.app_data::<Data<Gateway>>() {
+        Some(gateway) if !request.path().starts_with("/health/") => {
+            let address = request.peer_addr().map(|peer| peer.ip());
+            context::admit(request, gateway.limits().of_address(address))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -83,6 +97,9 @@ fn finish(
         answer = signing::sign(&request, answer);
     }
     insert_id(&mut answer, &id);
+    if let Some(standing) = request.extensions().get::<Context>().and_then(|c| c.standing) {
+        standing.tell(answer.headers_mut());
+    }
     if template(&request).starts_with("/v1") {
         // Balances and receipts are nobody else's.
         let never = HeaderValue::from_static("no-store");

@@ -13,6 +13,7 @@ use alliance_settlement::command::Command;
 use alliance_settlement::sequencer::{Answer, Unavailable};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::limits::{LimitSettings, Limits};
 use super::refusal::Refusal;
 
 /// How long a handler waits for the ledger. Later the caller is told that nothing is known of the
@@ -28,6 +29,7 @@ pub struct Gateway {
     /// Set once the address is known; lower case.
     authorities: OnceLock<Vec<String>>,
     jwks: Bytes,
+    limits: Limits,
     /// Places for those who listen to a stream that does not end by itself.
     streams: Arc<Semaphore>,
     closing: watch::Sender<bool>,
@@ -35,13 +37,14 @@ pub struct Gateway {
 
 impl Gateway {
     /// The state of a gateway that serves this clearing house under these keys.
-    pub fn new(house: ClearingHouse, keys: &KeyList) -> Self {
+    pub fn new(house: ClearingHouse, keys: &KeyList, limits: &LimitSettings) -> Self {
         // Strings, small integers and lists always serialise.
         let jwks = serde_json::to_vec(keys).unwrap_or_default();
         Self {
             house,
             authorities: OnceLock::new(),
             jwks: Bytes::from(jwks),
+            limits: Limits::new(limits),
             streams: Arc::new(Semaphore::new(STREAMS)),
             closing: watch::Sender::new(false),
         }
@@ -87,6 +90,11 @@ impl Gateway {
             claimed.is_some_and(|claimed| claimed.eq_ignore_ascii_case(name.as_bytes()))
         };
         names.iter().find(ours).or(names.first()).map_or("", String::as_str)
+    }
+
+    /// How many requests of whom are taken.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The clearing house.

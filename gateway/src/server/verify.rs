@@ -21,21 +21,22 @@ use alliance_contracts::encoding::Hash;
 use alliance_contracts::http_signature::{
     Headers, HttpSignatureError, RequestView, SignedRequest, Tag, parse_request,
 };
-use alliance_contracts::ids::RequestId;
+use alliance_contracts::ids::{RequestId, TransactionId};
 use alliance_contracts::json;
 use alliance_contracts::keys::Kid;
 use alliance_contracts::limits::{MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES};
 use alliance_contracts::names::{Corridor, IdempotencyKey, PartnerId};
+use alliance_contracts::partner_key::{KeyScope, KeyUseKind};
 use alliance_contracts::problem::{Fork, ProblemCode};
 use alliance_contracts::time::Timestamp;
-use alliance_settlement::alliance::Scope;
 use alliance_settlement::command::RequestEvidence;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::body;
-use super::context::{Binding, Context};
+use super::context::{self, Binding, Context};
 use super::gateway::Gateway;
+use super::limits;
 use super::refusal::Refusal;
 use super::signatures::Bench;
 use super::target::{NoQuery, Pairs, Query};
@@ -51,8 +52,8 @@ pub trait Access: 'static {
     type Key;
     /// Bytes that a body may have.
     const BODY_LIMIT: usize;
-    /// Whether it changes something, so that a read-only key may not use it.
-    const CHANGES: bool;
+    /// What it needs of the key's scope.
+    const NEEDS: KeyUseKind;
     /// A field that must be there and be covered, beyond what every request must cover.
     const ALSO_COVERED: Option<&'static str>;
     /// Reads the idempotency key.
@@ -62,14 +63,14 @@ pub trait Access: 'static {
 macro_rules! access {
     ($(
         $(#[$doc:meta])*
-        $name:ident: $key:ty, $limit:expr, $changes:literal, $also:expr, $read:expr;
+        $name:ident: $key:ty, $limit:expr, $needs:ident, $also:expr, $read:expr;
     )*) => {$(
         $(#[$doc])*
         pub enum $name {}
         impl Access for $name {
             type Key = $key;
             const BODY_LIMIT: usize = $limit;
-            const CHANGES: bool = $changes;
+            const NEEDS: KeyUseKind = KeyUseKind::$needs;
             const ALSO_COVERED: Option<&'static str> = $also;
             fn key(headers: &HeaderMap) -> Result<$key, Refusal> {
                 let read: fn(&HeaderMap) -> Result<$key, Refusal> = $read;
@@ -81,15 +82,17 @@ macro_rules! access {
 
 access! {
     /// A `GET`.
-    Read: (), MAX_BODY_BYTES, false, None, |_| Ok(());
+    Read: (), MAX_BODY_BYTES, Ask, None, |_| Ok(());
     /// A `POST` that decides nothing and ignores its key.
-    Ask: (), MAX_BODY_BYTES, false, None, |_| Ok(());
+    Ask: (), MAX_BODY_BYTES, Ask, None, |_| Ok(());
     /// The same for many at once.
-    AskMany: (), MAX_BATCH_BODY_BYTES, false, None, |_| Ok(());
-    /// A `POST` that changes something.
-    Change: IdempotencyKey, MAX_BODY_BYTES, true, None, idempotency_key;
+    AskMany: (), MAX_BATCH_BODY_BYTES, Ask, None, |_| Ok(());
+    /// A `POST` that moves points, links accounts or reports readings.
+    Change: IdempotencyKey, MAX_BODY_BYTES, Trade, None, idempotency_key;
+    /// A `POST` that binds the partner beyond an order: agreements, keys.
+    Govern: IdempotencyKey, MAX_BODY_BYTES, Govern, None, idempotency_key;
     /// A `POST` of many orders, each with a key of its own; its own key must be one, too.
-    ChangeMany: IdempotencyKey, MAX_BATCH_BODY_BYTES, true, Some(ALLIANCE_ORDERS), idempotency_key;
+    ChangeMany: IdempotencyKey, MAX_BATCH_BODY_BYTES, Trade, Some(ALLIANCE_ORDERS), idempotency_key;
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Refusal> {
@@ -162,18 +165,34 @@ impl<A: Access, Q: Query> VerifiedRequest<A, Q> {
         if corridor.includes(&self.partner) { Ok(corridor) } else { Err(Refusal::not_found()) }
     }
 
-    /// The request as evidence of one order; its body is kept.
+    /// The request as evidence of what is no order; its body is kept.
     pub fn into_evidence(self) -> (A::Key, Arc<RequestEvidence>) {
         let body = self.body.to_vec();
-        self.evidence(Some(body), Vec::new())
+        self.evidence(Some(body), Vec::new(), Vec::new())
     }
 
-    /// The request as evidence of many orders, by the leaves of their tree.
-    pub fn into_batch_evidence(self, orders: Vec<Hash>) -> (A::Key, Arc<RequestEvidence>) {
-        self.evidence(None, orders)
+    /// The request as evidence of one order, which becomes this transaction; its body is kept.
+    pub fn into_order_evidence(self, made: TransactionId) -> (A::Key, Arc<RequestEvidence>) {
+        let body = self.body.to_vec();
+        self.evidence(Some(body), Vec::new(), vec![made])
     }
 
-    fn evidence(self, body: Option<Vec<u8>>, orders: Vec<Hash>) -> (A::Key, Arc<RequestEvidence>) {
+    /// The request as evidence of many orders, by the leaves of their tree; each becomes one of
+    /// these transactions.
+    pub fn into_batch_evidence(
+        self,
+        orders: Vec<Hash>,
+        made: Vec<TransactionId>,
+    ) -> (A::Key, Arc<RequestEvidence>) {
+        self.evidence(None, orders, made)
+    }
+
+    fn evidence(
+        self,
+        body: Option<Vec<u8>>,
+        orders: Vec<Hash>,
+        transactions: Vec<TransactionId>,
+    ) -> (A::Key, Arc<RequestEvidence>) {
         let evidence = RequestEvidence {
             id: self.id,
             partner: self.partner,
@@ -183,6 +202,7 @@ impl<A: Access, Q: Query> VerifiedRequest<A, Q> {
             signature: self.signed.signature,
             body,
             orders,
+            transactions,
             received_at: self.received_at,
         };
         (self.key, Arc::new(evidence))
@@ -230,14 +250,16 @@ async fn verify<A: Access, Q: Query>(
         .app_data::<Data<Gateway>>()
         .cloned()
         .ok_or_else(|| Refusal::internal("the app has no gateway"))?;
+    let payload = admit_stranger(&gateway, &http, payload)?;
     let body = body::receive(&http, payload, A::BODY_LIMIT).await?;
     check_media_type(&http)?;
     let received_at = gateway.house().now();
     let signed = parse_signature::<A>(&gateway, &http, received_at)?;
     let (signed, partner, scope) = verify_signature(&gateway, &http, signed, received_at).await?;
+    context::admit(&http, gateway.limits().of_partner(&partner))?;
     check_digest(&http, &body)?;
     let id = note_partner(&http, &partner)?;
-    if A::CHANGES && scope == Scope::Read {
+    if !scope.allows(A::NEEDS) {
         return Err(Refusal::of(ProblemCode::KeyScope));
     }
     if !takes_body(&http) && body::is_announced(&http) {
@@ -250,6 +272,26 @@ async fn verify<A: Access, Q: Query>(
     check_seen(&gateway, &http, &partner).await?;
     let access = PhantomData;
     Ok(VerifiedRequest { partner, key, query, received_at, id, signed, body, http, access })
+}
+
+/// What no known key has signed finds room for itself before anything of it is read (threat T49).
+fn admit_stranger(
+    gateway: &Gateway,
+    http: &HttpRequest,
+    payload: Payload,
+) -> Result<Payload, Refusal> {
+    let registry = gateway.house().registry();
+    if limits::claimed_keys(http.headers()).any(|kid| registry.key(&kid).is_some()) {
+        return Ok(payload);
+    }
+    let address = http.peer_addr().map(|peer| peer.ip());
+    match context::admit(http, gateway.limits().of_stranger(address)) {
+        Ok(()) => Ok(payload),
+        Err(refusal) => {
+            context::leave_unread(http, payload);
+            Err(refusal)
+        }
+    }
 }
 
 /// Of the methods that there are, only this one has a body.
@@ -347,7 +389,7 @@ async fn verify_signature(
     http: &HttpRequest,
     signed: SignedRequest,
     now: Timestamp,
-) -> Result<(SignedRequest, PartnerId, Scope), Refusal> {
+) -> Result<(SignedRequest, PartnerId, KeyScope), Refusal> {
     let registry = gateway.house().registry();
     let key = registry.key(&signed.kid).ok_or_else(|| invalid("unknown key"))?;
     if !key.valid_at(now) {

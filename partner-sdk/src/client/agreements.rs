@@ -92,7 +92,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn propose_agreement(&self, agreement: &Agreement) -> Call<AgreementView> {
-        let body = AgreementRequest { jws: agreement.sign(&self.0.key) };
+        let body = AgreementRequest { jws: agreement.sign(&self.signing_key()) };
         Call::post(self, "/v1/agreements", "/v1/agreements", &body)
     }
 
@@ -138,7 +138,7 @@ impl Client {
 
     /// Countersigns a proposal: signs the very document that was verified and looked at.
     pub fn countersign_agreement(&self, reviewed: &ReviewedAgreement) -> Call<AgreementView> {
-        let body = AgreementRequest { jws: reviewed.agreement().sign(&self.0.key) };
+        let body = AgreementRequest { jws: reviewed.agreement().sign(&self.signing_key()) };
         let target = format!("/v1/agreements/{}/countersign", reviewed.view.id);
         Call::post(self, "/v1/agreements/{id}/countersign", target, &body)
     }

@@ -1,7 +1,7 @@
 //! Putting a client together.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use alliance_contracts::keys::{PublicKey, SigningKey};
@@ -175,7 +175,7 @@ impl ClientBuilder {
             base,
             partner,
             alliance,
-            key,
+            key: RwLock::new(Arc::new(key)),
             root,
             retry: self.retry,
             budget: RetryBudget::new(),

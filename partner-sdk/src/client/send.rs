@@ -297,7 +297,7 @@ impl Client {
             nonce: None,
             tag: Tag::Request,
         };
-        signature::sign_request(view, &components, &params, &self.0.key)
+        signature::sign_request(view, &components, &params, &self.signing_key())
             .map_err(|_| ConfigError::Request("a field cannot be signed"))
     }
 

@@ -23,8 +23,10 @@ const MARK: &str = "SAVEPOINT alliance_operation";
 const BACK_TO_MARK: &str = "ROLLBACK TO SAVEPOINT alliance_operation";
 
 macro_rules! store {
-    ($(#[$doc:meta])* $store:ident, $tx:ident, $row:ty, $pool:ty, $db:ty, $bytes:literal,
-     $begin:literal) => {
+    (
+        $(#[$doc:meta])*
+        $store:ident, $tx:ident, $pool:ty, $db:ty, $bytes:literal, $begin:literal
+    ) => {
         $(#[$doc])*
         #[derive(Clone)]
         pub struct $store($pool);
@@ -144,7 +146,7 @@ where
 store! {
     /// Operations in the brand's SQLite database. Transactions take the write lock when they
     /// begin (`BEGIN IMMEDIATE`): calls are worked on one after another.
-    SqliteStore, SqliteTx, sqlx::sqlite::SqliteRow, sqlx::SqlitePool, sqlx::Sqlite, "BLOB",
+    SqliteStore, SqliteTx, sqlx::SqlitePool, sqlx::Sqlite, "BLOB",
     "BEGIN IMMEDIATE"
 }
 
@@ -152,6 +154,6 @@ store! {
 store! {
     /// Operations in the brand's PostgreSQL database. Calls with different keys are worked on at
     /// once: it is for the brand's own statements to lock the rows that they count on.
-    PostgresStore, PostgresTx, sqlx::postgres::PgRow, sqlx::PgPool, sqlx::Postgres, "BYTEA",
+    PostgresStore, PostgresTx, sqlx::PgPool, sqlx::Postgres, "BYTEA",
     "BEGIN"
 }

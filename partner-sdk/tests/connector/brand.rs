@@ -2,7 +2,7 @@
 
 #[path = "../../examples/brand.rs"]
 #[allow(dead_code, unreachable_pub, reason = "its main is for people")]
-mod example;
+pub mod example;
 
 use alliance_partner_sdk::connector::{Service, SqliteStore};
 use serde_json::json;

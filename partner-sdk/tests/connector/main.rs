@@ -3,6 +3,8 @@
 
 mod brand;
 mod calls;
+mod conformance;
+mod double;
 mod gateway;
 mod http;
 mod once;

@@ -31,8 +31,8 @@ use super::world::{self, Random, Result, program};
 const BOARDS: usize = 25;
 /// Clients that exchange points all the time.
 const CLIENTS: u64 = 32;
-/// Between a board and the next one, beside the notice, which the alliance's clock leaps over: every
-/// board has taken effect, and quotes of several stand.
+/// Between a board and the next one, beside the notice, which the alliance's clock leaps over:
+/// every board has taken effect, and quotes of several stand.
 const BETWEEN: Duration = Duration::from_millis(1_500);
 
 struct Live {
@@ -244,6 +244,7 @@ impl Live {
             signature: [0; 64],
             body: Some(vec![b'y'; 900]),
             orders: Vec::new(),
+            transactions: Vec::new(),
             received_at: self.house.now(),
         };
         Ok(Keyed {

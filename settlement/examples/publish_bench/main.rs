@@ -1,13 +1,14 @@
 //! How long a whole publication takes: 500 programs of 100 partners, an agreement of every two
 //! partners with 5,000 overrides in all, readings of every program, flows in 10,000 directions and
 //! their surcharges, three boards alive. From what is known to what the database is handed: values,
-//! terms, the proof that nobody gains, the terms' tree, canonical bytes, signature, text of the row.
+//! terms, the proof that nobody gains, the terms' tree, canonical bytes, signature, text of the
+//! row.
 //!
 //! Then the same alliance as the product runs it, on SQLite: how long publishing takes while orders
 //! go on, and how long orders wait for it.
 //!
-//! `cargo run --release -p alliance-settlement --example publish_bench`, and behind `--` one of `calm`,
-//! `brisk`, `violent`, `live` for that part alone.
+//! `cargo run --release -p alliance-settlement --example publish_bench`, and behind `--` one
+//! of `calm`, `brisk`, `violent`, `live` for that part alone.
 #![allow(clippy::print_stdout, reason = "an example that prints its figures")]
 
 mod live;

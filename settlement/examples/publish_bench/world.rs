@@ -234,6 +234,8 @@ impl World {
 
     pub fn registry(&self) -> Registry {
         let parts = RegistryParts {
+            partner_keys: Vec::new(),
+            gateway_keys: None,
             definition: self.definition.clone(),
             version: 1,
             boards: self.boards.iter().rev().take(2).rev().cloned().collect(),

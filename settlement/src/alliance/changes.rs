@@ -2,7 +2,11 @@
 //! signatures of before would lose their meaning. Kept by the only writer: `ledger::decide` refuses
 //! such a definition, whoever hands it in.
 
-use super::{Definition, DefinitionFault};
+use std::collections::HashMap;
+
+use alliance_contracts::names::PartnerId;
+
+use super::{Definition, DefinitionFault, PartnerKeyRecord};
 
 /// Every change that may not be made; none where `after` may follow `before`.
 #[must_use]
@@ -56,6 +60,26 @@ pub fn forbidden(before: &Definition, after: &Definition) -> Vec<DefinitionFault
         if is.partner != was.partner {
             let stays = format!("was {} and stays so", was.partner);
             fault(format!("the partner of {program}"), stays);
+        }
+    }
+    faults
+}
+
+/// Keys of the definition's that another partner has registered.
+pub fn taken_keys<'a>(
+    definition: &Definition,
+    registered: impl IntoIterator<Item = &'a PartnerKeyRecord>,
+) -> Vec<DefinitionFault> {
+    let owners: HashMap<&str, &PartnerId> =
+        registered.into_iter().map(|key| (key.x.as_str(), &key.partner)).collect();
+    let mut faults = Vec::new();
+    for partner in &definition.partners {
+        for key in &partner.keys {
+            let owner = owners.get(key.x.as_str()).filter(|owner| **owner != &partner.partner);
+            faults.extend(owner.map(|owner| DefinitionFault {
+                place: format!("the key {} of {}", key.x, partner.partner),
+                fault: format!("is registered by {owner} already: a key has one owner"),
+            }));
         }
     }
     faults

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding;
-use alliance_contracts::key_list::Jwk;
 use alliance_contracts::keys::PublicKey;
 use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
+pub use alliance_contracts::partner_key::KeyScope as Scope;
 use alliance_contracts::program::Balances;
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::time::Timestamp;
@@ -16,17 +16,6 @@ use serde::{Deserialize, Serialize};
 
 use super::rates::RatesDefinition;
 use crate::rates::model::ValueModel;
-
-/// What a key may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Everything its partner may do.
-    #[default]
-    Full,
-    /// Ask, never change.
-    Read,
-}
 
 /// A partner's public key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -306,37 +295,6 @@ impl Definition {
             key.nbf = key.nbf.or(Some(begun));
         }
         self
-    }
-
-    /// Every partner key as the key list shows it, by kid.
-    #[must_use]
-    pub fn jwks(&self) -> Vec<Jwk> {
-        let mut keys: Vec<Jwk> = self
-            .partners
-            .iter()
-            .flat_map(|partner| partner.keys.iter().map(move |key| (partner, key)))
-            .filter_map(|(partner, key)| {
-                let mut jwk = Jwk::new(&key.public_key().ok()?, key.nbf);
-                jwk.exp = key.exp;
-                jwk.revoked_at = key.revoked_at;
-                jwk.partner = Some(partner.partner.to_string());
-                jwk.scope = Some(key.scope.as_str().to_owned());
-                Some(jwk)
-            })
-            .collect();
-        keys.sort_by(|one, other| one.kid.cmp(&other.kid));
-        keys
-    }
-}
-
-impl Scope {
-    /// As it stands in lists and files.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Read => "read",
-        }
     }
 }
 

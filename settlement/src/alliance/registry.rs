@@ -21,9 +21,9 @@ use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
 use super::agreements::AgreementRecord;
 use super::campaigns::CampaignRecord;
 use super::definition::{
-    AgreementDefinition, Definition, KeyDefinition, PartnerDefinition, ProgramDefinition, Scope,
-    pair,
+    AgreementDefinition, Definition, PartnerDefinition, ProgramDefinition, Scope, pair,
 };
+use super::keys::{self, Checked, GatewayKeys, ListedKey, MayNotSign, PartnerKeyRecord};
 use super::terms::AgreementTerms;
 
 /// A partner key, ready to verify with.
@@ -41,6 +41,8 @@ pub struct PartnerKey {
     pub exp: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// When it was registered over the API; none of a key that stands in the definition.
+    pub added_at: Option<Timestamp>,
 }
 
 impl PartnerKey {
@@ -214,6 +216,10 @@ pub struct RegistryParts {
     pub agreements: Vec<Arc<AgreementRecord>>,
     /// Every campaign, whatever its state, by id.
     pub campaigns: Vec<Arc<CampaignRecord>>,
+    /// Partners' keys as they were changed after the definition, by name.
+    pub partner_keys: Vec<PartnerKeyRecord>,
+    /// The gateway's key list that was imported last; none before the first.
+    pub gateway_keys: Option<Arc<GatewayKeys>>,
 }
 
 impl std::ops::Deref for Registry {
@@ -235,19 +241,20 @@ impl Registry {
     /// The registry of these parts.
     #[must_use]
     pub fn new(seen_version: i64, parts: RegistryParts) -> Self {
+        Self::of(seen_version, parts, &Checked::new())
+    }
+
+    /// The registry of these parts after another: keys that stood there are not checked again.
+    #[must_use]
+    pub fn after(&self, seen_version: i64, parts: RegistryParts) -> Self {
+        let checked = self.keys.iter().map(|(kid, key)| (kid, &key.public)).collect();
+        Self::of(seen_version, parts, &checked)
+    }
+
+    fn of(seen_version: i64, parts: RegistryParts, checked: &Checked<'_>) -> Self {
         let definition = &parts.definition;
-        let keys = definition
-            .partners
-            .iter()
-            .flat_map(|partner| partner.keys.iter().map(move |key| (partner, key)))
-            .filter_map(|(partner, key)| {
-                let public = key.public_key().ok()?;
-                let kid = public.kid().clone();
-                let partner = partner.partner.clone();
-                let KeyDefinition { nbf, exp, revoked_at, scope, .. } = *key;
-                Some((kid, PartnerKey { partner, public, scope, nbf, exp, revoked_at }))
-            })
-            .collect();
+        let listed = keys::listed(definition, &parts.partner_keys);
+        let keys = listed.into_values().filter_map(|listed| ready(listed, checked)).collect();
         Self {
             seen_version,
             partners: definition
@@ -300,6 +307,8 @@ impl Registry {
                 proposals: Vec::new(),
                 agreements: Vec::new(),
                 campaigns: Vec::new(),
+                partner_keys: Vec::new(),
+                gateway_keys: None,
             },
         )
     }
@@ -441,6 +450,23 @@ impl Registry {
         agreed.any(|agreed| !agreed.member_limits.is_empty() || agreed.caps.is_some())
     }
 
+    /// The keys of a partner, by name.
+    #[must_use]
+    pub fn keys_of(&self, partner: &PartnerId) -> Vec<&PartnerKey> {
+        let mut keys: Vec<_> = self.keys.values().filter(|key| key.partner == *partner).collect();
+        keys.sort_by(|one, other| one.public.kid().cmp(other.public.kid()));
+        keys
+    }
+
+    /// Whether the gateway key of this name may sign now. Before any list was imported, all may:
+    /// who starts a gateway has looked.
+    ///
+    /// # Errors
+    /// [`MayNotSign`].
+    pub fn may_sign(&self, kid: &Kid, now: Timestamp) -> Result<(), MayNotSign> {
+        self.gateway_keys.as_ref().map_or(Ok(()), |keys| keys.may_sign(kid, now))
+    }
+
     /// A partner key.
     #[must_use]
     pub fn key(&self, kid: &Kid) -> Option<&PartnerKey> {
@@ -495,6 +521,25 @@ impl Registry {
         self.agreement_at(a, b, at)
             .map_or(limits::REVERSAL_PERIOD_SECONDS, |agreed| agreed.reversal_period_seconds)
     }
+}
+
+/// A key, ready to verify with; none where it is none.
+fn ready(listed: ListedKey, checked: &Checked<'_>) -> Option<(Kid, PartnerKey)> {
+    let record = listed.record;
+    let public = match checked.get(&record.kid) {
+        Some(public) => (*public).clone(),
+        None => record.public_key()?,
+    };
+    let key = PartnerKey {
+        partner: record.partner,
+        public,
+        scope: record.scope,
+        nbf: record.nbf,
+        exp: record.exp,
+        revoked_at: record.revoked_at,
+        added_at: record.added_at,
+    };
+    Some((record.kid, key))
 }
 
 fn signed(

@@ -1,5 +1,5 @@
-//! Boards: signed by a gateway, one chain from the first on, and each with the terms that it commits
-//! to. What is known of late orders follows from them.
+//! Boards: signed by a gateway, one chain from the first on, and each with the terms that it
+//! commits to. What is known of late orders follows from them.
 
 use std::collections::BTreeMap;
 

@@ -6,17 +6,16 @@ use alliance_contracts::connector::{
 };
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::json;
-use alliance_contracts::names::{Corridor, MemberRef, PartnerId};
+use alliance_contracts::names::{MemberRef, PartnerId};
 use alliance_contracts::quote::TransactionKind;
+use tokio::task::JoinSet;
 
 use super::ClearingHouse;
-use crate::command::{Answered, AskAgain, Command, MemberNo, Outcome};
+use crate::command::{Answered, Command, Outcome};
 use crate::ledger::TransactionSideRecord;
-use crate::rates::proposal::OperatorName;
 use crate::saga::{Answer, Saga, SignedAnswer};
 use crate::sequencer::{TransactionView, Unavailable};
 use crate::store::{OpenSagas, StoreError};
-use crate::vault::Lookup;
 
 /// A call to be made.
 #[derive(Clone, Debug)]
@@ -31,10 +30,8 @@ pub struct Call {
     pub body: Vec<u8>,
     /// How often it has been taken up, this time included.
     pub attempts: u32,
-    corridor: Corridor,
-    members: Vec<MemberNo>,
-    lookup: Option<Lookup>,
-    original: Option<TransactionId>,
+    /// What is handed in of it, but for the answer.
+    told: Answered,
 }
 
 /// What came of a call.
@@ -97,16 +94,48 @@ impl ClearingHouse {
             Outcome::Taken(taken) => taken,
             other => return Err(CallError::Refused(other)),
         };
-        let mut calls = Vec::with_capacity(taken.len());
+        // Read side by side: one after the other would take as long as all of them.
+        let mut reading = JoinSet::new();
         for id in taken {
-            let Some(view) = self.transaction(id).await? else { continue };
-            match self.call(&view).await? {
-                Some(call) => calls.push(call),
-                None => tracing::error!(transaction = %id, "a brand cannot be asked: its member \
-                    is forgotten, or it has no connector any more"),
-            }
+            let house = self.clone();
+            reading.spawn_on(async move { house.to_be_called(id).await }, &self.inner.handle);
+        }
+        let mut calls = Vec::with_capacity(reading.len());
+        while let Some(read) = reading.join_next().await {
+            let read = read.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            calls.extend(read?);
         }
         Ok(calls)
+    }
+
+    /// The call that a transaction waits for. Where none can be made nothing is heard either: past
+    /// the deadline a person is told.
+    async fn to_be_called(&self, id: TransactionId) -> Result<Option<Call>, CallError> {
+        let Some(view) = self.transaction(id).await? else { return Ok(None) };
+        let call = self.call(&view).await?;
+        let step = view.saga.as_ref().and_then(|saga| saga.phase.step());
+        if let (None, Some(step)) = (&call, step) {
+            tracing::error!(transaction = %id, "a brand cannot be asked: its member is forgotten, \
+                or it has no connector any more");
+            let nothing = Heard { answer: Answer::Silent, signed: None };
+            self.hand_in(self.told(&view, step, nothing)).await?;
+        }
+        Ok(call)
+    }
+
+    fn told(&self, view: &TransactionView, step: Step, heard: Heard) -> Answered {
+        let record = &view.record;
+        let source = record.source.account().zip(view.source_member.as_ref());
+        Answered {
+            transaction: record.id,
+            step,
+            answer: heard.answer,
+            signed: heard.signed,
+            corridor: record.corridor.clone(),
+            members: record.members().into_iter().flatten().collect(),
+            lookup: source.map(|(side, name)| self.vault().lookup(&side.program, name)),
+            original: record.reverses,
+        }
     }
 
     /// Hands in what came of a call.
@@ -114,16 +143,11 @@ impl ClearingHouse {
     /// # Errors
     /// [`CallError`]: nothing was written, and the call is made again later.
     pub async fn answered(&self, call: &Call, heard: Heard) -> Result<(), CallError> {
-        let told = Answered {
-            transaction: call.key.transaction,
-            step: call.key.step,
-            answer: heard.answer,
-            signed: heard.signed,
-            corridor: call.corridor.clone(),
-            members: call.members.clone(),
-            lookup: call.lookup,
-            original: call.original,
-        };
+        let told = Answered { answer: heard.answer, signed: heard.signed, ..call.told.clone() };
+        self.hand_in(told).await
+    }
+
+    async fn hand_in(&self, told: Answered) -> Result<(), CallError> {
         match self.submit(Command::Answered(Box::new(told))).await?.decided.outcome {
             Outcome::Done(_) => Ok(()),
             other => Err(CallError::Refused(other)),
@@ -134,13 +158,8 @@ impl ClearingHouse {
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn ask_again(
-        &self,
-        transaction: TransactionId,
-        by: OperatorName,
-    ) -> Result<bool, CallError> {
-        let command = Command::AskAgain(AskAgain { transaction, by });
-        match self.submit(command).await?.decided.outcome {
+    pub async fn ask_again(&self, transaction: TransactionId) -> Result<bool, CallError> {
+        match self.submit(Command::AskAgain(transaction)).await?.decided.outcome {
             Outcome::Done(asked) => Ok(asked > 0),
             other => Err(CallError::Refused(other)),
         }
@@ -174,18 +193,14 @@ impl ClearingHouse {
         let registry = self.registry();
         let Some(connector) = registry.connector(partner) else { return Ok(None) };
         let Some(body) = self.body(view, saga, step).await? else { return Ok(None) };
-        let record = &view.record;
-        let source = record.source.account().zip(view.source_member.as_ref());
+        let nothing = Heard { answer: Answer::Silent, signed: None };
         Ok(Some(Call {
-            key: OperationKey { transaction: record.id, step },
+            key: OperationKey { transaction: view.record.id, step },
             partner: partner.clone(),
             connector: connector.to_owned(),
             body,
             attempts: saga.attempts,
-            corridor: record.corridor.clone(),
-            members: record.members().into_iter().flatten().collect(),
-            lookup: source.map(|(side, name)| self.vault().lookup(&side.program, name)),
-            original: record.reverses,
+            told: self.told(view, step, nothing),
         }))
     }
 

@@ -13,7 +13,7 @@ use super::working_set::{
     BoardRow, DefinitionRow, LinkRecord, LinkSideRecord, MemberRow, WorkingSet,
 };
 use super::{events, links};
-use crate::alliance::changes;
+use crate::alliance::{changes, keys};
 use crate::command::{Define, MemberNo, NewLink, NewMember, Outcome, RowFault, SignedCheckpoint};
 use crate::rates::publication;
 use crate::vault::Lookup;
@@ -144,13 +144,16 @@ pub fn define(set: &mut WorkingSet, define: &Define, now: Timestamp) -> Outcome 
     if known == Some(&definition) {
         return Outcome::Done(0);
     }
-    let forbidden = known.map_or_else(Vec::new, |before| changes::forbidden(before, &definition));
+    let mut forbidden =
+        known.map_or_else(Vec::new, |before| changes::forbidden(before, &definition));
+    forbidden.extend(changes::taken_keys(&definition, set.changed_keys()));
     if !forbidden.is_empty() {
         return Outcome::DefinitionRefused(forbidden);
     }
+    let listed = |definition: &_| keys::listed(definition, &before.partner_keys);
     let row = DefinitionRow {
         version: before.version + 1,
-        keys_changed: first || before.definition.jwks() != definition.jwks(),
+        keys_changed: first || listed(&before.definition) != listed(&definition),
         window: first.then_some(define.window),
         definition,
         applied_at: now,

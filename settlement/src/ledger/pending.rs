@@ -19,7 +19,7 @@ use super::limits::day_of;
 use super::working_set::{TransactionRecord, TransactionSideRecord, WorkingSet};
 use super::{events, posting, reversal};
 use crate::alliance::Registry;
-use crate::command::{Answered, AskAgain, Keyed, Outcome};
+use crate::command::{Answered, Keyed, Outcome};
 use crate::receipts::{self, ReceiptDraft};
 use crate::saga::{
     self, Answer, Given, LEASE_SECONDS, PARKED_EVERY_SECONDS, Phase, Plan, Remark, Saga, Taken,
@@ -171,8 +171,8 @@ pub fn take(set: &mut WorkingSet, wanted: &[TransactionId], now: Timestamp) -> O
 }
 
 /// Has a brand asked again now, whatever the wait.
-pub fn ask_again(set: &mut WorkingSet, order: &AskAgain, now: Timestamp) -> Outcome {
-    let Some(saga) = set.sagas.get(&order.transaction) else { return Outcome::Done(0) };
+pub fn ask_again(set: &mut WorkingSet, id: &TransactionId, now: Timestamp) -> Outcome {
+    let Some(saga) = set.sagas.get(id) else { return Outcome::Done(0) };
     if saga.phase.has_ended() {
         return Outcome::Done(0);
     }

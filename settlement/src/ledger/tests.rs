@@ -7,6 +7,7 @@ mod books;
 mod campaigns;
 mod events;
 mod feeds;
+mod keys;
 mod kinds;
 mod limits;
 mod links;
@@ -95,6 +96,8 @@ impl World {
                 definition,
                 version: 1,
                 partner_keys_jws: String::new(),
+                partner_keys: Vec::new(),
+                gateway_keys: None,
                 window: "win_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
                 suspended: Vec::new(),
                 frozen: Vec::new(),
@@ -168,6 +171,7 @@ impl World {
                 signature: [0; 64],
                 body: Some(Vec::new()),
                 orders: Vec::new(),
+                transactions: Vec::new(),
                 received_at: NOW,
             }),
             index: 0,

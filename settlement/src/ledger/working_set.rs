@@ -11,6 +11,7 @@ use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
     AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
 };
+use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{
@@ -27,10 +28,12 @@ use super::events::Happened;
 use super::flow::{Direction, Flow, FlowEnd, FlowRow};
 use super::kept::{Kept, Pair};
 use super::lots::Lot;
-use crate::alliance::{AgreementRecord, CampaignRecord, Definition, Registry};
+use crate::alliance::{
+    AgreementRecord, CampaignRecord, Definition, GatewayKeys, PartnerKeyRecord, Registry,
+};
 use crate::command::{
-    Command, Keyed, LinkEnd, MemberNo, NewMember, Outcome, QuotedTerms, RequestEvidence,
-    SignedCheckpoint,
+    Command, Cosignature, Keyed, LinkEnd, MemberNo, NewMember, Outcome, QuotedTerms,
+    RequestEvidence, SignedCheckpoint,
 };
 use crate::events::NewEvents;
 use crate::rates::feeds::{Feeds, Observation};
@@ -134,8 +137,8 @@ impl Wanted {
                 self.lookups.extend(links.iter().flat_map(|link| [link.a.2, link.b.2]));
             }
             Command::TakeCalls(transactions) => self.sagas.extend(transactions),
-            Command::AskAgain(order) => {
-                self.sagas.insert(order.transaction);
+            Command::AskAgain(id) => {
+                self.sagas.insert(*id);
             }
             Command::Answered(told) => {
                 self.sagas.insert(told.transaction);
@@ -149,7 +152,15 @@ impl Wanted {
             Command::StoreCheckpoint(checkpoint) => {
                 self.corridors.insert(checkpoint.corridor.clone());
             }
-            Command::Observe(_)
+            Command::Cosign(_, cosignature) => {
+                self.corridors.insert(cosignature.corridor.clone());
+            }
+            Command::AddKey(..)
+            | Command::RetireKey(..)
+            | Command::RevokeKey(..)
+            | Command::RevokeKeyOf(..)
+            | Command::ImportGatewayKeys(_)
+            | Command::Observe(_)
             | Command::ObserveAsPartner(..)
             | Command::Define(_)
             | Command::Suspend(..)
@@ -496,6 +507,23 @@ pub struct DefinitionRow {
     pub window: Option<WindowId>,
 }
 
+/// What a key was accepted for, other than orders: those keep their whole request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUseRow {
+    /// The key.
+    pub kid: Kid,
+    /// The request that it signed.
+    pub request: RequestId,
+    /// Whose it is.
+    pub partner: PartnerId,
+    /// When the request arrived.
+    pub received_at: Timestamp,
+    /// What it was: `link`, `agreement`, ….
+    pub what: &'static str,
+    /// What it changed; none where that has no name.
+    pub subject: Option<String>,
+}
+
 /// Everything a batch writes, in one commit.
 #[derive(Clone, Debug, Default)]
 pub struct Writes {
@@ -553,8 +581,16 @@ pub struct Writes {
     pub observations: Vec<ObservationRow>,
     /// New or changed proposals about rates.
     pub proposals: BTreeMap<u32, RateProposal>,
-    /// Partner key list signed for `definition`.
+    /// Partners' keys, new or changed.
+    pub partner_keys: BTreeMap<Kid, PartnerKeyRecord>,
+    /// Partner key list signed for `definition` and `partner_keys`.
     pub partner_keys_jws: Option<String>,
+    /// A new list of the gateway's keys.
+    pub gateway_keys: Option<GatewayKeys>,
+    /// What keys were accepted for, other than orders.
+    pub key_uses: Vec<KeyUseRow>,
+    /// Cosignatures.
+    pub cosignatures: Vec<Cosignature>,
     /// Partners suspended (when) or let go.
     pub suspensions: BTreeMap<PartnerId, Option<Timestamp>>,
     /// Checkpoints.
@@ -582,8 +618,18 @@ impl Writes {
             && self.observations.is_empty()
             && self.proposals.is_empty()
             && self.suspensions.is_empty()
+            && self.partner_keys.is_empty()
+            && self.gateway_keys.is_none()
+            && self.key_uses.is_empty()
+            && self.cosignatures.is_empty()
             && self.checkpoints.is_empty()
             && self.quote_key.is_none()
+    }
+
+    /// Whether the partner key list is another one after the batch.
+    #[must_use]
+    pub fn changes_partner_keys(&self) -> bool {
+        !self.partner_keys.is_empty() || self.definition.as_ref().is_some_and(|d| d.keys_changed)
     }
 
     /// Whether the registry is another one after the batch.
@@ -593,6 +639,8 @@ impl Writes {
         self.definition.is_some()
             || self.board.is_some()
             || !self.suspensions.is_empty()
+            || !self.partner_keys.is_empty()
+            || self.gateway_keys.is_some()
             || !self.frozen.is_empty()
             || !self.feeds.is_empty()
             || !self.proposals.is_empty()

@@ -123,6 +123,10 @@ impl Store for Faulty {
         agreements(partner: &'a alliance_contracts::names::PartnerId, with: Option<&'a alliance_contracts::names::PartnerId>, state: Option<alliance_contracts::agreement::AgreementState>, after: Option<alliance_contracts::ids::AgreementId>, limit: u32) -> Vec<crate::alliance::AgreementRecord>;
         member(lookup: crate::vault::Lookup) -> Option<crate::ledger::working_set::SealedMember>;
         request(id: alliance_contracts::ids::RequestId) -> Option<Arc<crate::command::RequestEvidence>>;
+        key_uses(kid: &'a alliance_contracts::keys::Kid, from: Timestamp, after: Option<alliance_contracts::ids::RequestId>, limit: u32) -> Vec<crate::store::KeyUseRecord>;
+        standing(transactions: &'a [TransactionId]) -> Vec<alliance_contracts::partner_key::UsedForTransaction>;
+        cosignatures(corridor: &'a alliance_contracts::names::Corridor, size: u64, limit: u32) -> Vec<crate::command::Cosignature>;
+        newest_cosignatures(corridor: &'a alliance_contracts::names::Corridor, limit: u32) -> Vec<crate::command::Cosignature>;
         quote_keys() -> Vec<(i64, Vec<u8>)>;
         suspensions() -> Vec<(alliance_contracts::names::PartnerId, Timestamp)>;
         accounts() -> Vec<crate::ledger::AccountBalance>;

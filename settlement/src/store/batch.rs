@@ -197,12 +197,22 @@ pub(super) async fn fetch<S: Session>(
     sql: &Sql,
     values: &[Value<'_>],
 ) -> Result<Vec<Row>> {
+    fetch_of(session, sql, values, &[]).await
+}
+
+/// All rows of a query.
+pub(super) async fn fetch_of<S: Session>(
+    session: &mut S,
+    sql: &Sql,
+    values: &[Value<'_>],
+    lists: &[Rows<'_>],
+) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut keep = |row| {
         rows.push(row);
         Ok(())
     };
-    session.fetch_each(sql, values, &[], &mut keep).await?;
+    session.fetch_each(sql, values, lists, &mut keep).await?;
     Ok(rows)
 }
 

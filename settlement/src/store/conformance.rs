@@ -6,7 +6,7 @@
 //! | `place` | where a store is: made for one test, opened as often as it wants |
 //! | `world` | an alliance in it, worked on by the real ledger |
 //! | `behaviours` | what every store must do |
-//! | `events` | those of them that are about feeds of events |
+//! | `events`, `keys` | those of them that are about feeds of events, about keys |
 //! | `sagas` | the same, of transactions that wait for brands |
 //! | `databases` | what every database must do besides |
 //! | `audits` | what the audit finds of what was changed behind the writer's back |
@@ -27,6 +27,7 @@ pub mod audits;
 pub mod behaviours;
 pub mod databases;
 mod events;
+pub mod keys;
 pub mod place;
 pub mod plans;
 pub mod postgres_only;
@@ -50,6 +51,7 @@ macro_rules! store_behaviours {
             a_batch_that_is_dropped_leaves_no_trace,
             a_commit_of_nothing_is_harmless,
             a_commit_is_seen_by_reads_and_by_the_next_batch,
+            orders_of_every_kind_come_back_and_are_turned_round,
             what_is_written_ahead_is_there_only_after_the_commit_of_the_rest,
             everything_is_there_after_opening_again,
             two_stores_of_one_alliance_take_turns,
@@ -113,6 +115,11 @@ macro_rules! store_behaviours {
             audits_read_everything_in_pages,
             twenty_thousand_members_are_imported_and_found,
             what_is_not_there_is_not_found,
+            keys_of_after_the_definition_come_with_the_registry,
+            a_changed_key_without_a_signed_list_is_refused,
+            the_last_gateway_key_list_comes_with_the_registry,
+            what_a_key_was_accepted_for_comes_in_pages,
+            the_first_cosignature_of_a_partner_over_so_many_receipts_stays,
         }
     };
 }

@@ -15,24 +15,32 @@ use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
     AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
 };
+use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{
     AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId, SourceReference,
 };
+use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Batch, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError,
-    StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry, rows, statements,
+    Batch, KeyUseRecord, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store,
+    StoreError, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry, rows,
+    statements,
 };
-use crate::alliance::{AgreementRecord, CampaignRecord, Definition, PublishedBoard, RegistryParts};
-use crate::command::{MemberNo, RequestEvidence};
+use crate::alliance::{
+    AgreementRecord, CampaignRecord, Definition, GatewayKeys, PartnerKeyRecord, PublishedBoard,
+    RegistryParts,
+};
+use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::EventRow;
 use crate::ledger::lots::Lot;
-use crate::ledger::working_set::{BoardRow, Loaded, MemberDay, ObservationRow, SealedMember};
+use crate::ledger::working_set::{
+    BoardRow, KeyUseRow, Loaded, MemberDay, ObservationRow, SealedMember,
+};
 use crate::ledger::{
     AccountBalance, ChainHead, Direction, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord,
     Wanted, Writes,
@@ -81,6 +89,10 @@ struct Maps {
     active: BTreeMap<(MemberNo, MemberNo), LinkId>,
     keys: BTreeMap<(PartnerId, IdempotencyKey), KeyRecord>,
     requests: BTreeMap<RequestId, Arc<RequestEvidence>>,
+    changed_keys: BTreeMap<Kid, PartnerKeyRecord>,
+    gateway_keys: BTreeMap<u64, Arc<GatewayKeys>>,
+    key_uses: BTreeMap<(Kid, Timestamp, RequestId), KeyUseRow>,
+    cosignatures: BTreeMap<(Corridor, u64, PartnerId), Cosignature>,
     transactions: BTreeMap<TransactionId, TransactionRecord>,
     sagas: BTreeMap<TransactionId, Saga>,
     answers: BTreeMap<(TransactionId, Step), SignedAnswer>,
@@ -157,6 +169,10 @@ impl Maps {
             let place = place_of(row);
             let there = self.observations.contains_key(&place);
             once(&mut seen, place, there, "a reading of this time")?;
+        }
+        let list = writes.gateway_keys.as_ref().map(|list| list.trusted.number());
+        if list.is_some_and(|number| self.gateway_keys.contains_key(&number)) {
+            return contradiction("a gateway key list of this number is there already");
         }
         let Some(row) = &writes.definition else { return Ok(()) };
         if self.definitions.contains_key(&row.version) {
@@ -335,8 +351,21 @@ impl Maps {
         }
         if let Some(row) = &writes.definition {
             self.definitions.insert(row.version, row.definition.clone());
-            self.partner_keys.extend(writes.partner_keys_jws.clone());
             self.window = row.window.or(self.window);
+        }
+        self.partner_keys.extend(writes.partner_keys_jws.clone());
+        let changed = writes.partner_keys.iter().map(|(kid, key)| (kid.clone(), key.clone()));
+        self.changed_keys.extend(changed);
+        if let Some(list) = &writes.gateway_keys {
+            self.gateway_keys.insert(list.trusted.number(), Arc::new(list.clone()));
+        }
+        for used in &writes.key_uses {
+            let place = (used.kid.clone(), used.received_at, used.request);
+            self.key_uses.entry(place).or_insert_with(|| used.clone());
+        }
+        for one in &writes.cosignatures {
+            let place = (one.corridor.clone(), one.size, one.partner.clone());
+            self.cosignatures.entry(place).or_insert_with(|| one.clone());
         }
         for (partner, since) in &writes.suspensions {
             match since {
@@ -529,6 +558,8 @@ impl Maps {
                 .map(|record| Arc::new(record.clone()))
                 .collect(),
             campaigns: self.campaigns.values().map(|record| Arc::new(record.clone())).collect(),
+            partner_keys: self.changed_keys.values().cloned().collect(),
+            gateway_keys: self.gateway_keys.last_key_value().map(|(_, list)| list.clone()),
         };
         Ok(Some((self.registry_version, parts)))
     }
@@ -799,6 +830,77 @@ impl Store for MemoryStore {
     fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>> {
         let maps = self.read();
         ready(Ok(maps.sealed(maps.lookups.get(&lookup).copied())))
+    }
+
+    fn key_uses<'a>(
+        &'a self,
+        kid: &'a Kid,
+        from: Timestamp,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<KeyUseRecord>> {
+        let maps = self.read();
+        let of_requests = maps.requests.values().filter(|request| request.kid == *kid);
+        let of_requests = of_requests.map(|request| KeyUseRecord {
+            received_at: request.received_at,
+            request: request.id,
+            what: "orders".to_owned(),
+            subject: None,
+            transactions: request.transactions.clone(),
+        });
+        let others = maps.key_uses.values().filter(|used| used.kid == *kid);
+        let others = others.map(|used| KeyUseRecord {
+            received_at: used.received_at,
+            request: used.request,
+            what: used.what.to_owned(),
+            subject: used.subject.clone(),
+            transactions: Vec::new(),
+        });
+        let wanted = |used: &KeyUseRecord| {
+            used.received_at > from
+                || (used.received_at == from && after.is_none_or(|after| used.request > after))
+        };
+        let mut uses: Vec<_> = of_requests.chain(others).filter(wanted).collect();
+        uses.sort_by_key(|used| (used.received_at, used.request));
+        uses.truncate(page(limit));
+        ready(Ok(uses))
+    }
+
+    fn standing<'a>(
+        &'a self,
+        transactions: &'a [TransactionId],
+    ) -> StoreFuture<'a, Vec<UsedForTransaction>> {
+        let maps = self.read();
+        let wanted: BTreeSet<_> = transactions.iter().collect();
+        let found = wanted.into_iter().filter_map(|id| maps.transactions.get(id));
+        let standing = found.map(|record| UsedForTransaction {
+            corridor: record.corridor.clone(),
+            id: record.id,
+            seq: record.seq,
+            state: record.state,
+        });
+        ready(Ok(standing.collect()))
+    }
+
+    fn cosignatures<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        size: u64,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<Cosignature>> {
+        let maps = self.read();
+        let of = maps.cosignatures.values().filter(|o| o.corridor == *corridor && o.size >= size);
+        ready(Ok(of.take(page(limit)).cloned().collect()))
+    }
+
+    fn newest_cosignatures<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<Cosignature>> {
+        let maps = self.read();
+        let of = maps.cosignatures.values().rev().filter(|one| one.corridor == *corridor);
+        ready(Ok(of.take(page(limit)).cloned().collect()))
     }
 
     fn request(&self, id: RequestId) -> StoreFuture<'_, Option<Arc<RequestEvidence>>> {

@@ -13,8 +13,10 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
+use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
+use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
 use sqlx::pool::Pool;
 use tokio::time::timeout;
@@ -28,11 +30,11 @@ use super::rows::{
 };
 use super::schema;
 use super::{
-    Batch, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store, StoreError,
-    StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
+    Batch, KeyUseRecord, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store,
+    StoreError, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use crate::alliance::{AgreementRecord, PublishedBoard};
-use crate::command::{MemberNo, RequestEvidence};
+use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::{EventRow, MAX_EVENTS_PER_ROW};
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{Loaded, ObservationRow, SealedMember};
@@ -363,6 +365,8 @@ const A_SIGNED_AGREEMENT: i64 = 7;
 const PROGRAM_FEEDS: i64 = 8;
 const A_PROPOSAL: i64 = 9;
 const A_CAMPAIGN: i64 = 10;
+const A_CHANGED_KEY: i64 = 11;
+const A_GATEWAY_KEY_LIST: i64 = 12;
 
 /// The registry of one moment.
 pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
@@ -385,7 +389,10 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
          WHERE alliance = $1 ORDER BY number DESC LIMIT {NEWEST_PROPOSALS}) AS p \
          UNION ALL SELECT {agreement} FROM agreements g WHERE g.alliance = $1 \
          AND g.state = 'active' \
-         UNION ALL SELECT {campaign} FROM campaigns y WHERE y.alliance = $1",
+         UNION ALL SELECT {campaign} FROM campaigns y WHERE y.alliance = $1 \
+         UNION ALL SELECT {changed_key} FROM partner_keys v WHERE v.alliance = $1 \
+         UNION ALL SELECT {gateway_keys} FROM (SELECT document FROM gateway_key_lists \
+         WHERE alliance = $1 ORDER BY number DESC LIMIT 1) AS n",
         version = Columns::first(NOTHING, "registry_version"),
         definition = part(&["version"], &["document"], &[], A_DEFINITION),
         board = rows::BOARD.wide(A_BOARD),
@@ -397,6 +404,8 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
         proposal = rows::PROPOSAL.wide(A_PROPOSAL),
         agreement = rows::AGREEMENT.wide(A_SIGNED_AGREEMENT),
         campaign = rows::CAMPAIGN.wide(A_CAMPAIGN),
+        changed_key = rows::PARTNER_KEY.wide(A_CHANGED_KEY),
+        gateway_keys = part(&[], &["document"], &[], A_GATEWAY_KEY_LIST),
     );
     Sql::of(text.into(), 1, &[], WIDE)
 });
@@ -426,6 +435,8 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
                 stored.proposals.insert(record.number, record);
             }
             A_CAMPAIGN => stored.campaigns.push(Arc::new(rows::campaign(&mut row)?)),
+            A_CHANGED_KEY => stored.partner_keys.push(rows::partner_key(&mut row)?),
+            A_GATEWAY_KEY_LIST => stored.gateway_keys = Some(rows::gateway_keys(&mut row)?),
             A_SIGNED_AGREEMENT => stored.agreements.push(Arc::new(rows::agreement(&mut row)?)),
             other => return Err(corrupt(format_args!("a row of kind {other}"))),
         }
@@ -439,6 +450,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
     stored.frozen.sort_by_key(pair);
     stored.agreements.sort_by_key(|record| record.id);
     stored.campaigns.sort_by_key(|record| record.id);
+    stored.partner_keys.sort_by(|one, other| one.kid.cmp(&other.kid));
     Ok(Some((registry_version, rows::registry(stored)?)))
 }
 
@@ -577,6 +589,47 @@ static MEMBER: LazyLock<Sql> = LazyLock::new(|| {
 
 static REQUEST: LazyLock<Sql> = LazyLock::new(|| {
     of(&rows::REQUEST, "FROM requests q WHERE q.alliance = $1 AND q.request_id = $2", 2)
+});
+
+/// Of orders and of everything else, so many each: the first of both together are picked after it.
+static KEY_USES: LazyLock<Sql> = LazyLock::new(|| {
+    let page = |table: &str, name: &str, more: &str| {
+        format!(
+            "(SELECT * FROM {table} k WHERE k.alliance = $1 AND k.kid = $2 \
+             AND (k.received_at, k.request_id) > ($3, $4){more} \
+             ORDER BY k.received_at, k.request_id LIMIT $5) AS {name}"
+        )
+    };
+    let text = format!(
+        "SELECT {} FROM {} UNION ALL SELECT {} FROM {}",
+        rows::USE_OF_REQUEST.select(),
+        page("requests", "q", ""),
+        rows::USE.select(),
+        page("key_uses", "u", ""),
+    );
+    Sql::of(text.into(), 5, &[], rows::USE.shape())
+});
+
+static STANDING: LazyLock<Sql> = LazyLock::new(|| {
+    let text = format!(
+        "SELECT {} FROM {{want_transaction}} {{each transactions t WHERE t.alliance = $1 \
+         AND t.transaction_id = want_transaction.id}} ORDER BY t.transaction_id",
+        rows::STANDING.select(),
+    );
+    const LISTS: &[&List] = &[&WANT_TRANSACTION];
+    Sql::of(text.into(), 1, LISTS, rows::STANDING.shape())
+});
+
+static COSIGNATURES: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM cosignatures o WHERE o.alliance = $1 AND o.corridor = $2 AND o.size >= $3 \
+                ORDER BY o.size, o.partner LIMIT $4";
+    of(&rows::COSIGNATURE, rest, 4)
+});
+
+static NEWEST_COSIGNATURES: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM cosignatures o WHERE o.alliance = $1 AND o.corridor = $2 \
+                ORDER BY o.size DESC, o.partner DESC LIMIT $3";
+    of(&rows::COSIGNATURE, rest, 3)
 });
 
 static ACCOUNTS: LazyLock<Sql> = LazyLock::new(|| {
@@ -752,6 +805,10 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("HEADS", &HEADS),
         ("MEMBER", &MEMBER),
         ("REQUEST", &REQUEST),
+        ("USES", &KEY_USES),
+        ("STANDING", &STANDING),
+        ("COSIGNED", &COSIGNATURES),
+        ("NEWEST_COSIGNED", &NEWEST_COSIGNATURES),
         ("ACCOUNTS", &ACCOUNTS),
         ("BOARDS", &BOARDS),
         ("BOARD_AT", &BOARD_AT),
@@ -785,8 +842,17 @@ async fn fetch<E: Engine>(engine: &E, sql: &Sql, rest: Vec<Value<'_>>) -> Result
 }
 
 async fn read<E: Engine>(engine: &E, sql: &Sql, values: &[Value<'_>]) -> Result<Vec<Row>> {
+    read_of(engine, sql, values, &[]).await
+}
+
+async fn read_of<E: Engine>(
+    engine: &E,
+    sql: &Sql,
+    values: &[Value<'_>],
+    lists: &[Rows<'_>],
+) -> Result<Vec<Row>> {
     let mut session = engine.readers().acquire().await.map_err(failure)?;
-    let rows = batch::fetch(&mut *session, sql, values).await;
+    let rows = batch::fetch_of(&mut *session, sql, values, lists).await;
     if rows.is_ok() {
         // The pool asks once more whether the connection lives, and would wait for ever for one
         // that has fallen silent, its place taken: so it is given a while, in a task of its own.
@@ -953,6 +1019,59 @@ impl<E: Engine> Store for E {
         Box::pin(async move {
             let row = fetch_one(self, &REQUEST, vec![Value::id(id)]).await?;
             Ok(one(row, rows::request)?.map(Arc::new))
+        })
+    }
+
+    fn key_uses<'a>(
+        &'a self,
+        kid: &'a Kid,
+        from: Timestamp,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<KeyUseRecord>> {
+        // No bytes come before all bytes.
+        let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+        let values = vec![kid.as_str().into(), from.into(), after, i64::from(limit).into()];
+        Box::pin(async move {
+            let mut uses = each(fetch(self, &KEY_USES, values).await?, rows::key_use)?;
+            uses.sort_by_key(|used| (used.received_at, used.request));
+            uses.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(uses)
+        })
+    }
+
+    fn standing<'a>(
+        &'a self,
+        transactions: &'a [TransactionId],
+    ) -> StoreFuture<'a, Vec<UsedForTransaction>> {
+        Box::pin(async move {
+            let mut wanted = Rows::new(&WANT_TRANSACTION);
+            transactions.iter().for_each(|id| wanted.push([Value::id(*id)]));
+            let alliance = [Value::from(Engine::alliance(self).as_str())];
+            let rows = read_of(self, &STANDING, &alliance, &[wanted]).await?;
+            each(rows, rows::standing)
+        })
+    }
+
+    fn cosignatures<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        size: u64,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<Cosignature>> {
+        let size = rows::signed(size);
+        let values = vec![corridor.as_str().into(), size.into(), i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &COSIGNATURES, values).await?, rows::cosignature) })
+    }
+
+    fn newest_cosignatures<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<Cosignature>> {
+        let values = vec![corridor.as_str().into(), i64::from(limit).into()];
+        Box::pin(async move {
+            each(fetch(self, &NEWEST_COSIGNATURES, values).await?, rows::cosignature)
         })
     }
 

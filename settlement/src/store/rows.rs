@@ -20,7 +20,7 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::campaign::{Campaign, CampaignState};
 use alliance_contracts::connector::{RefusalCode, Step};
-use alliance_contracts::encoding::Hash;
+use alliance_contracts::encoding::{self, Hash};
 use alliance_contracts::ids::{Id, Kind as IdKind};
 use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
@@ -28,6 +28,7 @@ use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{Corridor, ProgramId};
+use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::receipt::{self, Receipt, ReceiptSide};
@@ -35,11 +36,12 @@ use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 use sqlx::{ColumnIndex, Decode, Type};
 
-use super::StoreError;
+use super::{KeyUseRecord, StoreError};
 use crate::alliance::{
-    AgreementRecord, AgreementSignature, CampaignRecord, PublishedBoard, RegistryParts,
+    AgreementRecord, AgreementSignature, CampaignRecord, GatewayKeys, PartnerKeyRecord,
+    PublishedBoard, RegistryParts,
 };
-use crate::command::{MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
+use crate::command::{Cosignature, MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{MemberDay, ObservationRow, SealedMember};
 use crate::ledger::{
@@ -604,18 +606,22 @@ pub(super) const KEY: Columns = Columns {
 };
 
 /// How an outcome is kept: a word, and what it is about.
-pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<[u8; 16]>)> {
+pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<Vec<u8>>)> {
     match outcome {
-        Outcome::Transaction(id) => Ok(("transaction", Some(id.to_bytes()))),
-        Outcome::Link(id) => Ok(("link", Some(id.to_bytes()))),
-        Outcome::Agreement(id) => Ok(("agreement", Some(id.to_bytes()))),
+        Outcome::Transaction(id) => Ok(("transaction", Some(id.to_bytes().to_vec()))),
+        Outcome::Link(id) => Ok(("link", Some(id.to_bytes().to_vec()))),
+        Outcome::Agreement(id) => Ok(("agreement", Some(id.to_bytes().to_vec()))),
+        Outcome::Key(kid) => {
+            Ok(("key", Some(encoding::base64url_decode(kid.as_str()).map_err(corrupt)?)))
+        }
+        Outcome::Cosigned => Ok(("cosigned", None)),
         Outcome::Observed => Ok(("observed", None)),
         Outcome::Refused(code) => Ok((code.as_str(), None)),
         Outcome::ObservationsRefused(_) => Err(StoreError::Contradiction(
             "readings that were not taken leave their idempotency key unused".to_owned(),
         )),
-        Outcome::AgreementRefused(_) => Err(StoreError::Contradiction(
-            "a faulty agreement leaves its idempotency key unused".to_owned(),
+        Outcome::AgreementRefused(_) | Outcome::KeyRefused(_) => Err(StoreError::Contradiction(
+            "a faulty agreement or key leaves its idempotency key unused".to_owned(),
         )),
         Outcome::Done(_)
         | Outcome::BadRows(_)
@@ -625,6 +631,7 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         | Outcome::ProposalRefused(_)
         | Outcome::CampaignRefused(_)
         | Outcome::CampaignStale
+        | Outcome::KeyListRefused(_)
         | Outcome::Taken(_)
         | Outcome::CheckpointRefused => Err(StoreError::Contradiction(
             "an operator's command has no idempotency key".to_owned(),
@@ -641,6 +648,14 @@ pub(super) fn key(row: &mut Row) -> Result<KeyRecord> {
         "observed" => {
             row.maybe_bytes();
             Outcome::Observed
+        }
+        "key" => {
+            let kid = encoding::base64url_encode(&row.bytes("a key's kid")?);
+            Outcome::Key(Kid::parse(&kid).map_err(corrupt)?)
+        }
+        "cosigned" => {
+            row.maybe_bytes();
+            Outcome::Cosigned
         }
         code => {
             row.maybe_bytes();
@@ -1087,7 +1102,7 @@ pub(super) fn head(row: &mut Row) -> Result<(Corridor, ChainHead)> {
 pub(super) const REQUEST: Columns = Columns {
     ints: &["q.received_at"],
     texts: &["q.partner", "q.kid"],
-    bytes: &["q.request_id", "q.base", "q.signature", "q.body", "q.orders"],
+    bytes: &["q.request_id", "q.base", "q.signature", "q.body", "q.orders", "q.transactions"],
 };
 
 pub(super) fn request(row: &mut Row) -> Result<RequestEvidence> {
@@ -1101,7 +1116,9 @@ pub(super) fn request(row: &mut Row) -> Result<RequestEvidence> {
     if !rest.is_empty() {
         return Err(corrupt("a request's orders are no row of hashes"));
     }
+    let transactions = ids("a request's transactions", row.maybe_bytes())?;
     Ok(RequestEvidence {
+        transactions,
         id,
         partner,
         kid,
@@ -1112,6 +1129,100 @@ pub(super) fn request(row: &mut Row) -> Result<RequestEvidence> {
         orders: orders.iter().map(|order| Hash::from(*order)).collect(),
         received_at,
     })
+}
+
+/// Ids one after the other.
+fn ids<K: IdKind>(what: &str, bytes: Option<Vec<u8>>) -> Result<Vec<Id<K>>> {
+    let bytes = bytes.unwrap_or_default();
+    let (ids, rest) = bytes.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(corrupt(format_args!("{what} are no row of ids")));
+    }
+    ids.iter().map(|bytes| id(what, bytes)).collect()
+}
+
+/// Of `requests q`: what a key was accepted for.
+pub(super) const USE_OF_REQUEST: Columns = Columns {
+    ints: &["q.received_at"],
+    texts: &["'orders'", "CAST(NULL AS TEXT)"],
+    bytes: &["q.request_id", "q.transactions"],
+};
+/// Of `key_uses u`.
+pub(super) const USE: Columns = Columns {
+    ints: &["u.received_at"],
+    texts: &["u.what", "u.subject"],
+    bytes: &["u.request_id", "NULL"],
+};
+
+pub(super) fn key_use(row: &mut Row) -> Result<KeyUseRecord> {
+    Ok(KeyUseRecord {
+        received_at: row.time("a use's time")?,
+        what: row.text("what a key was used for")?,
+        subject: row.maybe_text(),
+        request: row.id("a use's request")?,
+        transactions: ids("a use's transactions", row.maybe_bytes())?,
+    })
+}
+
+/// Of `transactions t`: where a transaction stands.
+pub(super) const STANDING: Columns =
+    Columns { ints: &["t.seq"], texts: &["t.corridor", "t.state"], bytes: &["t.transaction_id"] };
+
+pub(super) fn standing(row: &mut Row) -> Result<UsedForTransaction> {
+    let seq = row.maybe_int().map(u64::try_from).transpose().map_err(corrupt)?;
+    let corridor = row.name("a transaction's corridor")?;
+    let state = row.text("a transaction's state")?;
+    let state = TransactionState::from_stored(&state)
+        .ok_or_else(|| corrupt(format_args!("a transaction's state is {state:?}")))?;
+    Ok(UsedForTransaction { corridor, id: row.id("a transaction's id")?, seq, state })
+}
+
+/// Of `cosignatures o`.
+pub(super) const COSIGNATURE: Columns = Columns {
+    ints: &["o.size", "o.cosigned_at"],
+    texts: &["o.corridor", "o.partner", "o.kid", "o.note"],
+    bytes: &[],
+};
+
+pub(super) fn cosignature(row: &mut Row) -> Result<Cosignature> {
+    let size = u64::try_from(row.int("a cosignature's size")?).map_err(corrupt)?;
+    Ok(Cosignature {
+        size,
+        cosigned_at: row.time("a cosignature's time")?,
+        corridor: row.name("a cosignature's corridor")?,
+        partner: row.name("a cosignature's partner")?,
+        kid: kid(row)?,
+        note: row.text("a cosignature's note")?,
+    })
+}
+
+/// Of `partner_keys v`.
+pub(super) const PARTNER_KEY: Columns = Columns {
+    ints: &["v.nbf", "v.exp", "v.revoked_at", "v.added_at"],
+    texts: &["v.kid", "v.partner", "v.x", "v.scope", "v.changed_by"],
+    bytes: &[],
+};
+
+pub(super) fn partner_key(row: &mut Row) -> Result<PartnerKeyRecord> {
+    let mut time = || row.maybe_int().map(Timestamp::from_millis);
+    let [nbf, exp, revoked_at, added_at] = [time(), time(), time(), time()];
+    Ok(PartnerKeyRecord {
+        nbf,
+        exp,
+        revoked_at,
+        added_at,
+        kid: kid(row)?,
+        partner: row.name("a key's partner")?,
+        x: row.text("a public key")?,
+        scope: row.name("a key's scope")?,
+        changed_by: row.maybe_name("who changed a key")?,
+    })
+}
+
+/// A list of the gateway's keys.
+pub(super) fn gateway_keys(row: &mut Row) -> Result<Arc<GatewayKeys>> {
+    let document = row.text("a key list")?;
+    GatewayKeys::read(&document).map(Arc::new).map_err(|e| corrupt(format_args!("keys: {e}")))
 }
 
 /// The registry's parts as they are kept.
@@ -1131,6 +1242,8 @@ pub(super) struct StoredRegistry {
     pub(super) proposals: BTreeMap<u32, RateProposal>,
     pub(super) agreements: Vec<Arc<AgreementRecord>>,
     pub(super) campaigns: Vec<Arc<CampaignRecord>>,
+    pub(super) partner_keys: Vec<PartnerKeyRecord>,
+    pub(super) gateway_keys: Option<Arc<GatewayKeys>>,
 }
 
 /// The parts out of what is kept.
@@ -1158,6 +1271,8 @@ pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
         proposals: stored.proposals.into_values().collect(),
         agreements: stored.agreements,
         campaigns: stored.campaigns,
+        partner_keys: stored.partner_keys,
+        gateway_keys: stored.gateway_keys,
         definition,
     })
 }

@@ -34,7 +34,8 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         5 "0005_feeds" "feeds",
         6 "0006_campaigns" "campaigns",
         7 "0007_events" "events",
-        9 "0009_sagas" "sagas",
+        8 "0008_sagas" "sagas",
+        9 "0009_keys" "keys",
     )
 });
 
@@ -47,7 +48,8 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         5 "0005_feeds" "feeds",
         6 "0006_campaigns" "campaigns",
         7 "0007_events" "events",
-        9 "0009_sagas" "sagas",
+        8 "0008_sagas" "sagas",
+        9 "0009_keys" "keys",
     )
 });
 

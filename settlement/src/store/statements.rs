@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use alliance_contracts::agreement::AgreementState;
+use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{OperationRef, PartnerId};
 use alliance_contracts::time::Timestamp;
@@ -109,6 +110,37 @@ statement!(
      WHERE alliance = $1), jws FROM {w} WHERE true"
 );
 statement!(
+    /// What is there changes in when it ends and who has said so, and in nothing else.
+    CHANGED_KEYS, CHANGED_KEYS_ROWS, true,
+    [kid Text, partner Text, x Text, scope Text, nbf Int, exp Int, revoked_at Int, added_at Int,
+     changed_by Text],
+    "INSERT INTO partner_keys (alliance, kid, partner, x, scope, nbf, exp, revoked_at, added_at, \
+     changed_by) SELECT $1, kid, partner, x, scope, nbf, exp, revoked_at, added_at, changed_by \
+     FROM {w} WHERE true ON CONFLICT (alliance, kid) DO UPDATE SET exp = excluded.exp, \
+     revoked_at = excluded.revoked_at, changed_by = excluded.changed_by"
+);
+statement!(
+    GATEWAY_KEYS, GATEWAY_KEYS_ROWS, true,
+    [number Int, document Text],
+    "INSERT INTO gateway_key_lists (alliance, number, document) \
+     SELECT $1, number, document FROM {w} WHERE true"
+);
+statement!(
+    KEY_USES, KEY_USES_ROWS, false,
+    [kid Text, received_at Int, request_id Bytes, partner Text, what Text, subject Text],
+    "INSERT INTO key_uses (alliance, kid, received_at, request_id, partner, what, subject) \
+     SELECT $1, kid, received_at, request_id, partner, what, subject FROM {w} WHERE true \
+     ON CONFLICT (alliance, kid, received_at, request_id) DO NOTHING"
+);
+statement!(
+    /// The first of a partner over so many receipts stays.
+    COSIGNATURES, COSIGNATURES_ROWS, false,
+    [corridor Text, size Int, partner Text, kid Text, cosigned_at Int, note Text],
+    "INSERT INTO cosignatures (alliance, corridor, size, partner, kid, cosigned_at, note) \
+     SELECT $1, corridor, size, partner, kid, cosigned_at, note FROM {w} WHERE true \
+     ON CONFLICT (alliance, corridor, size, partner) DO NOTHING"
+);
+statement!(
     WINDOW, WINDOW_ROWS, true,
     [window_id Bytes, currency Text, opened_at Int],
     "INSERT INTO windows (alliance, window_id, currency, state, opened_at) \
@@ -203,10 +235,11 @@ statement!(
     /// The orders of one request may be decided in more than one batch: the first has kept it.
     REQUESTS, REQUESTS_ROWS, false,
     [request_id Bytes, partner Text, kid Text, base Bytes, signature Bytes, body Bytes,
-     orders Bytes, received_at Int],
+     orders Bytes, received_at Int, transactions Bytes],
     "INSERT INTO requests (alliance, request_id, partner, kid, base, signature, body, orders, \
-     received_at) SELECT $1, request_id, partner, kid, base, signature, body, orders, \
-     received_at FROM {w} WHERE true ON CONFLICT (alliance, request_id) DO NOTHING"
+     received_at, transactions) SELECT $1, request_id, partner, kid, base, signature, body, \
+     orders, received_at, transactions FROM {w} WHERE true \
+     ON CONFLICT (alliance, request_id) DO NOTHING"
 );
 statement!(
     TRANSACTIONS, TRANSACTIONS_ROWS, true,
@@ -237,12 +270,19 @@ statement!(
      reversed_source = excluded.reversed_source, reversed_target = excluded.reversed_target"
 );
 statement!(
-    /// What was pending has ended.
+    /// What was pending has ended: found by id, and written in its place.
     FINISHED, FINISHED_ROWS, true,
     [transaction_id Bytes, state Text, seq Int],
-    "UPDATE transactions SET state = w.state, seq = w.seq FROM {w} \
-     WHERE transactions.alliance = $1 AND transactions.transaction_id = w.transaction_id \
-     AND transactions.state = 'pending'"
+    "INSERT INTO transactions (alliance, transaction_id, kind, state, caller, \
+     source_reference, quote_id, source_member, target_member, created_at, reversed_source, \
+     reversed_target, reverses, reason, corridor, seq, request_id, request_index) \
+     SELECT t.alliance, t.transaction_id, t.kind, w.state, t.caller, t.source_reference, \
+     t.quote_id, t.source_member, t.target_member, t.created_at, t.reversed_source, \
+     t.reversed_target, t.reverses, t.reason, t.corridor, w.seq, t.request_id, \
+     t.request_index FROM {w} {each transactions t WHERE t.alliance = $1 \
+     AND t.transaction_id = w.transaction_id} WHERE true \
+     ON CONFLICT (alliance, transaction_id) DO UPDATE SET state = excluded.state, \
+     seq = excluded.seq WHERE transactions.state = 'pending'"
 );
 statement!(
     SAGAS, SAGAS_ROWS, true,
@@ -264,8 +304,8 @@ statement!(
 statement!(
     SAGAS_GONE, SAGAS_GONE_ROWS, true,
     [transaction_id Bytes],
-    "DELETE FROM sagas WHERE alliance = $1 \
-     AND transaction_id IN (SELECT w.transaction_id FROM {w})"
+    "DELETE FROM sagas WHERE (alliance, transaction_id) IN (SELECT s.alliance, s.transaction_id \
+     FROM {w} {each sagas s WHERE s.alliance = $1 AND s.transaction_id = w.transaction_id})"
 );
 statement!(
     /// An answer is never changed: the first is kept.
@@ -396,6 +436,10 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &DEFINITION,
         &BOARD,
         &PARTNER_KEYS,
+        &CHANGED_KEYS,
+        &GATEWAY_KEYS,
+        &KEY_USES,
+        &COSIGNATURES,
         &WINDOW,
         &SUSPEND,
         &LET_GO,
@@ -445,8 +489,9 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     check(writes, next_member)?;
     let mut first = vec![sequencer(writes)];
     if let Some(row) = &writes.definition {
-        first.extend(definition(writes, row)?);
+        first.extend(definition(row)?);
     }
+    first.extend(changed_keys(writes)?);
     first.push(board(writes)?);
     first.extend(suspensions(writes));
     first.extend(frozen_pairs(writes));
@@ -472,6 +517,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
         events(writes),
     ];
     let mut last = vec![member_days(writes), checkpoints(writes)];
+    last.extend([key_uses(writes), cosignatures(writes)]);
     last.extend(quote_key(writes));
     last.push(lots(writes));
     last.push(finished(writes));
@@ -496,9 +542,7 @@ pub(super) fn check(writes: &Writes, next_member: i64) -> Result<(), StoreError>
     if writes.board.is_some() != writes.board_jws.is_some() {
         return Err(contradiction("a board and its signature go together"));
     }
-    if let Some(row) = &writes.definition
-        && row.keys_changed != writes.partner_keys_jws.is_some()
-    {
+    if writes.changes_partner_keys() != writes.partner_keys_jws.is_some() {
         return Err(contradiction("a partner key list and its signature go together"));
     }
     let mut last: HashMap<&PartnerId, u64> = HashMap::new();
@@ -525,21 +569,75 @@ fn sequencer(writes: &Writes) -> Step<'_> {
     (&SEQUENCER, rows)
 }
 
-fn definition<'a>(writes: &'a Writes, row: &'a DefinitionRow) -> Result<Vec<Step<'a>>, StoreError> {
+fn definition(row: &DefinitionRow) -> Result<[Step<'_>; 2], StoreError> {
     let document = serde_json::to_string(&row.definition)
         .map_err(|error| contradiction(&format!("the definition is no JSON: {error}")))?;
     let mut definitions = Rows::new(&DEFINITION_ROWS);
     definitions.push([row.version.into(), row.applied_at.into(), document.into()]);
-    let mut partner_keys = Rows::new(&PARTNER_KEYS_ROWS);
-    if let Some(jws) = writes.partner_keys_jws.as_deref() {
-        partner_keys.push([jws.into()]);
-    }
     let mut windows = Rows::new(&WINDOW_ROWS);
     if let Some(window) = row.window {
         let currency = row.definition.currency.as_str();
         windows.push([Value::id(window), currency.into(), row.applied_at.into()]);
     }
-    Ok(vec![(&DEFINITION, definitions), (&PARTNER_KEYS, partner_keys), (&WINDOW, windows)])
+    Ok([(&DEFINITION, definitions), (&WINDOW, windows)])
+}
+
+fn changed_keys(writes: &Writes) -> Result<[Step<'_>; 3], StoreError> {
+    let mut lists = Rows::new(&PARTNER_KEYS_ROWS);
+    if let Some(jws) = writes.partner_keys_jws.as_deref() {
+        lists.push([jws.into()]);
+    }
+    let mut keys = Rows::new(&CHANGED_KEYS_ROWS);
+    for record in writes.partner_keys.values() {
+        keys.push([
+            record.kid.as_str().into(),
+            record.partner.as_str().into(),
+            record.x.as_str().into(),
+            record.scope.as_str().into(),
+            record.nbf.map(Timestamp::as_millis).into(),
+            record.exp.map(Timestamp::as_millis).into(),
+            record.revoked_at.map(Timestamp::as_millis).into(),
+            record.added_at.map(Timestamp::as_millis).into(),
+            record.changed_by.as_ref().map(Kid::as_str).into(),
+        ]);
+    }
+    let mut gateway = Rows::new(&GATEWAY_KEYS_ROWS);
+    if let Some(list) = &writes.gateway_keys {
+        let number = i64::try_from(list.trusted.number())
+            .map_err(|_| contradiction("a key list's number is beyond 63 bits"))?;
+        gateway.push([number.into(), list.document.as_str().into()]);
+    }
+    Ok([(&PARTNER_KEYS, lists), (&CHANGED_KEYS, keys), (&GATEWAY_KEYS, gateway)])
+}
+
+fn key_uses(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&KEY_USES_ROWS);
+    for used in &writes.key_uses {
+        rows.push([
+            used.kid.as_str().into(),
+            used.received_at.into(),
+            Value::id(used.request),
+            used.partner.as_str().into(),
+            used.what.into(),
+            used.subject.as_deref().into(),
+        ]);
+    }
+    (&KEY_USES, rows)
+}
+
+fn cosignatures(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&COSIGNATURES_ROWS);
+    for cosignature in &writes.cosignatures {
+        rows.push([
+            cosignature.corridor.as_str().into(),
+            signed(cosignature.size).into(),
+            cosignature.partner.as_str().into(),
+            cosignature.kid.as_str().into(),
+            cosignature.cosigned_at.into(),
+            cosignature.note.as_str().into(),
+        ]);
+    }
+    (&COSIGNATURES, rows)
 }
 
 fn board(writes: &Writes) -> Result<Step<'_>, StoreError> {
@@ -757,7 +855,7 @@ fn keys(writes: &Writes) -> Result<Rows<'_>, StoreError> {
             key.partner.as_str().into(),
             key.key.as_str().into(),
             outcome.into(),
-            Value::Bytes(subject.map(|id| Cow::Owned(id.to_vec()))),
+            Value::Bytes(subject.map(Cow::Owned)),
             key.digest.as_bytes()[..].into(),
             Value::id(key.request),
         ]);
@@ -769,6 +867,7 @@ fn requests(writes: &Writes) -> Rows<'_> {
     let mut rows = Rows::new(&REQUESTS_ROWS);
     for request in writes.requests.values() {
         let orders: Vec<u8> = request.orders.iter().flat_map(|hash| *hash.as_bytes()).collect();
+        let made: Vec<u8> = request.transactions.iter().flat_map(|id| id.to_bytes()).collect();
         rows.push([
             Value::id(request.id),
             request.partner.as_str().into(),
@@ -778,6 +877,7 @@ fn requests(writes: &Writes) -> Rows<'_> {
             request.body.as_deref().into(),
             Value::Bytes((!orders.is_empty()).then_some(Cow::Owned(orders))),
             request.received_at.into(),
+            Value::Bytes((!made.is_empty()).then_some(Cow::Owned(made))),
         ]);
     }
     rows

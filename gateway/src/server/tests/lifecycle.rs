@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::world::{START, gateway_keys, house};
+use crate::server::limits::LimitSettings;
 use crate::server::{ServerSettings, edge, gateway, start};
 use crate::telemetry::{self, TelemetrySettings};
 
@@ -19,6 +20,7 @@ fn settings() -> ServerSettings {
         authorities: Vec::new(),
         metrics_listen: Some("127.0.0.1:0".parse().unwrap()),
         gateway_keys: gateway_keys(),
+        limits: LimitSettings::default(),
         workers: 1,
     }
 }

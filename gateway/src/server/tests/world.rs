@@ -1,5 +1,6 @@
 //! Three partners, a gateway in memory, and calls to it.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -30,6 +31,7 @@ use serde_json::Value;
 
 use crate::draw;
 use crate::server::gateway::Gateway;
+use crate::server::limits::LimitSettings;
 use crate::server::verify::Fields;
 
 /// The name under which the gateway is called.
@@ -190,6 +192,8 @@ pub struct World {
     app: Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, ServiceResponse<BoxBody>>>,
     pub house: ClearingHouse,
     pub clock: Arc<AtomicI64>,
+    /// From where calls come; none: nobody knows.
+    pub peer: Option<SocketAddr>,
     calls: AtomicU64,
 }
 
@@ -313,9 +317,14 @@ impl Call {
 
 /// Opens a world.
 pub async fn world() -> World {
+    limited_world(LimitSettings::default()).await
+}
+
+/// Opens a world that takes so many requests.
+pub async fn limited_world(limits: LimitSettings) -> World {
     let clock = Arc::new(AtomicI64::new(START));
     let house = house(&clock).await;
-    let gateway = Data::new(Gateway::new(house.clone(), &gateway_keys()));
+    let gateway = Data::new(Gateway::new(house.clone(), &gateway_keys(), &limits));
     gateway.set_authorities(vec![AUTHORITY.to_owned(), "second.example".to_owned()]);
     let service = Rc::new(test::init_service(crate::server::app(gateway)).await);
     let app = Box::new(move |request: TestRequest| {
@@ -324,7 +333,7 @@ pub async fn world() -> World {
             Box::pin(async move { test::call_service(&*service, request.to_request()).await });
         answered
     });
-    World { app, house, clock, calls: AtomicU64::new(0) }
+    World { app, house, clock, peer: None, calls: AtomicU64::new(0) }
 }
 
 impl World {
@@ -398,6 +407,9 @@ impl World {
         body: Vec<u8>,
     ) -> Answer {
         let mut request = TestRequest::with_uri(uri).method(method.parse().unwrap());
+        if let Some(peer) = self.peer {
+            request = request.peer_addr(peer);
+        }
         for (name, value) in fields {
             request = request.append_header((name.as_str(), value.as_str()));
         }

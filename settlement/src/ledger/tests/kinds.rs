@@ -281,7 +281,9 @@ fn a_quote_of_either_kind_is_used_once_and_needs_no_link() {
 #[test]
 fn an_order_with_one_member_asks_for_nobody_else() {
     let mut world = world();
-    for (request, program) in [(redemption("12.5", "0"), "aurora"), (accrual("20"), "borealis")] {
+    for (request, program, reference) in
+        [(redemption("12.5", "0"), "aurora", "A-1"), (accrual("20"), "borealis", "B-1")]
+    {
         let terms = world.quoted(&request);
         let keyed = world.keyed(AIR, "k", "d");
         let order = Order {
@@ -292,11 +294,9 @@ fn an_order_with_one_member_asks_for_nobody_else() {
         let mut wanted = Wanted::default();
         wanted.add(&world.set.registry, &Command::Order(keyed, order));
         assert_eq!((wanted.lookups.len(), wanted.pairs.len(), wanted.flows.len()), (1, 0, 1));
-        let issued = wanted.accounts.iter().filter_map(|(account, _)| match account {
-            Account::Issued(program) => Some(program.as_str()),
-            _ => None,
-        });
-        assert_eq!(issued.collect::<Vec<_>>(), [program]);
+        assert_eq!(wanted.alone, wanted.lookups);
+        let of = (program.parse().unwrap(), reference.parse().unwrap());
+        assert!(wanted.alone.contains(&world.set.vault.lookup(&of.0, &of.1)));
     }
 }
 

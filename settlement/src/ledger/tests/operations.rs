@@ -329,12 +329,16 @@ fn a_board_that_moves_no_value_holds_from_when_it_was_made_and_others_when_they_
 fn a_frozen_pair_is_released_by_two_persons() {
     let mut world = World::new();
     let pair: (ProgramId, ProgramId) = ("aurora".parse().unwrap(), "borealis".parse().unwrap());
+    let quoted = world.terms(("aurora", "A-1"), ("borealis", "B-1"), "200");
+    let order = |world: &mut World, name: &str| {
+        world.exchange("aurora-air", name, name, Quoted::Open(Box::new(quoted.clone())))
+    };
     let frozen =
         FrozenPair { board: 1, since: NOW, source: pair.0.clone(), target: pair.1.clone() };
     let mut parts = RegistryParts::clone(&world.set.registry);
     parts.frozen.push(frozen);
     world.set.registry = Arc::new(Registry::new(1, parts));
-    assert_eq!(world.order("200").outcome, refused(ProblemCode::RateFrozen));
+    assert_eq!(order(&mut world, "one").outcome, refused(ProblemCode::RateFrozen));
     let release = ProposedRelease { source: pair.0.clone(), target: pair.1.clone() };
     let proposal = Proposal { release: vec![release], ..Proposal::default() };
     let by = |name: &str| name.parse::<OperatorName>().unwrap();
@@ -344,10 +348,10 @@ fn a_frozen_pair_is_released_by_two_persons() {
     assert_eq!(world.set.writes.proposals[&1].state(), ProposalState::Waiting);
     let own = ask(&mut world, &Command::ApproveRates(1, by("Ann")));
     assert!(matches!(own, Outcome::ProposalRefused(_)), "{own:?}");
-    assert_eq!(world.order("200").outcome, refused(ProblemCode::RateFrozen));
+    assert_eq!(order(&mut world, "two").outcome, refused(ProblemCode::RateFrozen));
     assert!(!world.set.writes.frozen.contains_key(&pair));
     let other = ask(&mut world, &Command::ApproveRates(1, by("bob")));
     assert_eq!(other, Outcome::Proposal(1));
     assert_eq!(world.set.writes.frozen.get(&pair), Some(&None));
-    accepted(&world.order("200"));
+    accepted(&order(&mut world, "three"));
 }

@@ -5,7 +5,7 @@ use alliance_contracts::connector::{RefusalCode, Step};
 use alliance_contracts::program::Balances;
 
 use super::*;
-use crate::command::{Answered, AskAgain};
+use crate::command::Answered;
 use crate::saga::{self, Answer, LEASE_SECONDS, Phase, Remark, SignedAnswer};
 
 const REFUSED: Answer = Answer::Refused(RefusalCode::InsufficientPoints);
@@ -210,8 +210,7 @@ fn what_stays_unknown_is_parked_for_a_person_and_still_asked() {
     assert_eq!(saga.parked_at, Some(deadline));
     assert_eq!(saga.due_at, deadline.plus_seconds(saga::PARKED_EVERY_SECONDS));
     assert_eq!(world.state(id), TransactionState::Pending, "never guessed");
-    let by = "fin".parse().unwrap();
-    let again = Command::AskAgain(AskAgain { transaction: id, by });
+    let again = Command::AskAgain(id);
     assert_eq!(decide(&mut world.set, &again, deadline).outcome, Outcome::Done(1));
     assert_eq!(world.saga(id).due_at, deadline);
     world.answer(id, Step::Credit, done(Step::Credit), deadline);

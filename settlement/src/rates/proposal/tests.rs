@@ -31,6 +31,8 @@ fn registry() -> Registry {
         definition,
         version: 1,
         partner_keys_jws: String::new(),
+        partner_keys: Vec::new(),
+        gateway_keys: None,
         window: WindowId::from_u128(1),
         suspended: Vec::new(),
         frozen: Vec::new(),

@@ -210,7 +210,9 @@ mod tests {
             fee in prop_oneof![Just(Decimal::ZERO), micros(0, 30_000)],
             bearer in prop_oneof![Just(FeeBearer::Member), Just(FeeBearer::SourcePartner)],
             tiers in prop::collection::vec(tier(), 0..4),
-            own in prop::option::of((micros(0, 20_000), micros(900_000, 1_000_000), any::<[bool; 2]>())),
+            own in prop::option::of(
+                (micros(0, 20_000), micros(900_000, 1_000_000), any::<[bool; 2]>())
+            ),
             standing in any::<bool>(),
         ) {
             let agreed = AgreedTerms {

@@ -13,13 +13,16 @@ use alliance_contracts::link::LinkState;
 use alliance_contracts::merkle;
 use alliance_contracts::names::{Corridor, PartnerId, ProgramId};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::TransactionKind;
+use alliance_contracts::quote::{
+    AskedSide, PricedItem, QuoteRequest, Side, SideAmount, TransactionKind,
+};
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 use tokio::time::timeout;
 
 pub use super::events::*;
+pub use super::keys::*;
 use super::place::Place;
 pub use super::sagas::*;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
@@ -167,6 +170,68 @@ pub async fn a_commit_is_seen_by_reads_and_by_the_next_batch(place: &Place) {
             balance.balance
         );
     }
+}
+
+pub async fn orders_of_every_kind_come_back_and_are_turned_round(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let registry = world.registry().await;
+    let item = PricedItem {
+        cash: name("2.5"),
+        item: name("latte"),
+        partner: name(BRANDS[1].0),
+        price: name("12.5"),
+    };
+    let redemption = QuoteRequest {
+        amount: None,
+        kind: TransactionKind::Redemption,
+        segment: None,
+        source: world.account(0, 0),
+        target: AskedSide::Item(item),
+        tier: None,
+    };
+    let accrual = QuoteRequest {
+        amount: Some(SideAmount { side: Side::Target, value: name("30") }),
+        kind: TransactionKind::Accrual,
+        source: AskedSide::Partner { partner: name(BRANDS[0].0) },
+        target: world.account(1, 0),
+        ..redemption.clone()
+    };
+    let mut commands = Vec::new();
+    for request in [&redemption, &accrual] {
+        let keyed = world.keyed(BRANDS[0].0);
+        commands.push(Command::Order(keyed, world.order_of(&registry, 0, request)));
+    }
+    let prepared = world.prepare(commands).await;
+    let writes = prepared.writes.clone();
+    prepared.commit().await.unwrap();
+    let made: Vec<_> = writes.transactions.iter().map(|record| record.kind).collect();
+    assert_eq!(made, [TransactionKind::Redemption, TransactionKind::Accrual]);
+    for record in &writes.transactions {
+        let detail = world.store.transaction(record.id).await.unwrap().unwrap();
+        assert_eq!(detail.record, *record);
+        let members = [detail.source_member.is_some(), detail.target_member.is_some()];
+        assert_eq!(members, record.members().map(|member| member.is_some()));
+    }
+    let flows = world.store.flows().await.unwrap();
+    let mut ways: Vec<_> =
+        flows.iter().map(|row| format!("{} {}", row.source, row.target)).collect();
+    ways.sort();
+    assert_eq!(ways, ["@aurora-air borealis", "aurora @borealis-coffee"]);
+    // In part, then the rest: everything is as it was.
+    for record in &writes.transactions {
+        for part in [Some("4"), None] {
+            let reversal = world.reversal(record.id, part).await;
+            let outcome = world.decide(vec![reversal]).await;
+            assert!(matches!(outcome[..], [Outcome::Transaction(_)]), "{outcome:?}");
+        }
+        let detail = world.store.transaction(record.id).await.unwrap().unwrap();
+        assert_eq!(detail.record.state, TransactionState::Reversed);
+    }
+    let flows = world.store.flows().await.unwrap();
+    assert!(flows.iter().all(|row| row.flow.exchanged == 0), "{flows:?}");
+    let mut accounts = world.store.accounts().await.unwrap();
+    accounts.retain(|account| matches!(account.asset, Asset::Currency(_)));
+    assert!(accounts.iter().all(|account| account.balance == 0), "{accounts:?}");
 }
 
 pub async fn everything_is_there_after_opening_again(place: &Place) {

@@ -9,7 +9,7 @@ use crate::store::{postgres, reads, sqlite, statements};
 
 /// What is meant to go through rows of its alliance: lists that are short, and the one row there
 /// is.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "REGISTRY",
     "BOARD_AT",
     "FLOWS",
@@ -23,6 +23,7 @@ const PAGES: [&str; 13] = [
     "SEQUENCER",
     "LET_GO",
     "CHECKPOINTS",
+    "SAGAS_OPEN",
 ];
 
 fn statements() -> Vec<(String, &'static Sql)> {
@@ -63,6 +64,9 @@ async fn on_sqlite(place: &Place) -> Vec<String> {
                 && !step.ends_with("SCAN l")
                 && !step.ends_with("SCAN t")
                 && !step.ends_with("SCAN f")
+                // Pages that were looked up, put together.
+                && !step.ends_with("SCAN q")
+                && !step.ends_with("SCAN u")
                 && !step.contains("subquery")
                 && !step.contains("SCAN of_")
                 && !step.contains("SCAN w");

@@ -7,7 +7,7 @@ use alliance_contracts::board::{Board, PairTerms, TermsRoot, Volume};
 use alliance_contracts::encoding::{Hash, base64url_encode};
 use alliance_contracts::ids::{AgreementId, Id, Kind, LinkId, QuoteId, RequestId, TransactionId};
 use alliance_contracts::jws::{self, JwsType};
-use alliance_contracts::key_list::KeyStatement;
+use alliance_contracts::key_list::{Jwk, KeyStatement};
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::link::Consent;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
@@ -17,7 +17,7 @@ use alliance_contracts::quote::{
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::total::Total;
 
-use crate::alliance::{Definition, Registry};
+use crate::alliance::{Definition, Registry, keys};
 use crate::command::{
     Command, CountersignAgreement, Define, Keyed, LinkEnd, NewLink, NewMember, Order, Outcome,
     ProposeAgreement, ProposeLink, Publish, Quoted, QuotedSide, QuotedTerms, RequestEvidence,
@@ -140,10 +140,7 @@ impl World {
         };
         let agreement = |(a, b): (usize, usize)| {
             let (a, b) = (BRANDS[a].0, BRANDS[b].0);
-            let mut kinds = vec![TransactionKind::Exchange];
-            if !self.connected.is_empty() {
-                kinds.extend([TransactionKind::Redemption, TransactionKind::Accrual]);
-            }
+            let kinds = ["exchange", "redemption", "accrual"];
             serde_json::json!({ "a": a, "b": b, "fee": "0.02", "kinds": kinds })
         };
         let agreements = [(0, 1), (1, 2), (0, 2)].map(agreement);
@@ -270,6 +267,7 @@ impl World {
             base,
             body: Some(br#"{"quote":"..."}"#.to_vec()),
             orders: Vec::new(),
+            transactions: Vec::new(),
             received_at: self.now,
         })
     }
@@ -395,23 +393,20 @@ impl World {
         let mut receipts = receipts::chain(&mut set, self.now, self.key.kid());
         ledger::events::pack(&mut set, self.now);
         receipts::sign(&mut receipts, &self.key);
+        let changes_keys = set.writes.changes_partner_keys();
+        let listed = changes_keys.then(|| keys::jwks(&set.listed_keys()));
         let mut writes = set.writes;
         writes.receipts = receipts;
-        self.sign_documents(&mut writes);
+        self.sign_documents(&mut writes, listed);
         Prepared { batch, writes, outcomes }
     }
 
-    fn sign_documents(&self, writes: &mut Writes) {
+    fn sign_documents(&self, writes: &mut Writes, listed: Option<Vec<Jwk>>) {
         let sign = |row: &BoardRow| jws::sign(JwsType::Board, &row.board.payload(), &self.key);
         writes.board_jws = writes.board.as_ref().map(sign);
-        let Some(row) = &writes.definition else { return };
-        writes.partner_keys_jws = row.keys_changed.then(|| {
-            let statement = KeyStatement {
-                alliance: self.store.alliance().to_string(),
-                keys: row.definition.jwks(),
-                number: u64::try_from(row.version).unwrap(),
-                previous: Hash::ZERO,
-            };
+        writes.partner_keys_jws = listed.map(|keys| {
+            let alliance = self.store.alliance().to_string();
+            let statement = KeyStatement { alliance, keys, number: 1, previous: Hash::ZERO };
             statement.sign(&self.key)
         });
     }
