@@ -32,6 +32,7 @@ pub mod corridor;
 pub mod decimal;
 mod drafts;
 pub mod encoding;
+pub mod endpoint;
 pub mod event;
 pub mod http_signature;
 pub mod ids;

@@ -621,6 +621,7 @@ fn written_back(kind: &EventType, data: Value) -> Value {
         "override" => through::<OverrideEvent>(data),
         "agreement" => through::<AgreementEvent>(data),
         "campaign" => through::<CampaignEvent>(data),
+        "endpoint" => through::<EndpointEvent>(data),
         "partner" => through::<PartnerEvent>(data),
         other => panic!("no data of {other} is known"),
     }

@@ -15,3 +15,4 @@ pub mod publisher;
 pub mod sandbox;
 pub mod server;
 pub mod telemetry;
+pub mod webhooks;

@@ -11,7 +11,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use super::address::{CallbackUrl, is_public};
 
 /// All of a call: name, connection, TLS, answer.
-const WHOLE: Duration = Duration::from_secs(15);
+pub const WHOLE: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(5);
 /// Of an answer so much is read, and no more: what it says beyond is nobody's concern.
 const ANSWER_BYTES: usize = 64 << 10;

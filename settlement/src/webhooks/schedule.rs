@@ -32,6 +32,17 @@ pub enum Attempted {
     },
 }
 
+impl Attempted {
+    /// The status of the answer, where one came.
+    #[must_use]
+    pub const fn status(self) -> Option<u16> {
+        match self {
+            Self::NoAnswer => None,
+            Self::Answer { status, .. } => Some(status),
+        }
+    }
+}
+
 /// What follows on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {

@@ -324,7 +324,7 @@ pub async fn world() -> World {
 pub async fn limited_world(limits: LimitSettings) -> World {
     let clock = Arc::new(AtomicI64::new(START));
     let house = house(&clock).await;
-    let gateway = Data::new(Gateway::new(house.clone(), &gateway_keys(), &limits));
+    let gateway = Data::new(Gateway::new(house.clone(), &gateway_keys(), &limits, false));
     gateway.set_authorities(vec![AUTHORITY.to_owned(), "second.example".to_owned()]);
     let service = Rc::new(test::init_service(crate::server::app(gateway)).await);
     let app = Box::new(move |request: TestRequest| {
