@@ -28,8 +28,8 @@ use alliance_contracts::encoding::{
     Hash, base64_decode, base64_decode_array, base64url_decode, hex_decode, hex_encode, sha256,
 };
 use alliance_contracts::event::{
-    AgreementEvent, BoardEvent, CampaignEvent, Event, EventCursor, EventType, LinkEvent,
-    OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
+    AgreementEvent, BoardEvent, CampaignEvent, EndpointEvent, Event, EventCursor, EventType,
+    LinkEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
 };
 use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, HeaderList, Headers, RequestBinding, RequestView, ResponseView, Tag,

@@ -22,7 +22,7 @@ use alliance_contracts::time::Timestamp;
 
 /// How long an endpoint is a gateway's alone from when it is taken up, and from every report on.
 /// Longer than the longest round: what is sent must be known before another sends it.
-pub const LEASE_SECONDS: i64 = 60;
+pub const LEASE_SECONDS: i64 = 30;
 /// Events that may wait at one endpoint: beyond, they are left in the feed.
 pub const MAX_WAITING: u32 = 1_000;
 /// Of what an endpoint says so much is kept, in bytes.

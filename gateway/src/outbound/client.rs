@@ -112,3 +112,92 @@ impl Outbound {
         Ok(Answered { status, retry_after, body })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Answers one connection with these bytes, then with more of the last ones for as long as
+    /// anybody reads.
+    fn server(answer: &'static [u8], more: &'static [u8]) -> (CallbackUrl, mpsc::Receiver<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (told, written) = mpsc::channel();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = [0; 4_096];
+            let _ = stream.read(&mut head).unwrap();
+            let mut sent = 0;
+            let mut next = answer;
+            while !next.is_empty() && stream.write_all(next).is_ok() && sent < 64 << 20 {
+                sent += next.len();
+                next = more;
+            }
+            told.send(sent).unwrap();
+        });
+        (CallbackUrl::parse(&url, true).unwrap(), written)
+    }
+
+    async fn post(url: &CallbackUrl) -> Result<Answered, NoAnswer> {
+        Outbound::new(true).unwrap().post(url, HeaderMap::new(), b"{}".to_vec()).await
+    }
+
+    #[actix_web::test]
+    async fn of_an_answer_without_end_only_its_beginning_is_read() {
+        // T43
+        const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        const CHUNK: &[u8] = b"10\r\nxxxxxxxxxxxxxxxx\r\n";
+        let (url, written) = server(HEAD, CHUNK);
+        let answer = post(&url).await.unwrap();
+        assert_eq!((answer.status, answer.body.len()), (200, ANSWER_BYTES));
+        // Then the connection was closed: the server did not get rid of all it had.
+        assert!(written.recv_timeout(Duration::from_secs(10)).unwrap() < 64 << 20);
+    }
+
+    #[actix_web::test]
+    async fn header_fields_without_end_are_no_answer() {
+        // T43
+        let (url, written) = server(b"HTTP/1.1 200 OK\r\n", b"x-more: and more and more\r\n");
+        assert!(post(&url).await.is_err());
+        assert!(written.recv_timeout(Duration::from_secs(10)).unwrap() < 64 << 20);
+    }
+
+    #[actix_web::test]
+    async fn a_redirect_is_an_answer_and_is_not_followed() {
+        // T42
+        const ANSWER: &[u8] = b"HTTP/1.1 302 Found\r\n\
+            location: http://169.254.169.254/latest/meta-data\r\ncontent-length: 0\r\n\r\n";
+        let (url, _) = server(ANSWER, b"");
+        assert_eq!(post(&url).await.unwrap().status, 302);
+    }
+
+    #[test]
+    fn of_the_addresses_of_a_name_only_the_public_ones_are_connected_to() {
+        // T42: whatever the name led to when it was registered.
+        let found = || ["10.0.0.1:0", "8.8.8.8:0", "[::1]:0"].map(|text| text.parse().unwrap());
+        let left: Vec<SocketAddr> = allowed(found().into_iter(), false).unwrap().collect();
+        assert_eq!(left, ["8.8.8.8:0".parse().unwrap()]);
+        assert_eq!(allowed(found().into_iter(), true).unwrap().count(), 3);
+        let own = ["127.0.0.1:0".parse().unwrap()];
+        assert!(allowed(own.into_iter(), false).is_err());
+    }
+
+    #[actix_web::test]
+    async fn a_name_that_leads_to_this_machine_is_not_called() {
+        // T42: the name itself would pass.
+        let url = CallbackUrl::parse("http://localhost:1/", true).unwrap();
+        let strict = Outbound::new(false).unwrap();
+        let error = strict.post(&url, HeaderMap::new(), Vec::new()).await.unwrap_err();
+        let mut causes = Vec::new();
+        let mut cause: Option<&dyn StdError> = Some(&error);
+        while let Some(this) = cause {
+            causes.push(this.to_string());
+            cause = this.source();
+        }
+        assert!(causes.last().unwrap().contains("no address of the public"), "{causes:?}");
+    }
+}
