@@ -420,7 +420,7 @@ async fn a_receiver_that_hangs_holds_up_nobody_else() {
     let (redirected, _) = stage.endpoint(&redirects, &[]).await;
     stage.endpoint(&prompt, &[]).await;
     for n in 0..40 {
-        stage.world.order("1", &format!("r-{n}")).await;
+        stage.world.order("10", &format!("r-{n}")).await;
     }
     prompt.has_got(40).await;
     assert_eq!(prompt.got().len(), 40, "nothing came by the redirect");
