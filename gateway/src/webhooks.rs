@@ -209,25 +209,26 @@ async fn new_events(
     house: &ClearingHouse,
     endpoint: &EndpointRecord,
 ) -> Result<(Vec<Told>, HashMap<u64, Event>), StoreError> {
-    let read = async |limit| house.events(endpoint.partner.clone(), endpoint.taken_up, limit).await;
-    let page = match read(ROUND_EVENTS).await {
-        Err(StoreError::Corrupt(_)) => read(1).await,
-        other => other,
-    };
-    match page {
-        Ok(page) => {
-            let events = page.items.into_iter().filter_map(|event| Some((event.number()?, event)));
-            let events: HashMap<u64, Event> = events.collect();
-            let mut told: Vec<Told> = events.iter().map(|(n, event)| told(*n, event)).collect();
-            told.sort_by_key(|told| told.number);
-            Ok((told, events))
-        }
-        Err(StoreError::Corrupt(fault)) => {
-            tracing::error!(fault, endpoint = %endpoint.id, "an event cannot be told");
-            Ok((vec![unreadable(house, endpoint)], HashMap::new()))
+    let (partner, after) = (endpoint.partner.clone(), endpoint.taken_up);
+    let read = match house.events(partner.clone(), after, ROUND_EVENTS).await {
+        Ok(page) => Ok(page.items),
+        // The next one by itself: what cannot be read may stand behind it.
+        Err(StoreError::Corrupt(_)) => {
+            house.event(partner, after + 1).await.map(|event| event.into_iter().collect())
         }
         Err(error) => Err(error),
-    }
+    };
+    let events: Vec<Event> = match read {
+        Err(StoreError::Corrupt(fault)) => {
+            tracing::error!(fault, endpoint = %endpoint.id, "an event cannot be told");
+            return Ok((vec![unreadable(house, endpoint)], HashMap::new()));
+        }
+        other => other?,
+    };
+    let numbered = events.into_iter().filter_map(|event| Some((event.number()?, event)));
+    let numbered: Vec<(u64, Event)> = numbered.collect();
+    let new = numbered.iter().map(|(number, event)| told(*number, event)).collect();
+    Ok((new, numbered.into_iter().collect()))
 }
 
 fn told(number: u64, event: &Event) -> Told {
@@ -235,7 +236,7 @@ fn told(number: u64, event: &Event) -> Told {
     Told { number, event: event.id, subject, r#type }
 }
 
-/// What stands for an event that cannot be read: a subject of its own, so that it holds up no other.
+/// What stands for an event that cannot be read: of a subject of its own, so that it holds up none.
 fn unreadable(house: &ClearingHouse, endpoint: &EndpointRecord) -> Told {
     let number = endpoint.taken_up + 1;
     let never = Timestamp::from_millis(0);

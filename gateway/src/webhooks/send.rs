@@ -87,18 +87,19 @@ impl Sender {
         events: &HashMap<u64, Event>,
     ) -> Result<(Attempted, String), NotSent> {
         let unreadable = |why: String| NotSent::Unreadable(why);
-        let body = match events.get(&told.number) {
-            Some(event) => json::canonical(event),
+        let read = match events.get(&told.number) {
+            Some(event) => Some(event.clone()),
             None => {
                 let event = house.event(endpoint.partner.clone(), told.number).await;
-                let event = event.map_err(|error| unreadable(error.to_string()))?;
-                json::canonical(&event.ok_or_else(|| unreadable("it is not there".to_owned()))?)
+                event.map_err(|error| unreadable(error.to_string()))?
             }
         };
+        let event = read.ok_or_else(|| unreadable("it is not there".to_owned()))?;
+        let body = json::canonical(&event);
         let url = CallbackUrl::parse(&endpoint.url, self.private)?;
         let sent_at = house.now().as_millis().div_euclid(1_000);
         let key = Some(&**house.signing_key());
-        let fields = fields(secrets, key, &told.event.to_string(), sent_at, &body)?;
+        let fields = fields(secrets, key, &event.id.to_string(), sent_at, &body)?;
         let answered = self.outbound.post(&url, fields, body).await?;
         let came_to =
             Attempted::Answer { status: answered.status, retry_after: answered.retry_after };

@@ -37,7 +37,8 @@ impl Client {
     /// let made = client.create_endpoint(EndpointRequest { types: vec![], url }).await?;
     /// // Where it arrives: the three fields as they came, and the body's bytes.
     /// let verifier = WebhookVerifier::default().secret(WebhookSecret::parse(&made.secret)?);
-    /// # let (id, timestamp, signature, body, now) = ("", "", "", b"", "2026-11-23T00:00:00.000Z".parse()?);
+    /// # let (id, timestamp, signature, body) = ("", "", "", b"");
+    /// # let now = "2026-11-23T00:00:00.000Z".parse()?;
     /// verifier.verify(id, timestamp, signature, body, now)?;
     /// # Ok(()) }
     /// ```

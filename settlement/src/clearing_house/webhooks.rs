@@ -8,6 +8,7 @@ use alliance_contracts::webhook::WebhookSecret;
 
 use super::ClearingHouse;
 use crate::command::{Command, Outcome};
+use crate::feed;
 use crate::sequencer::Unavailable;
 use crate::store::StoreError;
 use crate::webhooks::{
@@ -129,7 +130,6 @@ impl ClearingHouse {
         partner: PartnerId,
         number: u64,
     ) -> Result<Option<Event>, StoreError> {
-        let page = self.events(partner, number.saturating_sub(1), 1).await?;
-        Ok(page.items.into_iter().find(|event| event.number() == Some(number)))
+        self.read(move |store| async move { feed::event(&*store, &partner, number).await }).await
     }
 }
