@@ -2004,7 +2004,7 @@ def webhooks(world):
         message = f"{fields['webhook-id']}.{fields['webhook-timestamp']}.".encode() + body
         schemes = dict(one.split(",") for one in fields["webhook-signature"].split(" "))
         good = any(
-            verifies(key.public, unbase64(schemes["v1a"]), message) for key in world.keys.values()
+            verifies(key, unbase64(schemes["v1a"]), message) for key in world.keys.values()
         )
         check(f"{attempt} attempt: under the gateway's key, too", good)
         feed = source.get("/v1/events?limit=1000").json()["items"]
