@@ -15,4 +15,5 @@ mod orders;
 mod rates;
 mod receipts;
 mod signatures;
+mod webhooks;
 mod world;
