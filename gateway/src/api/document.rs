@@ -24,7 +24,8 @@ use super::{
     corridor_checkpoint, corridor_proofs, corridor_receipts, corridors, events, health,
     key_changes, key_uses, keys, link_changes, link_proposals, links, members, observations,
     partner_keys, programs, quote_batch, quotes, rate_stream, rates, receipt_evidence,
-    receipt_proof, receipts, reversals, transaction_batch, transactions, well_known,
+    receipt_proof, receipts, reversals, transaction_batch, transactions, webhook_changes,
+    webhook_deliveries, webhooks, well_known,
 };
 use crate::server::edge::REQUEST_ID;
 
@@ -54,6 +55,9 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
         agreements::list, agreements::show, agreement_proposals::create, agreement_diff::show,
         agreement_changes::countersign, agreement_changes::withdraw,
         events::list,
+        webhooks::list, webhooks::show, webhooks::create, webhook_changes::settings,
+        webhook_changes::secret, webhook_changes::remove, webhook_changes::resend,
+        webhook_changes::replay, webhook_deliveries::list, webhook_deliveries::show,
         receipts::show, receipt_evidence::show, receipt_proof::show, corridors::list,
         corridor_receipts::list, corridor_checkpoint::show, corridor_proofs::inclusion,
         corridor_proofs::consistency, members::balance, members::opening, partner_keys::list,
@@ -67,6 +71,7 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
         (name = "campaigns", description = "More points for a while, out of a budget"),
         (name = "agreements", description = "What two partners agree on and both sign"),
         (name = "events", description = "What has happened, as it happens (protocol § 7)"),
+        (name = "webhooks", description = "The same events, sent to where the partner says"),
         (name = "receipts", description = "Receipts, chains and proofs (protocol § 5)"),
         (name = "rates", description = "Programs and the board in force"),
         (name = "members", description = "The caller's own members"),
