@@ -17,3 +17,4 @@ mod receipts;
 mod signatures;
 mod webhooks;
 mod world;
+mod xml;
