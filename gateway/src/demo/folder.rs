@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use alliance_contracts::names::{AllianceId, Currency};
 use alliance_contracts::program::Balances;
-use alliance_settlement::clearing_house::system_clock;
+use alliance_settlement::clearing_house::Clock;
 use serde::{Deserialize, Serialize};
 
 use super::cast::{AGREEMENTS, BRANDS, Brand, Cast, KINDS, parsed};
@@ -77,7 +77,7 @@ impl Folder {
         let path = &self.path;
         let (alliance, currency): (AllianceId, Currency) = (parsed(ALLIANCE), parsed(CURRENCY));
         // The mark may stand there before all else: the folder must be free otherwise.
-        create::keys(path, &alliance, system_clock()()).map_err(unwritable)?;
+        create::keys(path, &alliance, Clock::system().now()).map_err(unwritable)?;
         self.write_mark()?;
         let mut text = template::head(&alliance, &currency, Some(listen));
         text.push_str(RATES);

@@ -254,7 +254,7 @@ async fn verify<A: Access, Q: Query>(
     let body = body::receive(&http, payload, A::BODY_LIMIT).await?;
     check_media_type(&http)?;
     let received_at = gateway.house().now();
-    let signed = parse_signature::<A>(&gateway, &http, received_at)?;
+    let signed = parse_signature::<A>(&gateway, &http, gateway.house().message_time())?;
     let (signed, partner, scope) = verify_signature(&gateway, &http, signed, received_at).await?;
     context::admit(&http, gateway.limits().of_partner(&partner))?;
     check_digest(&http, &body)?;

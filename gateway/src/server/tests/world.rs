@@ -23,7 +23,7 @@ use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::{
     AgreementDefinition, Definition, KeyDefinition, PartnerDefinition, ProgramDefinition, Scope,
 };
-use alliance_settlement::clearing_house::{ClearingHouse, Settings};
+use alliance_settlement::clearing_house::{ClearingHouse, Clock, Settings};
 use alliance_settlement::command::{Command, NewMember};
 use alliance_settlement::vault::MemberKey;
 use futures_util::future::LocalBoxFuture;
@@ -175,7 +175,8 @@ pub async fn house(clock: &Arc<AtomicI64>) -> ClearingHouse {
             gateway_key(),
             trusted,
         );
-        settings.clock = Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed)));
+        let now = move || Timestamp::from_millis(time.load(Ordering::Relaxed));
+        settings.clock = Clock::told_by(Arc::new(now));
         ClearingHouse::start(settings).unwrap()
     })
     .join()
