@@ -52,7 +52,7 @@ mod receipt_evidence;
 mod receipt_proof;
 mod receipts;
 mod render;
-mod reply;
+pub(crate) mod reply;
 mod reversals;
 mod transaction_batch;
 mod transactions;
@@ -120,7 +120,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(nothing));
 }
 
-fn get<F, Args>(template: &'static str, handler: F) -> impl HttpServiceFactory
+pub(crate) fn get<F, Args>(template: &'static str, handler: F) -> impl HttpServiceFactory
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -150,7 +150,7 @@ where
     resource(template, "POST").route(web::post().to(handler))
 }
 
-fn both<F, G, A, B>(template: &'static str, gets: F, posts: G) -> impl HttpServiceFactory
+pub(crate) fn both<F, G, A, B>(template: &'static str, gets: F, posts: G) -> impl HttpServiceFactory
 where
     F: Handler<A>,
     G: Handler<B>,

@@ -8,7 +8,7 @@
 //! | body within its bounds | `body` |
 //! | signature, key, digest, scope, query, `Alliance-Seen` | `verify`, `signatures` |
 //! | what is refused, and how it is told | `refusal` |
-//! | the routes and what each does | [`crate::api`] |
+//! | the routes and what each does | [`crate::api`]; a sandbox's: [`crate::sandbox::api`] |
 //!
 //! What actix refuses before there is a request (bytes that are no HTTP, header fields beyond its
 //! limits) is answered by actix with a bare status line; everything later is a problem.
@@ -40,6 +40,7 @@ use alliance_settlement::clearing_house::ClearingHouse;
 use tokio::sync::watch;
 
 pub use crate::api::openapi_json;
+use crate::sandbox::{self, Sandbox};
 use crate::{api, driver, publisher, telemetry};
 use gateway::Gateway;
 use limits::LimitSettings;
@@ -70,6 +71,8 @@ pub struct ServerSettings {
     pub gateway_keys: KeyList,
     /// How many requests of whom are taken.
     pub limits: LimitSettings,
+    /// What a sandbox's gateway has; none: this is not one.
+    pub sandbox: Option<Sandbox>,
     /// Worker threads.
     pub workers: usize,
 }
@@ -97,7 +100,8 @@ pub struct RunningServer {
 /// # Errors
 /// An address that cannot be listened on.
 pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result<RunningServer> {
-    let gateway = Data::new(Gateway::new(house.clone(), &settings.gateway_keys, &settings.limits));
+    let gateway = Gateway::new(house.clone(), &settings.gateway_keys, &settings.limits);
+    let gateway = Data::new(gateway.in_sandbox(settings.sandbox));
     let shared = gateway.clone();
     let server = HttpServer::new(move || app(shared.clone()))
         .workers(settings.workers.max(1))
@@ -218,7 +222,16 @@ pub(crate) fn app(
     >,
 > {
     let bench = signatures::Bench::default();
-    App::new().app_data(gateway).app_data(bench).configure(api::routes).wrap(from_fn(edge::edge))
+    let routes = match gateway.sandbox() {
+        Some(_) => sandbox::api::routes,
+        None => |_: &mut web::ServiceConfig| {},
+    };
+    App::new()
+        .app_data(gateway)
+        .app_data(bench)
+        .configure(routes)
+        .configure(api::routes)
+        .wrap(from_fn(edge::edge))
 }
 
 fn serve_metrics(listen: SocketAddr) -> io::Result<(SocketAddr, ServerHandle)> {
