@@ -8,15 +8,19 @@
 //! | [`clock`] | the test clock |
 //! | [`log`], `notes` | the last requests of each partner |
 //! | [`bases`] | the two signature bases side by side |
+//! | [`cast`], [`people`], [`folder`] | who is there, and the folder that it runs from |
 //! | [`api`] | the routes that only a sandbox has |
 
 pub mod api;
 pub mod bases;
 pub mod brand;
+pub mod cast;
 pub mod clock;
+pub mod folder;
 pub mod log;
 pub mod mood;
 pub(crate) mod notes;
+pub mod people;
 
 use std::fmt;
 use std::sync::Arc;

@@ -50,6 +50,7 @@ mod orders;
 mod proofs;
 mod receipts;
 mod retry;
+mod sandbox;
 mod send;
 mod sse;
 
@@ -64,6 +65,7 @@ pub use memory::{Memory, Remembered, SeenReceipt};
 pub use orders::{Batch, BatchAnswer, Exchange, Reversal, account};
 pub use receipts::{ReceiptStream, Receipts};
 pub use retry::RetryPolicy;
+pub use sandbox::Sandbox;
 
 /// A partner's connection to its alliance. Cloning is cheap, and clones share connections, the
 /// retry budget and what was seen.

@@ -134,20 +134,7 @@ impl Folder {
     /// # Errors
     /// [`Failure`] where a file cannot be written.
     pub fn follow(&self, listen: SocketAddr) -> Result<(), Failure> {
-        let config = self.path.join(CONFIG_FILE);
-        let text = fs::read_to_string(&config)
-            .map_err(|error| Failure::config(format!("{}: {error}", config.display())))?;
-        let lines: Vec<String> = text
-            .lines()
-            .map(|line| match line.starts_with("listen = ") {
-                true => format!("listen = \"{listen}\""),
-                false => line.to_owned(),
-            })
-            .collect();
-        let followed = lines.join("\n") + "\n";
-        if followed != text {
-            create::write(&config, &followed).map_err(unwritable)?;
-        }
+        create::listen_at(&self.path, listen).map_err(|error| Failure::config(error))?;
         let root =
             keyfile::read_private(&self.path.join(ROOT_KEY_FILE)).map_err(Failure::config)?;
         let (url, root) = (crate::instance::authority::url_of(listen), create::x_of(&root));

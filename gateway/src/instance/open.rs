@@ -6,7 +6,7 @@ use std::io;
 use alliance_contracts::keys::Kid;
 use alliance_settlement::alliance::{DefinitionFault, ListedKey, changes, keys};
 use alliance_settlement::clearing_house::{
-    ClearingHouse, DefineError, PublishError, Settings, StartError,
+    ClearingHouse, Clock, DefineError, PublishError, Settings, StartError,
 };
 use alliance_settlement::inspection::{AuditReport, audit};
 use alliance_settlement::store::{self, Store, StoreError};
@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use super::config::{sqlite_file, without_password};
 use super::{CHECKPOINTS_DIR, CONFIG_FILE, Fault, Instance};
 use crate::draw;
+use crate::sandbox::folder;
 
 /// A runtime for a command that waits for a few answers.
 ///
@@ -132,11 +133,20 @@ impl Instance {
         looked.map_err(|error| self.database_fault(error))
     }
 
-    /// Starts the clearing house on the database as it is. Blocking: outside async code only.
+    /// Starts the clearing house on the database as it is; in a sandbox's folder by its clock.
+    /// Blocking: outside async code only.
     ///
     /// # Errors
     /// What is wrong with the database.
     pub fn start(&self) -> Result<ClearingHouse, Fault> {
+        self.start_by(folder::clock_of(&self.folder)?)
+    }
+
+    /// The same, by a clock.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_by(&self, clock: Clock) -> Result<ClearingHouse, Fault> {
         let mut settings = Settings::new(
             self.definition.alliance.clone(),
             self.definition.currency.clone(),
@@ -145,6 +155,7 @@ impl Instance {
             self.signing_key.clone(),
             self.trusted_keys.clone(),
         );
+        settings.clock = clock;
         settings.checkpoints_dir = Some(self.folder.join(CHECKPOINTS_DIR));
         ClearingHouse::start(settings).map_err(|error| self.start_fault(&error))
     }

@@ -192,7 +192,7 @@ fn required<T>(value: Option<T>, what: &'static str) -> Result<T, ConfigError> {
     value.ok_or(ConfigError::Missing(what))
 }
 
-fn base_url(text: &str) -> Result<Url, ConfigError> {
+pub(super) fn base_url(text: &str) -> Result<Url, ConfigError> {
     let refused = || ConfigError::BaseUrl(text.to_owned());
     let url = Url::parse(text).map_err(|_| refused())?;
     let plain = matches!(url.scheme(), "http" | "https")
@@ -214,7 +214,7 @@ fn authority_of(base: &Url) -> String {
     }
 }
 
-fn http(user_agent: &str) -> Result<reqwest::Client, ConfigError> {
+pub(super) fn http(user_agent: &str) -> Result<reqwest::Client, ConfigError> {
     // Whoever installed a provider before keeps it: any of them speaks TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
