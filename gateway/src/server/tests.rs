@@ -14,5 +14,6 @@ mod observations;
 mod orders;
 mod rates;
 mod receipts;
+mod sandbox;
 mod signatures;
 mod world;

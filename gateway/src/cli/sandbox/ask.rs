@@ -171,8 +171,10 @@ fn compared(comparison: &SignatureComparison) -> String {
     let longest = if theirs.is_empty() { ours.len() } else { ours.len().max(theirs.len()) };
     for at in 0..longest {
         let (gateway, client) = (ours.get(at).copied(), theirs.get(at).copied());
-        if theirs.is_empty() || gateway == client {
+        if gateway == client {
             lines.push(format!("      both     {}", gateway.unwrap_or_default()));
+        } else if theirs.is_empty() {
+            lines.push(format!("      gateway  {}", gateway.unwrap_or_default()));
         } else {
             lines.push(format!("      gateway  {}", gateway.unwrap_or("(has ended)")));
             lines.push(format!("      client   {}", client.unwrap_or("(has ended)")));

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::OpenArgs;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::layout::counted;
+use crate::cli::layout::count;
 use crate::cli::printer::{FAINT, GOOD, HEADING, LIVE, Printer, Shown, paint};
 use crate::cli::progress::Progress;
 use crate::cli::serve;
@@ -55,10 +55,11 @@ struct Ready {
 impl Shown for Ready {
     fn text(&self) -> String {
         let Self { url, dir, docs, clock, outcomes, .. } = self;
+        let people = count(u64::try_from(self.members).unwrap_or(u64::MAX));
         let heading = paint(HEADING, "The sandbox is open at");
         let mut lines = vec![
             format!("{} {heading} {}", paint(GOOD, "✓"), paint(LIVE, url)),
-            format!("  folder    {dir}: {}, names in people.csv", counted(self.members, "person")),
+            format!("  folder    {dir}: {people} people, their names in people.csv"),
             format!("  API       {docs}"),
             format!("  clock     {clock}"),
             format!("  outcomes  {outcomes}: what becomes of a member by how its name begins"),
@@ -174,7 +175,7 @@ fn ready(folder: &Folder, instance: &Instance, server: &RunningServer) -> Ready 
     let own = folder.partner(&OWN).join("client.toml").display().to_string();
     let first = vec![
         format!("curl {url}/sandbox/clock"),
-        format!("export ALLIANCE_CLIENT={own}"),
+        format!("export ALLIANCE_CLIENT={own} ALLIANCE_SANDBOX={url}"),
         "alliance sandbox order prompt M-1".to_owned(),
         "alliance sandbox order prompt unknown-1".to_owned(),
         "alliance sandbox log --partner own-brand".to_owned(),

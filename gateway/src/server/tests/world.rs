@@ -30,6 +30,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 use crate::draw;
+use crate::sandbox::Sandbox;
 use crate::server::gateway::Gateway;
 use crate::server::limits::LimitSettings;
 use crate::server::verify::Fields;
@@ -323,9 +324,19 @@ pub async fn world() -> World {
 
 /// Opens a world that takes so many requests.
 pub async fn limited_world(limits: LimitSettings) -> World {
+    opened(limits, None).await
+}
+
+/// Opens a world that is a sandbox's; its books go by the world's clock.
+pub async fn sandbox_world() -> World {
+    opened(LimitSettings::default(), Some(Sandbox::default())).await
+}
+
+async fn opened(limits: LimitSettings, sandbox: Option<Sandbox>) -> World {
     let clock = Arc::new(AtomicI64::new(START));
     let house = house(&clock).await;
-    let gateway = Data::new(Gateway::new(house.clone(), &gateway_keys(), &limits));
+    let gateway = Gateway::new(house.clone(), &gateway_keys(), &limits).in_sandbox(sandbox);
+    let gateway = Data::new(gateway);
     gateway.set_authorities(vec![AUTHORITY.to_owned(), "second.example".to_owned()]);
     let service = Rc::new(test::init_service(crate::server::app(gateway)).await);
     let app = Box::new(move |request: TestRequest| {
