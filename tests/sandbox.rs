@@ -18,7 +18,7 @@ use alliance_contracts::side::PricedItem;
 use alliance_contracts::transaction::{Transaction, TransactionState};
 use alliance_gateway::sandbox::Mood;
 use alliance_gateway::sandbox::mood::{Asked, Ends};
-use alliance_partner_sdk::client::{Client, Sandbox, account};
+use alliance_partner_sdk::client::{Client, ClientBuilder, Sandbox, account};
 
 use crate::harness::{ALLIANCE, Folder, alliance, block_on};
 
@@ -55,9 +55,12 @@ impl Open {
         Self { child, url: url.expect("the sandbox opens"), dir }
     }
 
+    fn client_file(&self, partner: &str) -> PathBuf {
+        PathBuf::from(&self.dir).join("partners").join(partner).join("client.toml")
+    }
+
     fn client(&self, partner: &str) -> Client {
-        let file = PathBuf::from(&self.dir).join("partners").join(partner).join("client.toml");
-        Client::from_config(file).unwrap()
+        Client::from_config(self.client_file(partner)).unwrap()
     }
 
     fn sandbox(&self) -> Sandbox {
@@ -289,6 +292,17 @@ fn everything_goes_by_the_clock_that_is_set_but_signatures() {
         let silent = accrue(&own, "silent", "S-1").await;
         sandbox.advance(DAY).await.unwrap();
         open.parked(silent).await;
+        // Told to speak, it answers when its time comes again, fifteen minutes later.
+        sandbox.speak(&"silent-hotels".parse().unwrap(), true).await.unwrap();
+        assert_eq!(own.transaction(silent).await.unwrap().state, TransactionState::Pending);
+        sandbox.advance(Duration::from_secs(15 * 60)).await.unwrap();
+        assert_eq!(ended(&own, silent).await.state, TransactionState::Completed);
+        // A checkpoint is of this time, too: fresh for whoever knows the clock, and only then.
+        let corridor = "own-brand~silent-hotels".parse().unwrap();
+        let knows = ClientBuilder::from_config(open.client_file(OWN)).unwrap();
+        let knows = knows.alliance_clock(sandbox.clone()).build().unwrap();
+        assert_eq!(knows.checkpoint(&corridor).await.unwrap().size(), 1);
+        own.checkpoint(&corridor).await.unwrap_err();
         // The next full hour has a board, where there is anything to say.
         let board = own.rates().await.unwrap().board.board;
         let now = sandbox.clock().await.unwrap().now;
@@ -347,6 +361,14 @@ fn the_command_line_shows_what_happens() {
     let open = Open::new(&folder, &["--members", "5"]);
     let own = format!("{}/partners/{OWN}/client.toml", open.dir);
     let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let people = folder.path().join("people");
+    let people = people.to_str().unwrap();
+    let written = alliance(&["sandbox", "people", people, "--members", "5"]);
+    assert!(written.status.success(), "{}", text(&written));
+    for file in ["members.csv", "links.csv", "people.csv"] {
+        let of = |dir: &str| std::fs::read_to_string(format!("{dir}/{file}")).unwrap();
+        assert_eq!(of(people), of(&open.dir), "{file}");
+    }
     let done = alliance(&["sandbox", "order", "prompt", "M-1", "--client", &own]);
     assert!(text(&done).contains("is completed"), "{}", text(&done));
     let refused = alliance(&["sandbox", "order", "prompt", "frozen-1", "--client", &own]);

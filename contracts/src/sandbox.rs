@@ -31,6 +31,24 @@ pub struct ClockChange {
     pub frozen: Option<bool>,
 }
 
+/// Has a simulated brand answer where its mood is not to, or no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrandChange {
+    /// Whether it answers whatever its mood.
+    pub speaks: bool,
+}
+
+/// A simulated brand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrandView {
+    /// The brand.
+    pub partner: PartnerId,
+    /// Whether it answers whatever its mood.
+    pub speaks: bool,
+}
+
 /// The last requests of a partner, or of nobody known; the newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

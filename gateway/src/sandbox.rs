@@ -22,10 +22,13 @@ pub mod mood;
 pub(crate) mod notes;
 pub mod people;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-pub use brand::{Books, SimulatedBrand};
+use alliance_contracts::names::PartnerId;
+
+pub use brand::{Books, SimulatedBrand, Voice};
 pub use clock::TestClock;
 pub use log::Log;
 pub use mood::Mood;
@@ -37,6 +40,8 @@ pub struct Sandbox {
     pub clock: TestClock,
     /// What it has made of requests.
     pub log: Arc<Log>,
+    /// Simulated brands, to be told whether to answer.
+    pub voices: Arc<BTreeMap<PartnerId, Voice>>,
 }
 
 impl fmt::Debug for Sandbox {

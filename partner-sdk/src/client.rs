@@ -83,6 +83,7 @@ struct Inner {
     retry: RetryPolicy,
     budget: retry::RetryBudget,
     clock: Box<dyn Clock>,
+    alliance_clock: Option<Box<dyn Clock>>,
     random: SystemRandom,
     memory: Mutex<Memory>,
     keys: Mutex<Option<proofs::CachedKeys>>,
@@ -131,6 +132,11 @@ impl Client {
 
     fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// The alliance's time.
+    fn alliance_time(&self) -> Timestamp {
+        self.0.alliance_clock.as_ref().map_or_else(|| self.now(), |clock| clock.now())
     }
 
     /// A key that nobody else draws: the time in milliseconds, then 80 random bits. Keys of one

@@ -55,6 +55,21 @@ pub enum Ask {
     #[command(after_help = "Examples:\n  alliance sandbox log --partner own-brand\n  \
         alliance sandbox log --last 3")]
     Log(ask::LogArgs),
+    /// Have a simulated brand answer whatever its mood, or no more
+    ///
+    /// A silent brand that speaks again answers when it is asked the next time: put the clock
+    /// forward, or have it asked with `alliance pending retry`.
+    #[command(after_help = "Examples:\n  alliance sandbox speak silent-hotels\n  \
+        alliance sandbox speak silent-hotels --hush")]
+    Speak(ask::SpeakArgs),
+    /// Write virtual members as the files that can be imported
+    ///
+    /// members.csv and links.csv as `alliance members import` and `alliance links import` take
+    /// them, for the sandbox's own programs; people.csv says who they are. The same seed gives the
+    /// same bytes.
+    #[command(after_help = "Example:\n  \
+        alliance sandbox people ./people --seed 7 --members 10000")]
+    People(ask::PeopleArgs),
     /// Order points for a member, as a partner, and see how it ends
     ///
     /// An accrual: the partner buys the points for its customer. The member's name decides what a
@@ -76,6 +91,8 @@ pub(super) fn run(command: SandboxCommand, printer: Printer) -> Result<Exit, Fai
         None => open::run(command.open, printer),
         Some(Ask::Clock(args)) => ask::clock(&args, printer),
         Some(Ask::Log(args)) => ask::log(&args, printer),
+        Some(Ask::Speak(args)) => ask::speak(&args, printer),
+        Some(Ask::People(args)) => ask::people(&args, printer),
         Some(Ask::Order(args)) => ask::order(&args, printer),
     }
 }

@@ -7,9 +7,11 @@ use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use alliance_contracts::json;
 use alliance_contracts::names::PartnerId;
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::sandbox::ClockChange;
+use alliance_contracts::sandbox::{BrandChange, BrandView, ClockChange};
+use serde::de::DeserializeOwned;
 
 use super::Sandbox;
+use super::brand::Voice;
 use super::clock::ClockError;
 use crate::api::reply::{self, Reply};
 use crate::api::{both, get};
@@ -25,6 +27,7 @@ const BODY_BYTES: usize = 1 << 10;
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(both("/sandbox/clock", clock, set_clock))
+        .service(both("/sandbox/brands/{partner}", brand, set_brand))
         .service(get("/sandbox/outcomes", outcomes))
         .service(get("/sandbox/log", log_of_nobody))
         .service(get("/sandbox/log/{partner}", log));
@@ -38,12 +41,38 @@ async fn clock(gateway: Data<Gateway>) -> Reply {
     Ok(reply::json(StatusCode::OK, &sandbox(&gateway)?.clock.view()))
 }
 
+fn voice<'s>(sandbox: &'s Sandbox, partner: &PartnerId) -> Result<&'s Voice, Refusal> {
+    sandbox.voices.get(partner).ok_or_else(Refusal::not_found)
+}
+
+async fn brand(partner: Path<String>, gateway: Data<Gateway>) -> Reply {
+    let partner: PartnerId = partner.parse().map_err(|_| Refusal::not_found())?;
+    let speaks = voice(sandbox(&gateway)?, &partner)?.speaks();
+    Ok(reply::json(StatusCode::OK, &BrandView { partner, speaks }))
+}
+
+async fn set_brand(
+    http: HttpRequest,
+    payload: Payload,
+    partner: Path<String>,
+    gateway: Data<Gateway>,
+) -> Reply {
+    let BrandChange { speaks } = received(&http, payload).await?;
+    let partner: PartnerId = partner.parse().map_err(|_| Refusal::not_found())?;
+    voice(sandbox(&gateway)?, &partner)?.set_speaking(speaks);
+    Ok(reply::json(StatusCode::OK, &BrandView { partner, speaks }))
+}
+
+/// A body, read strictly. JSON only, which forms of pages in a browser cannot send.
+async fn received<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> Result<T, Refusal> {
+    let received = body::receive(http, payload.into_inner(), BODY_BYTES).await?;
+    check_media_type(http)?;
+    json::read(&received).map_err(Refusal::field)
+}
+
 /// Answered when what depends on the time is up to it; boards and calls follow within moments.
 async fn set_clock(http: HttpRequest, payload: Payload, gateway: Data<Gateway>) -> Reply {
-    let received = body::receive(&http, payload.into_inner(), BODY_BYTES).await?;
-    // Also keeps out forms of pages that happen to be open in a browser.
-    check_media_type(&http)?;
-    let change: ClockChange = json::read(&received).map_err(Refusal::field)?;
+    let change: ClockChange = received(&http, payload).await?;
     let view = sandbox(&gateway)?.clock.change(&change).map_err(|error| match error {
         ClockError::Nothing | ClockError::TooFar => Refusal::malformed(error.to_string()),
         ClockError::Unwritable(..) => {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -262,6 +262,23 @@ impl Door {
     }
 }
 
+/// Whether a simulated brand answers where its mood is not to. Clones are one brand's.
+#[derive(Clone)]
+pub struct Voice(Arc<Door>);
+
+impl Voice {
+    /// Whether it does.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        self.0.temper().speaks
+    }
+
+    /// From now on it does, or does not.
+    pub fn set_speaking(&self, speaks: bool) {
+        self.0.temper().speaks = speaks;
+    }
+}
+
 /// A simulated brand that listens on loopback, until it is dropped.
 pub struct SimulatedBrand {
     /// Where it listens.
@@ -325,8 +342,9 @@ impl SimulatedBrand {
     }
 
     /// Whether it answers where its mood is not to.
-    pub fn set_speaking(&self, speaks: bool) {
-        self.door.temper().speaks = speaks;
+    #[must_use]
+    pub fn voice(&self) -> Voice {
+        Voice(self.door.clone().into_inner())
     }
 
     /// How long it takes over each call.

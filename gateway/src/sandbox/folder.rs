@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TestClock;
 use super::cast::{BRANDS, Brand, FEE, OWN, agreements};
-use super::people::{LINKS_FILE, MEMBERS_FILE, PEOPLE_FILE, People};
+use super::people::People;
 use crate::cli::failure::Failure;
 use crate::demo::parsed;
 use crate::instance::create::{self, CreateError};
@@ -193,12 +193,7 @@ impl Folder {
             let entry = AgreementEntry { a: &a, b: &b, fee: parsed(FEE), kinds, remark: "" };
             text.push_str(&entry.text());
         }
-        let people = self.people();
-        for (file, text) in [
-            (MEMBERS_FILE, people.members_csv()),
-            (LINKS_FILE, people.links_csv()),
-            (PEOPLE_FILE, people.people_csv()),
-        ] {
+        for (file, text) in self.people().files() {
             create::write(&path.join(file), &text).map_err(unwritable)?;
         }
         create::write_config(path, &text).map_err(unwritable)?;

@@ -13,11 +13,11 @@ use super::cast::{BRANDS, Brand, OWN};
 use crate::demo::random::Seeded;
 
 /// The members' file.
-pub const MEMBERS_FILE: &str = "members.csv";
+const MEMBERS_FILE: &str = "members.csv";
 /// The links' file.
-pub const LINKS_FILE: &str = "links.csv";
+const LINKS_FILE: &str = "links.csv";
 /// The file of names.
-pub const PEOPLE_FILE: &str = "people.csv";
+const PEOPLE_FILE: &str = "people.csv";
 
 /// Of a hundred people, so many have a Chinese name.
 const CHINESE_PERCENT: usize = 60;
@@ -208,6 +208,16 @@ impl People {
     pub fn new(seed: u64, count: usize) -> Self {
         let mut seeded = Seeded::new(seed);
         Self((0..count).map(|at| person(at, &mut seeded)).collect())
+    }
+
+    /// All three files: name and text.
+    #[must_use]
+    pub fn files(&self) -> [(&'static str, String); 3] {
+        [
+            (MEMBERS_FILE, self.members_csv()),
+            (LINKS_FILE, self.links_csv()),
+            (PEOPLE_FILE, self.people_csv()),
+        ]
     }
 
     /// `members.csv`: `program,member,balance`.

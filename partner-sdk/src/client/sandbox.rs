@@ -1,24 +1,28 @@
 //! A sandbox's own side (docs/sandbox.md): its clock, and what it has made of a partner's requests.
 //! For tests: nothing of it is on a gateway that serves in earnest.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use alliance_contracts::json;
 use alliance_contracts::names::PartnerId;
 use alliance_contracts::problem::Problem;
-use alliance_contracts::sandbox::{ClockChange, ClockView, RequestLog};
+use alliance_contracts::sandbox::{BrandChange, BrandView, ClockChange, ClockView, RequestLog};
+use alliance_contracts::time::Timestamp;
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 
 use super::build::{base_url, http};
 use super::error::{ConfigError, DecodeError, Error};
+use super::{Clock, SystemClock, lock};
 
 /// What it says is read up to so many bytes.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// A sandbox, asked without a signature.
+/// A sandbox, asked without a signature. It is also a [`Clock`]: the sandbox's, as it was told last,
+/// and gone on since unless it was frozen. Clones are one.
 ///
 /// ```no_run
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,6 +40,21 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub struct Sandbox {
     http: reqwest::Client,
     base: Url,
+    told: Arc<Mutex<Option<(ClockView, Instant)>>>,
+}
+
+impl Clock for Sandbox {
+    /// The machine's time, until the sandbox has told its own.
+    fn now(&self) -> Timestamp {
+        match *lock(&self.told) {
+            None => SystemClock.now(),
+            Some((view, _)) if view.frozen => view.now,
+            Some((view, at)) => {
+                let since = i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX);
+                view.now.plus_millis(since)
+            }
+        }
+    }
 }
 
 impl Sandbox {
@@ -45,7 +64,7 @@ impl Sandbox {
     /// [`Error::Config`].
     pub fn at(url: &str) -> Result<Self, Error> {
         let agent = concat!("alliance-partner-sdk/", env!("CARGO_PKG_VERSION"));
-        Ok(Self { http: http(agent)?, base: base_url(url)? })
+        Ok(Self { http: http(agent)?, base: base_url(url)?, told: Arc::default() })
     }
 
     /// How its clock stands.
@@ -53,7 +72,8 @@ impl Sandbox {
     /// # Errors
     /// Any [`Error`].
     pub async fn clock(&self) -> Result<ClockView, Error> {
-        self.ask(Method::GET, "/sandbox/clock", None).await
+        let view = self.ask(Method::GET, "/sandbox/clock", None).await?;
+        Ok(self.heard(view))
     }
 
     /// Stops its clock.
@@ -85,7 +105,23 @@ impl Sandbox {
     /// # Errors
     /// Any [`Error`].
     pub async fn set(&self, change: ClockChange) -> Result<ClockView, Error> {
-        self.ask(Method::POST, "/sandbox/clock", Some(json::canonical(&change))).await
+        let body = json::canonical(&change);
+        let view = self.ask(Method::POST, "/sandbox/clock", Some(body)).await?;
+        Ok(self.heard(view))
+    }
+
+    fn heard(&self, view: ClockView) -> ClockView {
+        *lock(&self.told) = Some((view, Instant::now()));
+        view
+    }
+
+    /// Has a simulated brand answer where its mood is not to, or no more.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn speak(&self, brand: &PartnerId, speaks: bool) -> Result<BrandView, Error> {
+        let body = json::canonical(&BrandChange { speaks });
+        self.ask(Method::POST, &format!("/sandbox/brands/{brand}"), Some(body)).await
     }
 
     /// The last requests that were signed with a partner's key, or claimed to be; of none: those

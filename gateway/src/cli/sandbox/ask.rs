@@ -1,12 +1,13 @@
 //! Asking an open sandbox: its clock, its log, and an order of a partner's.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::{MemberRef, PartnerId, ProgramId};
 use alliance_contracts::quote::MemberAccount;
 use alliance_contracts::sandbox::{
-    BaseDifference, ClockChange, ClockView, LoggedRequest, SignatureComparison,
+    BaseDifference, BrandView, ClockChange, ClockView, LoggedRequest, SignatureComparison,
 };
 use alliance_contracts::transaction::{Transaction, TransactionState};
 use alliance_partner_sdk::client::{Client, Error, Sandbox};
@@ -15,9 +16,13 @@ use serde::Serialize;
 
 use crate::cli::agreements::{As, failed};
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::layout::count;
 use crate::cli::printer::{BAD, FAINT, GOOD, HEADING, Printer, Shown, paint};
 use crate::draw;
+use crate::instance::create;
 use crate::instance::open::runtime;
+use crate::sandbox::folder::{DEFAULT_MEMBERS, DEFAULT_SEED};
+use crate::sandbox::people::People;
 
 /// How often an order is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -62,6 +67,33 @@ pub struct LogArgs {
     last: usize,
     #[command(flatten)]
     sandbox: Where,
+}
+
+/// Which brand.
+#[derive(Debug, Args)]
+pub struct SpeakArgs {
+    /// The brand
+    #[arg(value_name = "PARTNER")]
+    brand: PartnerId,
+    /// Let it go by its mood again
+    #[arg(long)]
+    hush: bool,
+    #[command(flatten)]
+    sandbox: Where,
+}
+
+/// How many people, and where to.
+#[derive(Debug, Args)]
+pub struct PeopleArgs {
+    /// The folder for the files; made where it is not there
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Draw them from this seed
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    seed: u64,
+    /// How many
+    #[arg(long, value_name = "N", value_parser = super::members, default_value_t = DEFAULT_MEMBERS)]
+    members: usize,
 }
 
 /// What to order.
@@ -193,6 +225,55 @@ pub(super) fn log(args: &LogArgs, printer: Printer) -> Result<Exit, Failure> {
     // For people the newest stands last, as in every log.
     requests.reverse();
     printer.show(&Log { requests });
+    Ok(Exit::Good)
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Speaker(BrandView);
+
+impl Shown for Speaker {
+    fn text(&self) -> String {
+        let BrandView { partner, speaks } = &self.0;
+        match speaks {
+            true => format!("{partner} answers, whatever its mood"),
+            false => format!("{partner} goes by its mood"),
+        }
+    }
+}
+
+pub(super) fn speak(args: &SpeakArgs, printer: Printer) -> Result<Exit, Failure> {
+    let sandbox = at(&args.sandbox)?;
+    printer.show(&Speaker(wait(sandbox.speak(&args.brand, !args.hush))?));
+    Ok(Exit::Good)
+}
+
+#[derive(Serialize)]
+struct Written {
+    members: usize,
+    files: Vec<String>,
+}
+
+impl Shown for Written {
+    fn text(&self) -> String {
+        let people = count(u64::try_from(self.members).unwrap_or(u64::MAX));
+        let heading = format!("{} {people} people in", paint(GOOD, "✓"));
+        let files = self.files.iter().map(|file| format!("  {file}"));
+        std::iter::once(heading).chain(files).collect::<Vec<_>>().join("\n")
+    }
+}
+
+pub(super) fn people(args: &PeopleArgs, printer: Printer) -> Result<Exit, Failure> {
+    let PeopleArgs { dir, seed, members } = args;
+    std::fs::create_dir_all(dir)
+        .map_err(|error| Failure::usage(format!("{}: {error}", dir.display())))?;
+    let mut files = Vec::new();
+    for (name, text) in People::new(*seed, *members).files() {
+        let file = dir.join(name);
+        create::write(&file, &text).map_err(Failure::wrong)?;
+        files.push(file.display().to_string());
+    }
+    printer.show(&Written { members: *members, files });
     Ok(Exit::Good)
 }
 

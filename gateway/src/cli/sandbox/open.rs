@@ -3,6 +3,7 @@
 use std::io::Cursor;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use alliance_settlement::clearing_house::ClearingHouse;
 use serde::Serialize;
@@ -13,13 +14,13 @@ use crate::cli::layout::count;
 use crate::cli::printer::{FAINT, GOOD, HEADING, LIVE, Printer, Shown, paint};
 use crate::cli::progress::Progress;
 use crate::cli::serve;
-use crate::demo::service;
+use crate::demo::{parsed, service};
 use crate::instance::config::DEFAULT_LISTEN;
 use crate::instance::import::{read_links, read_members, write_links, write_members};
 use crate::instance::open::runtime;
 use crate::instance::{Instance, authority, keyfile};
 use crate::sandbox::brand::Character;
-use crate::sandbox::cast::{BRANDS, OWN};
+use crate::sandbox::cast::{BRANDS, Brand, OWN};
 use crate::sandbox::folder::{Folder, simulated};
 use crate::sandbox::{Sandbox, SimulatedBrand, TestClock};
 use crate::server::{self, RunningServer};
@@ -103,8 +104,10 @@ pub(super) fn run(args: OpenArgs, printer: Printer) -> Result<Exit, Failure> {
         .block_on(fill(&mut folder, &instance, &house, printer))
         .and_then(|()| play(&folder, &instance, &clock, listeners));
     let brands = opened.inspect_err(|_| runtime.block_on(house.shutdown()))?;
+    let voices = brands.iter().map(|(brand, played)| (parsed(brand.partner), played.voice()));
+    let voices = Arc::new(voices.collect());
     let mut settings = serve::settings(&instance);
-    settings.sandbox = Some(Sandbox { clock, ..Sandbox::default() });
+    settings.sandbox = Some(Sandbox { clock, voices, ..Sandbox::default() });
     let ready = |server: &RunningServer| {
         let ready = ready(&folder, &instance, server);
         actix_web::rt::spawn(async move { printer.show(&ready) });
@@ -144,7 +147,7 @@ fn play(
     instance: &Instance,
     clock: &TestClock,
     listeners: Vec<TcpListener>,
-) -> Result<Vec<SimulatedBrand>, Failure> {
+) -> Result<Vec<(&'static Brand, SimulatedBrand)>, Failure> {
     let gateway = instance.signing_key.public_key();
     let mut brands = Vec::new();
     for (brand, listener) in simulated(instance).zip(listeners) {
@@ -153,7 +156,7 @@ fn play(
         let character = Character { mood, clock: clock.clock() };
         let key = key.map_err(Failure::config)?;
         let started = SimulatedBrand::start_as(character, listener, key, gateway.clone());
-        brands.push(started.map_err(Failure::wrong)?);
+        brands.push((brand, started.map_err(Failure::wrong)?));
     }
     Ok(brands)
 }
@@ -165,7 +168,7 @@ fn ready(folder: &Folder, instance: &Instance, server: &RunningServer) -> Ready 
         let mut partners = instance.definition.partners.iter();
         partners.find(|one| one.partner.as_str() == partner)?.connector.clone()
     };
-    let told = |brand: &crate::sandbox::cast::Brand| Told {
+    let told = |brand: &Brand| Told {
         partner: brand.partner,
         program: brand.program,
         character: brand.remark,
