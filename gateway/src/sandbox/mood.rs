@@ -257,6 +257,34 @@ mod tests {
         assert_eq!((Mood::asked("slowly"), Mood::asked("A-1")), (None, None));
     }
 
+    /// The page shows this table, row by row.
+    #[test]
+    fn the_page_is_this_table() {
+        let page = include_str!("../../../docs/sandbox.md");
+        for row in Mood::TABLE {
+            let prefix = match row.prefix {
+                "" => "(anything else)".to_owned(),
+                prefix => format!("`{prefix}`"),
+            };
+            let asked = match row.asked {
+                Asked::Give => "give",
+                Asked::Take => "take",
+                Asked::TakeBack => "take_back",
+            };
+            let ends = match row.ends {
+                Ends::Completed => "completed".to_owned(),
+                Ends::CompletedRemarked => "completed, remarked".to_owned(),
+                Ends::Failed(code) => format!("failed: {}", code.as_str()),
+                Ends::Parked => "parked".to_owned(),
+            };
+            let line = format!("| {prefix} | {asked} | {ends} | {} |", row.told);
+            assert!(page.lines().any(|shown| shown == line), "{line}");
+        }
+        let rows = page.lines().filter(|line| line.contains(" | give | ") || line.contains("take"));
+        let rows = rows.filter(|line| line.starts_with("| ")).count();
+        assert_eq!(rows, Mood::TABLE.len(), "a row too many");
+    }
+
     #[test]
     fn a_batch_runs_once_a_day_and_after_the_call() {
         for (at, next) in [
