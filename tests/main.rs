@@ -33,3 +33,4 @@ mod sagas;
 mod sandbox;
 mod store;
 mod threats;
+mod webhooks;

@@ -2,12 +2,15 @@
 //! and a log that says why a signature does not verify. The SDK asks; nothing waits for real time
 //! but what has to.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use alliance_contracts::connector::RefusalCode;
+use alliance_contracts::endpoint::EndpointRequest;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::link::{Consent, LinkRequest};
 use alliance_contracts::observation::{FeedKind, Observation};
@@ -352,6 +355,76 @@ fn everything_goes_by_the_clock_that_is_set_but_signatures() {
     let refused = alliance(&["sandbox", "--dir", strange.to_str().unwrap()]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("not a sandbox's"));
+}
+
+/// A receiver that takes no webhook but the third: the times that they were sent at.
+fn receiver() -> (String, Arc<Mutex<Vec<i64>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let got: Arc<Mutex<Vec<i64>>> = Arc::default();
+    let kept = got.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            let (mut sent_at, mut length) = (0, 0);
+            let mut line = String::new();
+            while lines.read_line(&mut line).unwrap() > 2 {
+                let (name, value) = line.trim_end().split_once(": ").unwrap_or_default();
+                match name.to_ascii_lowercase().as_str() {
+                    "webhook-timestamp" => sent_at = value.parse().unwrap(),
+                    "content-length" => length = value.parse().unwrap(),
+                    _ => {}
+                }
+                line.clear();
+            }
+            lines.read_exact(&mut vec![0; length]).unwrap();
+            let count = {
+                let mut got = kept.lock().unwrap();
+                got.push(sent_at);
+                got.len()
+            };
+            let status = if count < 3 { "500 No" } else { "204 Yes" };
+            let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (url, got)
+}
+
+/// Webhooks are sent again by the clock, and say the machine's time, which receivers hold theirs
+/// against.
+#[test]
+fn a_webhook_is_sent_again_by_the_clock_and_signed_by_the_machines() {
+    let folder = Folder::new("sandbox-webhooks");
+    let open = Open::new(&folder, &["--members", "5"]);
+    let own = open.client(OWN);
+    let (url, got) = receiver();
+    block_on(async {
+        let sandbox = open.sandbox();
+        sandbox.freeze().await.unwrap();
+        let request = EndpointRequest { types: Vec::new(), url };
+        own.create_endpoint(request).await.unwrap();
+        let made = accrue(&own, "prompt", "W-1").await;
+        ended(&own, made).await;
+        let arrived = async |count: usize| {
+            let begun = Instant::now();
+            while got.lock().unwrap().len() < count {
+                assert!(begun.elapsed() < PATIENCE, "webhook {count} has not come");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        arrived(1).await;
+        // Nothing more, while the clock stands still; then after five seconds, and five minutes.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(got.lock().unwrap().len(), 1);
+        sandbox.advance(Duration::from_secs(6)).await.unwrap();
+        arrived(2).await;
+        sandbox.advance(Duration::from_secs(400)).await.unwrap();
+        arrived(3).await;
+        let machine = sandbox.clock().await.unwrap().message_time.as_seconds();
+        assert!(got.lock().unwrap().iter().all(|at| (machine - 60..=machine).contains(at)));
+    });
+    open.terminate();
 }
 
 /// What a person types: the order, the clock, the log.

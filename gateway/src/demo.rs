@@ -138,6 +138,7 @@ fn serve(
         metrics_listen: instance.gateway.metrics_listen,
         gateway_keys: instance.key_list.clone(),
         limits: instance.gateway.limits,
+        private_webhooks: instance.gateway.private_webhooks,
         sandbox: None,
         workers,
     };

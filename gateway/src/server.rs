@@ -41,7 +41,7 @@ use tokio::sync::watch;
 
 pub use crate::api::openapi_json;
 use crate::sandbox::{self, Sandbox};
-use crate::{api, driver, publisher, telemetry};
+use crate::{api, driver, publisher, telemetry, webhooks};
 use gateway::Gateway;
 use limits::LimitSettings;
 
@@ -71,6 +71,8 @@ pub struct ServerSettings {
     pub gateway_keys: KeyList,
     /// How many requests of whom are taken.
     pub limits: LimitSettings,
+    /// Whether webhooks may go to the gateway's own network, and by `http`.
+    pub private_webhooks: bool,
     /// What a sandbox's gateway has; none: this is not one.
     pub sandbox: Option<Sandbox>,
     /// Worker threads.
@@ -92,6 +94,7 @@ pub struct RunningServer {
     publishing: rt::task::JoinHandle<()>,
     forgetting: rt::task::JoinHandle<()>,
     driving: rt::task::JoinHandle<()>,
+    pushing: rt::task::JoinHandle<()>,
     closing: watch::Sender<bool>,
 }
 
@@ -100,7 +103,8 @@ pub struct RunningServer {
 /// # Errors
 /// An address that cannot be listened on.
 pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result<RunningServer> {
-    let gateway = Gateway::new(house.clone(), &settings.gateway_keys, &settings.limits);
+    let (keys, private) = (&settings.gateway_keys, settings.private_webhooks);
+    let gateway = Gateway::new(house.clone(), keys, &settings.limits, private);
     let gateway = Data::new(gateway.in_sandbox(settings.sandbox));
     let shared = gateway.clone();
     let server = HttpServer::new(move || app(shared.clone()))
@@ -128,7 +132,9 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
     });
     let (closing, closed) = watch::channel(false);
     let caller = driver::Caller::new().map_err(io::Error::other)?;
-    let driving = rt::spawn(driver::run(house.clone(), caller, closed));
+    let driving = rt::spawn(driver::run(house.clone(), caller, closed.clone()));
+    let sender = webhooks::Sender::new(private).map_err(io::Error::other)?;
+    let pushing = rt::spawn(webhooks::run(house.clone(), sender, closed));
     Ok(RunningServer {
         address,
         metrics_address: metrics.as_ref().map(|(address, _)| *address),
@@ -146,6 +152,7 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
         publishing,
         forgetting,
         driving,
+        pushing,
         closing,
     })
 }
@@ -198,6 +205,7 @@ impl RunningServer {
         // Calls that are under way are finished by whoever looks next.
         let _ = self.closing.send(true);
         let _ = self.driving.await;
+        let _ = self.pushing.await;
         if !self.task.is_finished() {
             // The server's own error was told where it happened.
             let _ = self.task.await;

@@ -53,6 +53,7 @@ mod retry;
 mod sandbox;
 mod send;
 mod sse;
+mod webhooks;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use agreements::{AgreementFilter, ReviewedAgreement};

@@ -168,7 +168,9 @@ impl Folder {
         let path = &self.path;
         let (alliance, currency): (AllianceId, Currency) = (parsed(ALLIANCE), parsed(CURRENCY));
         create::keys(path, &alliance, Clock::system().now()).map_err(unwritable)?;
-        let mut text = template::head(&alliance, &currency, Some(listen));
+        let text = template::head(&alliance, &currency, Some(listen));
+        // Whoever tries has its receivers on this machine.
+        let mut text = text.replace("# private_webhooks", "private_webhooks");
         text.push_str(RATES);
         text.push_str("\n# ---- Partners and their programs ----\n");
         let mut listeners = Vec::new();

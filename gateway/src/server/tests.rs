@@ -16,4 +16,5 @@ mod rates;
 mod receipts;
 mod sandbox;
 mod signatures;
+mod webhooks;
 mod world;

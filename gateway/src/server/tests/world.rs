@@ -324,19 +324,24 @@ pub async fn world() -> World {
 
 /// Opens a world that takes so many requests.
 pub async fn limited_world(limits: LimitSettings) -> World {
-    opened(limits, None).await
+    opened(limits, false, None).await
+}
+
+/// Opens a world whose webhooks may go to this machine.
+pub async fn private_world() -> World {
+    opened(LimitSettings::default(), true, None).await
 }
 
 /// Opens a world that is a sandbox's; its books go by the world's clock.
 pub async fn sandbox_world() -> World {
-    opened(LimitSettings::default(), Some(Sandbox::default())).await
+    opened(LimitSettings::default(), false, Some(Sandbox::default())).await
 }
 
-async fn opened(limits: LimitSettings, sandbox: Option<Sandbox>) -> World {
+async fn opened(limits: LimitSettings, private: bool, sandbox: Option<Sandbox>) -> World {
     let clock = Arc::new(AtomicI64::new(START));
     let house = house(&clock).await;
-    let gateway = Gateway::new(house.clone(), &gateway_keys(), &limits).in_sandbox(sandbox);
-    let gateway = Data::new(gateway);
+    let gateway = Gateway::new(house.clone(), &gateway_keys(), &limits, private);
+    let gateway = Data::new(gateway.in_sandbox(sandbox));
     gateway.set_authorities(vec![AUTHORITY.to_owned(), "second.example".to_owned()]);
     let service = Rc::new(test::init_service(crate::server::app(gateway)).await);
     let app = Box::new(move |request: TestRequest| {
