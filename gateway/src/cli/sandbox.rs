@@ -36,7 +36,7 @@ pub struct OpenArgs {
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
     #[arg(long, value_name = "N",
-          help = format!("Draw the people of a new sandbox from this seed [default: {DEFAULT_SEED}]"))]
+          help = format!("Draw a new sandbox's people from this seed [default: {DEFAULT_SEED}]"))]
     seed: Option<u64>,
     #[arg(long, value_name = "N", value_parser = members,
           help = format!("How many people a new sandbox has [default: {DEFAULT_MEMBERS}]"))]

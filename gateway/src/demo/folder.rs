@@ -136,7 +136,7 @@ impl Folder {
     /// # Errors
     /// [`Failure`] where a file cannot be written.
     pub fn follow(&self, listen: SocketAddr) -> Result<(), Failure> {
-        create::listen_at(&self.path, listen).map_err(|error| Failure::config(error))?;
+        create::listen_at(&self.path, listen).map_err(Failure::config)?;
         let root =
             keyfile::read_private(&self.path.join(ROOT_KEY_FILE)).map_err(Failure::config)?;
         let (url, root) = (crate::instance::authority::url_of(listen), create::x_of(&root));

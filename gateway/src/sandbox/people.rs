@@ -304,7 +304,8 @@ fn person(at: usize, seeded: &mut Seeded) -> Person {
     Person { name, latin, language, tier, accounts, linked }
 }
 
-/// References as brands have them that never agreed on a form; the person's number keeps them apart.
+/// References as brands have them that never agreed on a form; the person's number keeps them
+/// apart.
 fn account(at: usize, brand: Brand, tier: Tier, seeded: &mut Seeded) -> Account {
     let noise = seeded.below(97);
     let member = match brand.program {

@@ -21,8 +21,8 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// A sandbox, asked without a signature. It is also a [`Clock`]: the sandbox's, as it was told last,
-/// and gone on since unless it was frozen. Clones are one.
+/// A sandbox, asked without a signature. It is also a [`Clock`]: the sandbox's, as it was told
+/// last, and gone on since unless it was frozen. Clones are one.
 ///
 /// ```no_run
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {

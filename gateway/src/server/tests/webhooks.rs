@@ -50,11 +50,10 @@ struct Receiver {
     answers: Arc<Mutex<Answers>>,
 }
 
-async fn receive(
-    request: HttpRequest,
-    body: Bytes,
-    state: Data<(Arc<Mutex<Vec<Got>>>, Arc<Mutex<Answers>>)>,
-) -> HttpResponse {
+/// What has arrived, and what is answered.
+type State = (Arc<Mutex<Vec<Got>>>, Arc<Mutex<Answers>>);
+
+async fn receive(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpResponse {
     let field = |name: &str| request.headers().get(name).unwrap().to_str().unwrap().to_owned();
     assert_eq!(field("content-type"), "application/cloudevents+json");
     let got = Got {
