@@ -123,7 +123,7 @@ pub enum Command {
     /// Propose, countersign, list and compare agreements, as a partner
     #[command(subcommand)]
     Agreements(agreements::AgreementsCommand),
-    /// List, generate and export keys
+    /// List, generate and export keys; introduce and revoke gateway keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// See what points are worth, and what a model would make of them

@@ -52,6 +52,7 @@ mod receipts;
 mod retry;
 mod send;
 mod sse;
+mod witness;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use agreements::{AgreementFilter, ReviewedAgreement};
@@ -64,6 +65,7 @@ pub use memory::{Memory, Remembered, SeenReceipt};
 pub use orders::{Batch, BatchAnswer, Exchange, Reversal, account};
 pub use receipts::{ReceiptStream, Receipts};
 pub use retry::RetryPolicy;
+pub use witness::Witnessed;
 
 /// A partner's connection to its alliance. Cloning is cheap, and clones share connections, the
 /// retry budget and what was seen.

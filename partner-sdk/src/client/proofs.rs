@@ -139,7 +139,10 @@ impl Client {
     /// verified before.
     pub async fn verify_receipt(&self, signed: &SignedReceipt) -> Result<VerifiedReceipt, Error> {
         let verify = |keys: &TrustedKeys| VerifiedReceipt::verify(&signed.jws, keys);
-        let verified = self.under_keys(|keys| Ok(verify(keys)?)).await?;
+        let verified = match self.under_keys(|keys| Ok(verify(keys)?)).await {
+            Err(error) if error.is_of_revoked_key() => self.verify_witnessed(signed).await?,
+            outcome => outcome?,
+        };
         self.check_seen(&verified, &signed.jws)?;
         self.remember(&verified, &signed.jws);
         Ok(verified)
