@@ -20,6 +20,7 @@ mod exactly_once;
 mod faults;
 mod frozen;
 mod harness;
+mod key_rotation;
 mod keys;
 mod kills;
 mod load;

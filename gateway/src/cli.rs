@@ -29,6 +29,7 @@ mod rates;
 mod receipts;
 mod serve;
 mod verify;
+mod witness;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -138,9 +139,17 @@ pub enum Command {
     /// Verify exported receipts, offline
     ///
     /// Every signature, every link of the chain, every amount against its terms; with --checkpoint
-    /// also that the end was not cut off. Needs the receipts and the key list and nothing else: no
+    /// also that the end was not cut off. Receipts under a gateway key that was revoked count as
+    /// far as a checkpoint goes that a partner cosigned before (--cosigned). Needs the receipts and the key list and nothing else: no
     /// network, no database. Ends with 1 where anything is wrong, naming the first bad receipt.
     Verify(verify::VerifyArgs),
+    /// Witness what the corridors' receipts are, as a partner: cosign their checkpoints
+    ///
+    /// Fetches each corridor's checkpoint, verifies it and that it has grown out of the last one
+    /// that this witness cosigned, cosigns it and hands the cosignature in. What was witnessed
+    /// before a gateway key was revoked counts for ever; nothing else under that key does. Ends
+    /// with 1 where the alliance tells two histories, and keeps both.
+    Witness(witness::WitnessArgs),
     /// Recompute all balances, positions and chains from the receipts
     ///
     /// Reads every receipt in the books, verifies it, and works out anew what every member and
@@ -245,6 +254,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Events(command) => events::run(command, printer),
         Command::Receipts(command) => receipts::run(command, printer),
         Command::Verify(args) => verify::run(&args, printer),
+        Command::Witness(args) => witness::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),
         Command::Bench(args) => bench::run(args, printer),
         Command::Conformance(args) => conformance::run(args, printer),

@@ -63,6 +63,7 @@ pub use events::{EventStream, FollowedEvent};
 pub use keys::KEYS_KNOWN_WITHIN;
 pub use memory::{Memory, Remembered, SeenReceipt};
 pub use orders::{Batch, BatchAnswer, Exchange, Reversal, account};
+pub use proofs::SignedKeyLists;
 pub use receipts::{ReceiptStream, Receipts};
 pub use retry::RetryPolicy;
 pub use witness::Witnessed;

@@ -11,8 +11,8 @@ use alliance_contracts::transaction::SignedReceipt;
 use super::error::{Error, VerificationError};
 use super::{Call, Client};
 use crate::verify::{
-    CheckpointError, ForkEvidence, ParsedReceipt, VerifiedCheckpoint, VerifiedReceipt,
-    WitnessedCheckpoint, verify_witnessed_receipt,
+    CheckpointError, ForkEvidence, ParsedReceipt, ReceiptFault, VerifiedCheckpoint,
+    VerifiedReceipt, WitnessFault, WitnessedCheckpoint, verify_witnessed_receipt,
 };
 
 /// A checkpoint that the partner has looked at and cosigned: to be kept, then handed in.
@@ -160,16 +160,23 @@ impl Client {
         Ok(before.next())
     }
 
-    /// Verifies a receipt whose key was revoked by the checkpoint that the gateway proves it with.
+    /// Verifies a receipt whose key was revoked by the checkpoint that the gateway proves it with;
+    /// none where no partner has cosigned that, or not before the revocation.
     pub(super) async fn verify_witnessed(
         &self,
         signed: &SignedReceipt,
-    ) -> Result<VerifiedReceipt, Error> {
+    ) -> Result<Option<VerifiedReceipt>, Error> {
         let parsed = ParsedReceipt::parse(&signed.jws).map_err(VerificationError::Receipt)?;
         let proof = self.receipt_proof(parsed.unverified().id).await?;
         let partners = self.partner_keys().await?;
         let keys = self.trusted_keys().await?;
-        let verified = verify_witnessed_receipt(&signed.jws, &proof, &keys, &partners);
-        Ok(verified.map_err(VerificationError::Witness)?)
+        match verify_witnessed_receipt(&signed.jws, &proof, &keys, &partners) {
+            Ok(verified) => Ok(Some(verified)),
+            Err(
+                WitnessFault::Checkpoint(CheckpointError::NotWitnessed)
+                | WitnessFault::Receipt(ReceiptFault::RevokedKey { .. }),
+            ) => Ok(None),
+            Err(fault) => Err(VerificationError::Witness(fault).into()),
+        }
     }
 }
