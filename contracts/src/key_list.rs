@@ -311,9 +311,13 @@ impl TrustedKey {
     /// Whether the key was in force at `at`: `nbf` ≤ `at` < `exp`, and before `revoked_at`.
     #[must_use]
     pub fn valid_at(&self, at: Timestamp) -> bool {
-        self.nbf.is_none_or(|nbf| nbf <= at)
-            && self.exp.is_none_or(|exp| at < exp)
-            && self.revoked_at.is_none_or(|revoked_at| at < revoked_at)
+        self.in_its_time(at) && self.revoked_at.is_none_or(|revoked_at| at < revoked_at)
+    }
+
+    /// Whether `at` lies between the key's begin and its end, revoked or not.
+    #[must_use]
+    pub fn in_its_time(&self, at: Timestamp) -> bool {
+        self.nbf.is_none_or(|nbf| nbf <= at) && self.exp.is_none_or(|exp| at < exp)
     }
 
     fn of(jwk: Jwk) -> Result<Self, KeyListError> {
