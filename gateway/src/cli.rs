@@ -38,6 +38,7 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Args, Parser, Subcommand};
 
+use crate::instance::database_url::DatabaseUrl;
 use crate::instance::{Instance, Overrides};
 use failure::{Exit, Failure};
 use printer::Printer;
@@ -188,7 +189,7 @@ pub struct Place {
     pub config: Option<PathBuf>,
     /// The database, over the configuration's: sqlite:FILE or postgres://…
     #[arg(long, value_name = "URL", env = "ALLIANCE_DATABASE", hide_env_values = true)]
-    pub database: Option<String>,
+    pub database: Option<DatabaseUrl>,
 }
 
 impl Place {

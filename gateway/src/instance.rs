@@ -17,6 +17,7 @@
 pub mod authority;
 pub mod config;
 pub mod create;
+pub mod database_url;
 pub mod gateway_keys;
 pub mod import;
 pub mod keyfile;
@@ -36,6 +37,7 @@ use alliance_settlement::vault::KEY_LEN;
 use zeroize::Zeroizing;
 
 use config::{Config, Gateway};
+use database_url::DatabaseUrl;
 
 /// The configuration's file name.
 pub const CONFIG_FILE: &str = "alliance.toml";
@@ -78,7 +80,7 @@ impl fmt::Display for Fault {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `sqlite:PATH` or `postgres://…`.
-    pub database: Option<String>,
+    pub database: Option<DatabaseUrl>,
     /// Where to listen.
     pub listen: Option<SocketAddr>,
     /// What partners call the gateway.

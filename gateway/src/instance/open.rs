@@ -157,7 +157,7 @@ impl Instance {
         let mut settings = Settings::new(
             self.definition.alliance.clone(),
             self.definition.currency.clone(),
-            self.gateway.database.clone(),
+            self.gateway.database.expose().to_owned(),
             *self.master_key,
             self.signing_key.clone(),
             self.trusted_keys.clone(),
