@@ -276,3 +276,61 @@ async fn a_stolen_gateway_key_is_revoked_by_the_page_on_sqlite() {
 async fn a_stolen_gateway_key_is_revoked_by_the_page_on_postgres() {
     a_stolen_gateway_key_is_revoked_by_the_page(Engine::Postgres).await;
 }
+
+/// The commands of the root's machine need a list, a key and nothing else, and write no list that
+/// partners would not follow.
+#[test]
+fn the_root_signs_no_list_that_does_not_follow_the_last() {
+    let apart = Folder::new("root-alone");
+    let world = Folder::new("root-init");
+    let dir = world.path().join("north");
+    let init = ["init", dir.to_str().unwrap(), "--alliance", "north"];
+    crate::harness::alliance_ok(&init);
+    carry(&dir, apart.path(), &["jwks.json"]);
+    carry(&dir.join("keys"), apart.path(), &["root.pem"]);
+    let root = Machine { folder: apart.path(), old: "", database: None };
+    let refused = |script: &str, why: &str| {
+        let output = root.run(script);
+        assert_eq!(output.status.code(), Some(2), "{script}: {}", said(&output));
+        assert!(said(&output).contains(why), "{script}: {}", said(&output));
+    };
+    let done = |script: &str| {
+        let output = root.run(script);
+        assert!(output.status.success(), "{script}: {}", said(&output));
+        said(&output)
+    };
+    done("alliance keys generate next.pem && alliance keys generate other.pem");
+    let with = "--list jwks.json --root root.pem";
+    let introduce = format!(
+        "alliance keys introduce \"$(alliance keys export-public next.pem \
+                             --format x)\" {with}"
+    );
+    assert!(done(&introduce).contains("jwks-2.json"), "beside the last");
+    refused(&introduce, "left alone");
+    let listed = keys::trust_key_list(&std::fs::read(apart.path().join("jwks-2.json")).unwrap());
+    assert_eq!(listed.unwrap().number(), 2);
+    let second = "--list jwks-2.json --root root.pem";
+    refused(&introduce.replace(with, second), "is in the list already");
+    refused(&format!("alliance keys introduce next.pem {second}"), "is a private key");
+    refused(&format!("alliance keys introduce nothing {second}"), "base64url");
+    refused("alliance keys introduce x --list next.pem --root root.pem", "");
+    let by_another = introduce.replace(with, "--list jwks.json --root other.pem --out o.json");
+    refused(&by_another, "cannot be followed");
+    let kid =
+        "kid=$(alliance keys export-public next.pem | sed -n 's/.*\"kid\": \"\\(.*\\)\",/\\1/p');";
+    let future =
+        format!("{kid} alliance keys revoke \"$kid\" --at 2999-01-01T00:00:00.000Z {second}");
+    refused(&future, "now or earlier");
+    let unknown = "8EvNM8o_HDtjj6l8HzbdNAJRB32ryA8INCj1E9Mo7SA";
+    refused(&format!("alliance keys revoke {unknown} {second}"), "has no key");
+    done(&format!("{kid} alliance keys revoke \"$kid\" {second}"));
+    let third = "--list jwks-3.json --root root.pem";
+    refused(&format!("{kid} alliance keys revoke \"$kid\" {third}"), "is revoked since");
+    // By hand: an end may be given, and nothing taken back.
+    refused(&format!("alliance keys sign-list jwks-3.json {third}"), "nothing to sign");
+    refused(&format!("alliance keys sign-list jwks-2.json {third}"), "cannot be followed");
+    let end =
+        "sed '0,/\"exp\": null/s//\"exp\": \"2999-01-01T00:00:00.000Z\"/' jwks-3.json > draft.json";
+    let signed = done(&format!("{end}; alliance keys sign-list draft.json {third}"));
+    assert!(signed.contains("ends ") && signed.contains("jwks-4.json"), "{signed}");
+}

@@ -11,6 +11,7 @@
 
 mod bench;
 mod campaigns;
+mod canaries;
 mod cli;
 mod cluster;
 mod crash_table;
@@ -18,6 +19,7 @@ mod cuts;
 mod disk;
 mod exactly_once;
 mod faults;
+mod flood;
 mod frozen;
 mod harness;
 mod key_rotation;
@@ -25,6 +27,7 @@ mod keys;
 mod kills;
 mod load;
 mod lost_commits;
+mod overlap;
 mod policy;
 mod proxy;
 mod rates_cli;

@@ -187,7 +187,7 @@ async fn a_revoked_gateway_key_signs_nothing_and_its_receipts_are_proven_by_what
     expect(&world.send(&world.get(aurora(), CHECKPOINT)).await, 503, "unavailable");
     expect(&world.raw("GET", "/health/ready", &[], vec![]).await, 503, "unavailable");
     // What was witnessed is proven by it; what was not, by nothing.
-    let id = made["receipt"]["id"].as_str().unwrap();
+    let id = made["receipt"]["receipt"]["id"].as_str().unwrap();
     let proof = world.send(&world.get(aurora(), &format!("/v1/receipts/{id}/proof"))).await;
     assert_eq!(proof.status, 200);
     let proof = TlogProof::parse(std::str::from_utf8(&proof.body).unwrap()).unwrap();
