@@ -312,7 +312,7 @@ fn the_root_signs_no_list_that_does_not_follow_the_last() {
     let second = "--list jwks-2.json --root root.pem";
     refused(&introduce.replace(with, second), "is in the list already");
     refused(&format!("alliance keys introduce next.pem {second}"), "is a private key");
-    refused(&format!("alliance keys introduce nothing {second}"), "base64url");
+    refused(&format!("alliance keys introduce nothing {second}"), "malformed");
     refused("alliance keys introduce x --list next.pem --root root.pem", "");
     let by_another = introduce.replace(with, "--list jwks.json --root other.pem --out o.json");
     refused(&by_another, "cannot be followed");

@@ -141,8 +141,9 @@ pub enum Command {
     ///
     /// Every signature, every link of the chain, every amount against its terms; with --checkpoint
     /// also that the end was not cut off. Receipts under a gateway key that was revoked count as
-    /// far as a checkpoint goes that a partner cosigned before (--cosigned). Needs the receipts and the key list and nothing else: no
-    /// network, no database. Ends with 1 where anything is wrong, naming the first bad receipt.
+    /// far as a checkpoint goes that a partner cosigned before (--cosigned). Needs the receipts and
+    /// the key list and nothing else: no network, no database. Ends with 1 where anything is wrong,
+    /// naming the first bad receipt.
     Verify(verify::VerifyArgs),
     /// Witness what the corridors' receipts are, as a partner: cosign their checkpoints
     ///

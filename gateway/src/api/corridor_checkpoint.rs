@@ -8,8 +8,8 @@ use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
 use crate::server::verify::{Read, VerifiedRequest};
 
-/// A C2SP `tlog-checkpoint`, at most a minute behind the head, with the cosignatures of partners that
-/// have witnessed it; none of an empty chain.
+/// A C2SP `tlog-checkpoint`, at most a minute behind the head, with the cosignatures of partners
+/// that have witnessed it; none of an empty chain.
 #[utoipa::path(
     get, path = "/v1/corridors/{corridor}/checkpoint", operation_id = "get_checkpoint",
     tag = "receipts",

@@ -66,7 +66,7 @@ pub async fn list(request: VerifiedRequest<Read, CosignedQuery>, gateway: Data<G
     tag = "receipts",
     params(("corridor" = Corridor, Path, description = "The corridor")),
     request_body(content = CosignatureRequest, example = json!({"note":
-        "alliance/demo/aurora-air~borealis-coffee\n3\n3QpR6wOv…\n\n— alliance/demo/aurora-air~…\n"})),
+        "alliance/demo/aurora-air~borealis-coffee\n3\n3QpR6wOv…\n\n— alliance/demo/aurora…\n"})),
     responses((status = 201, description = "The cosigned checkpoint as it is kept",
         body = CosignedCheckpoint,
         headers(("Idempotency-Replayed" = String, description = "`true`: the first answer again"))))

@@ -11,8 +11,8 @@ use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
 use crate::server::verify::{Read, VerifiedRequest};
 
-/// The receipt's inclusion in a signed checkpoint; of a receipt whose key was revoked, in one that a
-/// partner cosigned before.
+/// The receipt's inclusion in a signed checkpoint; of a receipt whose key was revoked, in one that
+/// a partner cosigned before.
 #[utoipa::path(
     get, path = "/v1/receipts/{id}/proof", operation_id = "get_receipt_proof",
     tag = "receipts",

@@ -1,5 +1,5 @@
-//! The gateway's own key and the list that says whether it may sign. The folder's list is the books'
-//! first; from then on the books have the list, and `alliance keys import` brings the next.
+//! The gateway's own key and the list that says whether it may sign. The folder's list is the
+//! books' first; from then on the books have the list, and `alliance keys import` brings the next.
 
 use alliance_contracts::keys::Kid;
 use alliance_settlement::alliance::{GatewayKeys, MayNotSign};

@@ -35,8 +35,8 @@ pub enum CosignatureRefused {
     NotCosigned(PartnerId, String),
     /// The cosignature's time is not now.
     #[error(
-        "it was cosigned at {cosigned_at}, and now it is {now}: cosign a checkpoint of the last ten \
-         minutes"
+        "it was cosigned at {cosigned_at}, and now it is {now}: cosign a checkpoint of the last \
+         ten minutes"
     )]
     Stale {
         /// What it says.

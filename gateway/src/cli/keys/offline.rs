@@ -19,7 +19,7 @@ use crate::instance::keyfile;
 /// What every list is made from.
 #[derive(Debug, Args)]
 pub struct Offline {
-    /// The last signed list: jwks.json of a gateway's folder, or what /.well-known/jwks.json answers
+    /// The last signed list: a gateway's jwks.json, or what /.well-known/jwks.json answers
     #[arg(long, value_name = "FILE")]
     list: PathBuf,
     /// The root's private key
