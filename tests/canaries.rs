@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use alliance_contracts::encoding::{base64_decode, base64_encode, base64url_encode, hex_encode};
+use alliance_contracts::endpoint::EndpointRequest;
 use alliance_contracts::keys::SigningKey;
 use alliance_gateway::instance::{Instance, Overrides};
 use alliance_partner_sdk::client::ClientBuilder;
@@ -82,10 +83,24 @@ fn said(output: &std::process::Output) -> String {
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
 
-/// Orders, refusals, a witness, keys that come: a run in which everything secret is used.
-async fn use_everything(world: &Alliance, gateway: &Gateway) -> Vec<String> {
+/// Orders, refusals, a witness, webhooks: a run in which everything secret is used. Gives what was
+/// said, and the secrets that were drawn on the way.
+async fn use_everything(
+    world: &Alliance,
+    gateway: &Gateway,
+    receiver: &str,
+) -> (Vec<String>, Vec<Secret>) {
     let mut told = Vec::new();
     let client = world.client("aurora-air", gateway);
+    let asked = EndpointRequest { types: Vec::new(), url: format!("{receiver}/hook") };
+    let endpoint = client.create_endpoint(asked).await.unwrap();
+    let id = endpoint.endpoint.id;
+    let rotated = client.rotate_endpoint_secret(id, None).await.unwrap();
+    told.push(format!("{endpoint:?} {rotated:?} {:?}", client.endpoints().await.unwrap()));
+    let secrets = [endpoint.secret, rotated.secret].map(|secret| {
+        let bytes = base64_decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+        Secret::of("a webhook's secret", &bytes)
+    });
     let pair = world.pairs("aurora", "borealis").swap_remove(0);
     let quoted = quote(&client, &pair, "20").await;
     let done = client.transact(&quoted, "canary".parse().unwrap()).await.unwrap();
@@ -103,7 +118,7 @@ async fn use_everything(world: &Alliance, gateway: &Gateway) -> Vec<String> {
     {
         told.push(text(format!("{}{path}", gateway.url())).await);
     }
-    told
+    (told, secrets.into())
 }
 
 /// The command line, with what it says of what is good, and of what is wrong.
@@ -179,7 +194,7 @@ async fn nothing_secret_is_in_anything_that_is_said() {
     args.extend(["--log".to_owned(), "trace".to_owned()]);
     let gateway = Gateway::start(&args);
 
-    let mut told = use_everything(&world, &gateway).await;
+    let (mut told, drawn) = use_everything(&world, &gateway, &endpoint).await;
     told.push(text(format!("http://{metrics}/metrics")).await);
     told.extend(type_everything(&world));
     let log = gateway.log.clone();
@@ -195,6 +210,7 @@ async fn nothing_secret_is_in_anything_that_is_said() {
 
     let keys = world.dir().join("keys");
     let mut secrets = vec![Secret::of_key(&keys.join("gateway.pem"))];
+    secrets.extend(drawn);
     secrets.push(Secret::of_key(&keys.join("root.pem")));
     for partner in ["aurora-air", "borealis-coffee", "cedar-hotels"] {
         let key = world.dir().join("partners").join(partner).join("key.pem");

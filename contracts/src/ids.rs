@@ -56,6 +56,8 @@ kinds! {
     Break, BreakId, "brk";
     /// A dispute.
     Dispute, DisputeId, "dsp";
+    /// Where a partner's events are pushed to.
+    Endpoint, EndpointId, "end";
     /// An event.
     Event, EventId, "evt";
     /// One HTTP request, as logs and problems name it.

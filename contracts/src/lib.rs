@@ -11,6 +11,7 @@
 //! | what two partners agree on and both sign | [`agreement`] | protocol § 4 |
 //! | more points for a while, out of a budget | [`campaign`] | docs/formats/campaigns.md |
 //! | what has happened, told to those it concerns | [`event`] | protocol § 7, CloudEvents 1.0 |
+//! | a pushed event: how it is signed and checked | [`webhook`] | Standard Webhooks 1.0 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
 //! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
@@ -32,6 +33,7 @@ pub mod cosignature;
 pub mod decimal;
 mod drafts;
 pub mod encoding;
+pub mod endpoint;
 pub mod event;
 pub mod http_signature;
 pub mod ids;
@@ -58,3 +60,4 @@ pub mod tlog_proof;
 pub mod total;
 pub mod transaction;
 pub mod valuation;
+pub mod webhook;

@@ -28,8 +28,8 @@ use alliance_contracts::encoding::{
     Hash, base64_decode, base64_decode_array, base64url_decode, hex_decode, hex_encode, sha256,
 };
 use alliance_contracts::event::{
-    AgreementEvent, BoardEvent, CampaignEvent, Event, EventCursor, EventType, LinkEvent,
-    OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
+    AgreementEvent, BoardEvent, CampaignEvent, EndpointEvent, Event, EventCursor, EventType,
+    LinkEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
 };
 use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, HeaderList, Headers, RequestBinding, RequestView, ResponseView, Tag,
@@ -621,6 +621,7 @@ fn written_back(kind: &EventType, data: Value) -> Value {
         "override" => through::<OverrideEvent>(data),
         "agreement" => through::<AgreementEvent>(data),
         "campaign" => through::<CampaignEvent>(data),
+        "endpoint" => through::<EndpointEvent>(data),
         "partner" => through::<PartnerEvent>(data),
         other => panic!("no data of {other} is known"),
     }

@@ -52,6 +52,7 @@ mod receipts;
 mod retry;
 mod send;
 mod sse;
+mod webhooks;
 mod witness;
 
 pub use crate::clock::{Clock, SystemClock};

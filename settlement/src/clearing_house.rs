@@ -17,6 +17,7 @@ mod quotes;
 mod rates;
 mod sagas;
 mod signing;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
+use alliance_contracts::endpoint::DeliveryState;
+use alliance_contracts::ids::{AgreementId, EndpointId, LinkId, RequestId, TransactionId};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
@@ -26,6 +27,7 @@ use alliance_settlement::store::{
     StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use alliance_settlement::vault::Lookup;
+use alliance_settlement::webhooks::{AttemptRecord, DeliveryRecord, EndpointView};
 
 use crate::stage::{Limbo, Point, SharedStage, Verdict};
 
@@ -302,6 +304,10 @@ impl Store for StagedStore {
         open_sagas() -> Vec<OpenSagas>;
         due_sagas(partner: &'a PartnerId, now: Timestamp, limit: u32) -> Vec<TransactionId>;
         sagas(after: Option<TransactionId>, limit: u32) -> Vec<Saga>;
+        endpoints() -> Vec<EndpointView>;
+        deliveries(endpoint: EndpointId, state: Option<DeliveryState>, after: u64, limit: u32)
+            -> Vec<DeliveryRecord>;
+        attempts(endpoint: EndpointId, number: u64) -> Vec<AttemptRecord>;
         answers(id: TransactionId) -> Vec<SignedAnswer>;
     }
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::agreement::AgreementState;
 use crate::campaign::CampaignState;
 use crate::encoding::Hash;
-use crate::ids::{AgreementId, CampaignId, LinkId, QuoteId, ReceiptId, TransactionId};
+use crate::endpoint::EndpointState;
+use crate::ids::{AgreementId, CampaignId, EndpointId, LinkId, QuoteId, ReceiptId, TransactionId};
 use crate::link::{Consent, LinkState};
 use crate::names::{Corridor, PartnerId, ProgramId, Pseudonym};
 use crate::quote::{Bonus, Rate, Settlement, TransactionKind};
@@ -168,4 +169,14 @@ pub struct CampaignEvent {
 pub struct PartnerEvent {
     /// The partner.
     pub partner: PartnerId,
+}
+
+/// `endpoint.*`: where the endpoint stood after it. Told to its own partner alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EndpointEvent {
+    /// The endpoint.
+    pub id: EndpointId,
+    /// Where it stood.
+    pub state: EndpointState,
 }

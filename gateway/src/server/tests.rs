@@ -16,4 +16,5 @@ mod orders;
 mod rates;
 mod receipts;
 mod signatures;
+mod webhooks;
 mod world;

@@ -171,6 +171,7 @@ pub fn note_use(set: &mut WorkingSet, keyed: &Keyed, command: &Command, outcome:
         Outcome::Link(id) => ("link", Some(id.to_string())),
         Outcome::Agreement(id) => ("agreement", Some(id.to_string())),
         Outcome::Key(kid) => ("key", Some(kid.to_string())),
+        Outcome::Endpoint(id) => ("endpoint", Some(id.to_string())),
         Outcome::Observed => ("observations", None),
         Outcome::Cosigned => ("cosignature", corridor_of(command)),
         _ => ("other", None),

@@ -9,7 +9,7 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+    AgreementId, CampaignId, EndpointId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
@@ -32,8 +32,8 @@ use crate::alliance::{
     AgreementRecord, CampaignRecord, Definition, GatewayKeys, PartnerKeyRecord, Registry,
 };
 use crate::command::{
-    Command, Cosignature, Keyed, LinkEnd, MemberNo, NewMember, Outcome, QuotedTerms,
-    RequestEvidence, SignedCheckpoint,
+    Command, Cosignature, EndpointChange, Keyed, LinkEnd, MemberNo, NewMember, Outcome,
+    QuotedTerms, RequestEvidence, SignedCheckpoint,
 };
 use crate::events::NewEvents;
 use crate::rates::feeds::{Feeds, Observation};
@@ -42,6 +42,7 @@ use crate::rates::terms::BoardTerms;
 use crate::receipts::{ReceiptDraft, StoredReceipt, TreeNode};
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::{Lookup, MemberKey, Vault};
+use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord};
 
 /// What a batch needs to have loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +73,10 @@ pub struct Wanted {
     pub sagas: BTreeSet<TransactionId>,
     /// Transactions, to know whether a reversal of them is under way.
     pub reversals: BTreeSet<TransactionId>,
+    /// Partners whose endpoints are wanted, all that are there.
+    pub endpoints_of: BTreeSet<PartnerId>,
+    /// Deliveries, by endpoint and number.
+    pub deliveries: BTreeSet<(EndpointId, u64)>,
     /// Chain heads.
     pub corridors: BTreeSet<Corridor>,
     /// Accounts of the ledger other than members'.
@@ -154,6 +159,24 @@ impl Wanted {
             }
             Command::Cosign(_, cosignature) => {
                 self.corridors.insert(cosignature.corridor.clone());
+            }
+            Command::AddEndpoint(keyed, _) => {
+                self.endpoints_of.insert(keyed.partner.clone());
+            }
+            Command::ChangeEndpoint(keyed, asked) => {
+                self.endpoints_of.insert(keyed.partner.clone());
+                if let EndpointChange::Resend(told) = &asked.change {
+                    self.deliveries.insert((asked.endpoint, told.number));
+                }
+            }
+            Command::TakeEndpoint(partner, _) => {
+                self.endpoints_of.insert(partner.clone());
+            }
+            Command::Delivered(report) => {
+                self.endpoints_of.insert(report.partner.clone());
+                let sent = report.attempts.iter().map(|attempt| &attempt.told);
+                let told = sent.chain(report.waiting.iter().map(|(told, _)| told));
+                self.deliveries.extend(told.map(|told| (report.endpoint, told.number)));
             }
             Command::AddKey(..)
             | Command::RetireKey(..)
@@ -542,6 +565,12 @@ pub struct Writes {
     pub sagas: BTreeMap<TransactionId, Option<Saga>>,
     /// What brands have answered.
     pub answers: Vec<SignedAnswer>,
+    /// New or changed endpoints.
+    pub endpoints: BTreeMap<EndpointId, EndpointRecord>,
+    /// What has become of events at endpoints.
+    pub deliveries: BTreeMap<(EndpointId, u64), DeliveryRecord>,
+    /// Attempts to deliver.
+    pub attempts: Vec<AttemptRecord>,
     /// New balances of members.
     pub balances: BTreeMap<MemberNo, i64>,
     /// New balances of the other accounts.
@@ -609,6 +638,8 @@ impl Writes {
         self.keys.is_empty()
             && self.transactions.is_empty()
             && self.sagas.is_empty()
+            && self.endpoints.is_empty()
+            && self.deliveries.is_empty()
             && self.links.is_empty()
             && self.agreements.is_empty()
             && self.campaigns.is_empty()
@@ -685,6 +716,8 @@ pub struct WorkingSet {
     pub(crate) sagas: HashMap<TransactionId, Saga>,
     /// Transactions of which a reversal is under way.
     pub(crate) reversing: HashSet<TransactionId>,
+    pub(crate) endpoints: BTreeMap<EndpointId, EndpointRecord>,
+    pub(crate) deliveries: HashMap<(EndpointId, u64), DeliveryRecord>,
     pub(crate) accounts: HashMap<(Account, Asset), i128>,
     pub(crate) heads: HashMap<Corridor, ChainHead>,
     /// By direction.
@@ -715,6 +748,10 @@ pub struct Loaded {
     pub sagas: Vec<Saga>,
     /// Transactions of which a reversal is under way.
     pub reversing: Vec<TransactionId>,
+    /// Endpoints.
+    pub endpoints: Vec<EndpointRecord>,
+    /// What has become of events at endpoints.
+    pub deliveries: Vec<DeliveryRecord>,
     /// Accounts other than members'.
     pub accounts: Vec<AccountBalance>,
     /// Chain heads.
@@ -791,6 +828,8 @@ impl WorkingSet {
             transactions: HashMap::new(),
             sagas: HashMap::new(),
             reversing: HashSet::new(),
+            endpoints: BTreeMap::new(),
+            deliveries: HashMap::new(),
             accounts: HashMap::new(),
             heads: HashMap::new(),
             flows: HashMap::new(),
@@ -857,6 +896,9 @@ impl WorkingSet {
         self.transactions.extend(loaded.transactions.into_iter().map(|t| (t.id, t)));
         self.sagas.extend(loaded.sagas.into_iter().map(|saga| (saga.transaction, saga)));
         self.reversing.extend(loaded.reversing);
+        self.endpoints.extend(loaded.endpoints.into_iter().map(|one| (one.id, one)));
+        let deliveries = loaded.deliveries.into_iter();
+        self.deliveries.extend(deliveries.map(|one| ((one.endpoint, one.told.number), one)));
         self.accounts
             .extend(loaded.accounts.into_iter().map(|a| ((a.account, a.asset), a.balance)));
         self.heads.extend(loaded.heads);

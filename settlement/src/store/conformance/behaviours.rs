@@ -25,6 +25,7 @@ pub use super::events::*;
 pub use super::keys::*;
 use super::place::Place;
 pub use super::sagas::*;
+pub use super::webhooks::*;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
 use crate::alliance::{AgreementRecord, CampaignRecord};
 use crate::command::{
