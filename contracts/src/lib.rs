@@ -29,6 +29,7 @@ pub mod conformance;
 pub mod connector;
 pub mod content_digest;
 pub mod corridor;
+pub mod cosignature;
 pub mod decimal;
 mod drafts;
 pub mod encoding;

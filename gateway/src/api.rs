@@ -11,7 +11,7 @@
 //! | webhooks | `webhooks`, `webhook_changes`, `webhook_deliveries` |
 //! | agreements | `agreements`, `agreement_proposals`, `agreement_changes`, `agreement_diff` |
 //! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
-//! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs` |
+//! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs`, `cosignatures` |
 //! | members | `members` |
 //! | keys | `keys`, `key_changes`, `key_uses`, `partner_keys`, `well_known` |
 //! | health | `health` |
@@ -30,6 +30,7 @@ mod corridor_checkpoint;
 mod corridor_proofs;
 mod corridor_receipts;
 mod corridors;
+mod cosignatures;
 mod docs;
 mod document;
 mod event_stream;
@@ -110,6 +111,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/v1/corridors", corridors::list))
         .service(get("/v1/corridors/{corridor}/receipts", corridor_receipts::list))
         .service(get("/v1/corridors/{corridor}/checkpoint", corridor_checkpoint::show))
+        .service(both(
+            "/v1/corridors/{corridor}/cosignatures",
+            cosignatures::list,
+            cosignatures::create,
+        ))
         .service(get("/v1/corridors/{corridor}/proofs/inclusion", corridor_proofs::inclusion))
         .service(get("/v1/corridors/{corridor}/proofs/consistency", corridor_proofs::consistency))
         .service(get("/v1/members/{program}/{member}/balance", members::balance))

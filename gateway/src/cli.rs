@@ -33,6 +33,7 @@ mod serve;
 mod trigger;
 mod verify;
 mod webhooks;
+mod witness;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Args, Parser, Subcommand};
 
+use crate::instance::database_url::DatabaseUrl;
 use crate::instance::{Instance, Overrides};
 use failure::{Exit, Failure};
 use printer::Printer;
@@ -127,7 +129,7 @@ pub enum Command {
     /// Propose, countersign, list and compare agreements, as a partner
     #[command(subcommand)]
     Agreements(agreements::AgreementsCommand),
-    /// List, generate and export keys
+    /// List, generate and export keys; introduce and revoke gateway keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// See what points are worth, and what a model would make of them
@@ -154,9 +156,18 @@ pub enum Command {
     /// Verify exported receipts, offline
     ///
     /// Every signature, every link of the chain, every amount against its terms; with --checkpoint
-    /// also that the end was not cut off. Needs the receipts and the key list and nothing else: no
-    /// network, no database. Ends with 1 where anything is wrong, naming the first bad receipt.
+    /// also that the end was not cut off. Receipts under a gateway key that was revoked count as
+    /// far as a checkpoint goes that a partner cosigned before (--cosigned). Needs the receipts and
+    /// the key list and nothing else: no network, no database. Ends with 1 where anything is wrong,
+    /// naming the first bad receipt.
     Verify(verify::VerifyArgs),
+    /// Witness what the corridors' receipts are, as a partner: cosign their checkpoints
+    ///
+    /// Fetches each corridor's checkpoint, verifies it and that it has grown out of the last one
+    /// that this witness cosigned, cosigns it and hands the cosignature in. What was witnessed
+    /// before a gateway key was revoked counts for ever; nothing else under that key does. Ends
+    /// with 1 where the alliance tells two histories, and keeps both.
+    Witness(witness::WitnessArgs),
     /// Recompute all balances, positions and chains from the receipts
     ///
     /// Reads every receipt in the books, verifies it, and works out anew what every member and
@@ -195,7 +206,7 @@ pub struct Place {
     pub config: Option<PathBuf>,
     /// The database, over the configuration's: sqlite:FILE or postgres://…
     #[arg(long, value_name = "URL", env = "ALLIANCE_DATABASE", hide_env_values = true)]
-    pub database: Option<String>,
+    pub database: Option<DatabaseUrl>,
 }
 
 impl Place {
@@ -264,6 +275,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Trigger(args) => trigger::run(&args, printer),
         Command::Receipts(command) => receipts::run(command, printer),
         Command::Verify(args) => verify::run(&args, printer),
+        Command::Witness(args) => witness::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),
         Command::Bench(args) => bench::run(args, printer),
         Command::Conformance(args) => conformance::run(args, printer),

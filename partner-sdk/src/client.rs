@@ -53,6 +53,7 @@ mod retry;
 mod send;
 mod sse;
 mod webhooks;
+mod witness;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use agreements::{AgreementFilter, ReviewedAgreement};
@@ -63,8 +64,10 @@ pub use events::{EventStream, FollowedEvent};
 pub use keys::KEYS_KNOWN_WITHIN;
 pub use memory::{Memory, Remembered, SeenReceipt};
 pub use orders::{Batch, BatchAnswer, Exchange, Reversal, account};
+pub use proofs::SignedKeyLists;
 pub use receipts::{ReceiptStream, Receipts};
 pub use retry::RetryPolicy;
+pub use witness::Witnessed;
 
 /// A partner's connection to its alliance. Cloning is cheap, and clones share connections, the
 /// retry budget and what was seen.

@@ -9,6 +9,7 @@
 //! | Is this what the alliance tells everybody, and is it recent? | [`VerifiedCheckpoint`] |
 //! | Did the newer history grow out of the older? | [`compare_checkpoints`] |
 //! | Is this receipt in that history? | [`verify_proof_file`] |
+//! | Its key was revoked: was it there before? | [`WitnessedCheckpoint`], [`verify_witnessed_receipt`] |
 //! | Does every value of this board follow, and is this quote what it comes to? | [`board::VerifiedBoard`], [`board::recompute_quote`] |
 //! | Have both partners signed this agreement? | [`agreement::verify_agreement`] |
 //! | Who ordered exactly this? | [`evidence::verify_evidence`] |
@@ -30,6 +31,7 @@ mod fork;
 pub mod keys;
 mod receipt;
 mod terms;
+mod witness;
 
 pub use alliance_contracts::encoding::Hash;
 pub use alliance_contracts::key_list::TrustedKeys;
@@ -46,3 +48,4 @@ pub use fork::ForkEvidence;
 pub use keys::KeysError;
 pub use receipt::{ParsedReceipt, ReceiptFault, VerifiedReceipt};
 pub use terms::{TermsFault, check_terms};
+pub use witness::{WitnessFault, WitnessedCheckpoint, verify_witnessed_receipt};

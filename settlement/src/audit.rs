@@ -15,6 +15,10 @@
 //! | events: numbered without a gap, each receipt told once, in its chain's order | `events` |
 //! | campaigns: spent as posted, within the budget; lots as granted and taken back | `campaigns` |
 //!
+//! Receipts and boards under a key that was revoked are looked at like all others: a revocation
+//! comes into the books later than its own time, and what was written until then stands. Whether
+//! they still prove anything to partners is for cosignatures to say (docs/decisions/0031).
+//!
 //! How much of a flow was late is checked within bounds: it goes by what the deciding gateway had
 //! seen of boards, which receipts do not say. They say when it surely
 //! was late, and when it was not.
@@ -173,7 +177,7 @@ impl<'a> Auditor<'a> {
         self.follow(stored, parsed.as_ref().ok())?;
         verified.map_err(|_| "its signature does not verify")?;
         let receipt = parsed.map_err(|error| error.to_string())?;
-        if !key.valid_at(receipt.completed_at) {
+        if !key.in_its_time(receipt.completed_at) {
             return Err("signed by a key that was not in force".to_owned());
         }
         if receipt.corridor != stored.corridor || receipt.seq != stored.seq {

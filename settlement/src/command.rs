@@ -514,6 +514,8 @@ pub enum Command {
     RevokeKeyOf(PartnerId, Kid),
     /// An operator imports the gateway's key list; it was verified under the root key.
     ImportGatewayKeys(Box<GatewayKeys>),
+    /// A gateway signs the partner key list anew, as the key that did is revoked.
+    VouchForPartnerKeys,
     /// An operator imports what partners report: all or none.
     Observe(Arc<Vec<Observation>>),
     /// An operator imports members: all or none.
@@ -560,6 +562,13 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether nothing of it is signed, whatever comes of it: a gateway whose key may not sign any
+    /// more can carry it out.
+    #[must_use]
+    pub const fn needs_no_signature(&self) -> bool {
+        matches!(self, Self::ImportGatewayKeys(_) | Self::StoreQuoteKey { .. })
+    }
+
     /// Who asked, of what partners ask.
     #[must_use]
     pub fn keyed(&self) -> Option<&Keyed> {

@@ -85,6 +85,7 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::StopCampaign(order) => campaigns::stop(set, order, now),
         Command::RevokeKeyOf(partner, kid) => keys::revoke_as_operator(set, partner, kid, now),
         Command::ImportGatewayKeys(keys) => keys::import_list(set, keys),
+        Command::VouchForPartnerKeys => keys::vouch_anew(set),
         Command::TakeCalls(wanted) => pending::take(set, wanted, now),
         Command::Answered(told) => pending::answered(set, told, now),
         Command::AskAgain(id) => pending::ask_again(set, id, now),

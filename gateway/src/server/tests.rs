@@ -3,6 +3,7 @@
 
 mod agreements;
 mod bounds;
+mod cosignatures;
 mod documents;
 mod events;
 mod keys;

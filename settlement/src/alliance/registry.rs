@@ -7,6 +7,7 @@ use alliance_contracts::board::{Board, CommittedTerms, FrozenPair, PairTerms, Te
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::WindowId;
+use alliance_contracts::jws;
 use alliance_contracts::keys::{Kid, PublicKey};
 use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
@@ -465,6 +466,18 @@ impl Registry {
     /// [`MayNotSign`].
     pub fn may_sign(&self, kid: &Kid, now: Timestamp) -> Result<(), MayNotSign> {
         self.gateway_keys.as_ref().map_or(Ok(()), |keys| keys.may_sign(kid, now))
+    }
+
+    /// Whether a document that a gateway key has signed is believed still: whoever has stolen the
+    /// key could have made another. What is not signed yet needs nobody to believe it.
+    #[must_use]
+    pub fn signer_counts(&self, jws: &str) -> bool {
+        match (&self.gateway_keys, jws::parse(jws)) {
+            (Some(list), Ok(jws)) => {
+                list.trusted.find(&jws.kid).is_some_and(|key| key.revoked_at.is_none())
+            }
+            (None, _) | (_, Err(_)) => true,
+        }
     }
 
     /// A partner key.

@@ -183,6 +183,7 @@ impl Wanted {
             | Command::RevokeKey(..)
             | Command::RevokeKeyOf(..)
             | Command::ImportGatewayKeys(_)
+            | Command::VouchForPartnerKeys
             | Command::Observe(_)
             | Command::ObserveAsPartner(..)
             | Command::Define(_)
@@ -612,7 +613,9 @@ pub struct Writes {
     pub proposals: BTreeMap<u32, RateProposal>,
     /// Partners' keys, new or changed.
     pub partner_keys: BTreeMap<Kid, PartnerKeyRecord>,
-    /// Partner key list signed for `definition` and `partner_keys`.
+    /// Whether the partner key list is to be signed anew, though no key has changed.
+    pub partner_keys_anew: bool,
+    /// Partner key list signed for `definition`, `partner_keys` and `partner_keys_anew`.
     pub partner_keys_jws: Option<String>,
     /// A new list of the gateway's keys.
     pub gateway_keys: Option<GatewayKeys>,
@@ -650,6 +653,7 @@ impl Writes {
             && self.proposals.is_empty()
             && self.suspensions.is_empty()
             && self.partner_keys.is_empty()
+            && !self.partner_keys_anew
             && self.gateway_keys.is_none()
             && self.key_uses.is_empty()
             && self.cosignatures.is_empty()
@@ -660,7 +664,9 @@ impl Writes {
     /// Whether the partner key list is another one after the batch.
     #[must_use]
     pub fn changes_partner_keys(&self) -> bool {
-        !self.partner_keys.is_empty() || self.definition.as_ref().is_some_and(|d| d.keys_changed)
+        !self.partner_keys.is_empty()
+            || self.partner_keys_anew
+            || self.definition.as_ref().is_some_and(|d| d.keys_changed)
     }
 
     /// Whether the registry is another one after the batch.
@@ -671,6 +677,7 @@ impl Writes {
             || self.board.is_some()
             || !self.suspensions.is_empty()
             || !self.partner_keys.is_empty()
+            || self.partner_keys_anew
             || self.gateway_keys.is_some()
             || !self.frozen.is_empty()
             || !self.feeds.is_empty()

@@ -127,6 +127,7 @@ macro_rules! store_behaviours {
             the_last_gateway_key_list_comes_with_the_registry,
             what_a_key_was_accepted_for_comes_in_pages,
             the_first_cosignature_of_a_partner_over_so_many_receipts_stays,
+            the_partner_key_list_is_signed_anew_once_its_key_is_revoked,
         }
     };
 }
