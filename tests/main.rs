@@ -34,6 +34,7 @@ mod rates_cli;
 mod rates_simulate;
 mod real_input;
 mod sagas;
+mod sandbox;
 mod store;
 mod threats;
 mod webhooks;

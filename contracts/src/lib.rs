@@ -16,6 +16,7 @@
 //! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
 //! | partners' keys over the API, and what each may do | [`partner_key`] | docs/formats/keys.md |
+//! | what only a sandbox is asked | [`sandbox`] | docs/sandbox.md |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
 //!
 //! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
@@ -54,6 +55,7 @@ pub mod problem;
 pub mod program;
 pub mod quote;
 pub mod receipt;
+pub mod sandbox;
 pub mod side;
 pub mod time;
 pub mod tlog_proof;

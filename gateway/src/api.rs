@@ -54,7 +54,7 @@ mod receipt_evidence;
 mod receipt_proof;
 mod receipts;
 mod render;
-mod reply;
+pub(crate) mod reply;
 mod reversals;
 mod transaction_batch;
 mod transactions;
@@ -138,7 +138,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(nothing));
 }
 
-fn get<F, Args>(template: &'static str, handler: F) -> impl HttpServiceFactory
+pub(crate) fn get<F, Args>(template: &'static str, handler: F) -> impl HttpServiceFactory
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -168,7 +168,7 @@ where
     resource(template, "POST").route(web::post().to(handler))
 }
 
-fn both<F, G, A, B>(template: &'static str, gets: F, posts: G) -> impl HttpServiceFactory
+pub(crate) fn both<F, G, A, B>(template: &'static str, gets: F, posts: G) -> impl HttpServiceFactory
 where
     F: Handler<A>,
     G: Handler<B>,

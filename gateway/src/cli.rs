@@ -29,6 +29,7 @@ pub mod printer;
 pub mod progress;
 mod rates;
 mod receipts;
+mod sandbox;
 mod serve;
 mod trigger;
 mod verify;
@@ -86,6 +87,13 @@ pub enum Command {
     /// and verifies them offline. Stays open until Ctrl-C unless --once is given. On a folder of an
     /// earlier demo it goes on with the same alliance.
     Demo(demo::DemoArgs),
+    /// Try against brands of every character, with a clock that you set
+    ///
+    /// Makes a folder with a whole alliance in it, with seven simulated brands that keep their
+    /// members' balances themselves, and opens its gateway on this machine until Ctrl-C. On the
+    /// folder of an earlier sandbox it goes on with the same alliance. Every outcome can be had by
+    /// a member's name: docs/sandbox.md.
+    Sandbox(sandbox::SandboxCommand),
     /// Make an empty alliance to fill in, with new keys
     ///
     /// The folder must be empty, or not there. alliance.toml comes with an explanation of every
@@ -256,6 +264,7 @@ pub fn run() -> ExitCode {
 fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
     match command {
         Command::Demo(args) => demo::run(args, printer),
+        Command::Sandbox(command) => sandbox::run(command, printer),
         Command::Init(args) => init::run(&args, printer),
         Command::Check(args) => check::run(&args, printer),
         Command::Serve(args) => serve::run(&args, printer),

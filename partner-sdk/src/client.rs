@@ -50,6 +50,7 @@ mod orders;
 mod proofs;
 mod receipts;
 mod retry;
+mod sandbox;
 mod send;
 mod sse;
 mod webhooks;
@@ -67,6 +68,7 @@ pub use orders::{Batch, BatchAnswer, Exchange, Reversal, account};
 pub use proofs::SignedKeyLists;
 pub use receipts::{ReceiptStream, Receipts};
 pub use retry::RetryPolicy;
+pub use sandbox::Sandbox;
 pub use witness::Witnessed;
 
 /// A partner's connection to its alliance. Cloning is cheap, and clones share connections, the
@@ -85,6 +87,7 @@ struct Inner {
     retry: RetryPolicy,
     budget: retry::RetryBudget,
     clock: Box<dyn Clock>,
+    alliance_clock: Option<Box<dyn Clock>>,
     random: SystemRandom,
     memory: Mutex<Memory>,
     keys: Mutex<Option<proofs::CachedKeys>>,
@@ -133,6 +136,11 @@ impl Client {
 
     fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// The alliance's time.
+    fn alliance_time(&self) -> Timestamp {
+        self.0.alliance_clock.as_ref().map_or_else(|| self.now(), |clock| clock.now())
     }
 
     /// A key that nobody else draws: the time in milliseconds, then 80 random bits. Keys of one

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use alliance_contracts::key_list::TrustedKeys;
+use alliance_settlement::clearing_house::Clock;
 use alliance_settlement::command::Keyed;
 use alliance_settlement::inspection;
 use alliance_settlement::store::Store;
@@ -282,7 +283,7 @@ impl World {
         let store =
             StagedStore { inner: self.store.clone(), stage: self.stage.clone(), gateway, manner };
         let mut settings = self.props.settings(&self.trusted);
-        settings.clock = self.stage.clock(gateway);
+        settings.clock = Clock::told_by(self.stage.clock(gateway));
         settings.checkpoints_dir.clone_from(&self.checkpoints);
         self.gateways[gateway].boot(settings, store);
         self.note(Event::Booted(gateway));

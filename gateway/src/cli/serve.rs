@@ -14,6 +14,7 @@ use super::printer::{GOOD, HEADING, LIVE, Printer, Shown, paint};
 use crate::instance::open::runtime;
 use crate::instance::{GATEWAY_KEY_FILE, MASTER_KEY_FILE};
 use crate::instance::{Instance, Overrides, authority, config, keyfile};
+use crate::sandbox::folder;
 use crate::server::{self, RunningServer, ServerSettings};
 use crate::telemetry::{self, LogFormat, TelemetrySettings};
 
@@ -92,6 +93,13 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
     };
     let instance = Instance::load(args.place.path(), &overrides)
         .map_err(|faults| Failure::of_faults(&faults))?;
+    if folder::is_sandbox(&instance.folder) {
+        // By the machine's clock time would go back.
+        return Err(Failure::usage(format!(
+            "{0} is a sandbox's: open it with `alliance sandbox --dir {0}`",
+            instance.folder.display()
+        )));
+    }
     for secret in [GATEWAY_KEY_FILE, MASTER_KEY_FILE] {
         if let Some(fault) = keyfile::too_open(&instance.folder.join(secret)) {
             printer.note(&format!("warning: {fault}"));
@@ -157,6 +165,7 @@ pub(crate) fn settings(instance: &Instance) -> ServerSettings {
         gateway_keys: instance.key_list.clone(),
         limits: instance.gateway.limits,
         private_webhooks: instance.gateway.private_webhooks,
+        sandbox: None,
         workers: available_parallelism().map_or(1, std::num::NonZero::get),
     }
 }

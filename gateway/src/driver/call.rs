@@ -131,7 +131,7 @@ impl Caller {
             headers: &headers,
         };
         let params = RequestSignatureParams {
-            created: house.now(),
+            created: house.message_time(),
             expires: None,
             nonce: None,
             tag: Tag::Callback,
@@ -178,9 +178,9 @@ fn verified(
     body: &[u8],
     request: &RequestBinding<'_>,
 ) -> Result<SignedResponse, String> {
-    let now = house.now();
+    let (now, message_time) = (house.now(), house.message_time());
     let response = ResponseView { status, headers };
-    let signed = parse_response(&response, request, Tag::CallbackResponse, now)
+    let signed = parse_response(&response, request, Tag::CallbackResponse, message_time)
         .map_err(|error| format!("answered {status}, {error}"))?;
     let registry = house.registry();
     let key = registry

@@ -3,7 +3,7 @@
 
 use alliance_contracts::keys::Kid;
 use alliance_settlement::alliance::{GatewayKeys, MayNotSign};
-use alliance_settlement::clearing_house::{ClearingHouse, ImportKeysError, system_clock};
+use alliance_settlement::clearing_house::{ClearingHouse, Clock, ImportKeysError};
 
 use super::{Fault, GATEWAY_KEY_FILE, Instance, KEY_LIST_FILE};
 
@@ -12,7 +12,7 @@ impl Instance {
     /// folder's.
     #[must_use]
     pub fn key_faults(&self, listed: Option<&GatewayKeys>) -> Vec<Fault> {
-        let now = system_clock()();
+        let now = Clock::system().now();
         let kid = self.signing_key.kid();
         let (list, whose) = match listed {
             Some(listed) => (listed, "the books' key list"),

@@ -9,7 +9,7 @@ use alliance_settlement::alliance::{
     DefinitionFault, GatewayKeys, ListedKey, RegistryParts, changes, keys,
 };
 use alliance_settlement::clearing_house::{
-    ClearingHouse, DefineError, PublishError, Settings, StartError,
+    ClearingHouse, Clock, DefineError, PublishError, Settings, StartError,
 };
 use alliance_settlement::inspection::{AuditReport, audit};
 use alliance_settlement::store::{self, Store, StoreError};
@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 use super::config::{sqlite_file, without_password};
 use super::{CHECKPOINTS_DIR, CONFIG_FILE, Fault, Instance};
 use crate::draw;
+use crate::sandbox::folder;
 
 /// A runtime for a command that waits for a few answers.
 ///
@@ -149,11 +150,20 @@ impl Instance {
         looked.map_err(|error| self.database_fault(error))
     }
 
-    /// Starts the clearing house on the database as it is. Blocking: outside async code only.
+    /// Starts the clearing house on the database as it is; in a sandbox's folder by its clock.
+    /// Blocking: outside async code only.
     ///
     /// # Errors
     /// What is wrong with the database.
     pub fn start(&self) -> Result<ClearingHouse, Fault> {
+        self.start_by(folder::clock_of(&self.folder)?)
+    }
+
+    /// The same, by a clock.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_by(&self, clock: Clock) -> Result<ClearingHouse, Fault> {
         let mut settings = Settings::new(
             self.definition.alliance.clone(),
             self.definition.currency.clone(),
@@ -162,6 +172,7 @@ impl Instance {
             self.signing_key.clone(),
             self.trusted_keys.clone(),
         );
+        settings.clock = clock;
         settings.checkpoints_dir = Some(self.folder.join(CHECKPOINTS_DIR));
         ClearingHouse::start(settings).map_err(|error| self.start_fault(&error))
     }

@@ -15,6 +15,7 @@ mod observations;
 mod orders;
 mod rates;
 mod receipts;
+mod sandbox;
 mod signatures;
 mod webhooks;
 mod world;

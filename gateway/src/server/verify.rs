@@ -256,7 +256,7 @@ async fn verify<A: Access, Q: Query>(
     let body = body::receive(&http, payload, A::BODY_LIMIT).await?;
     check_media_type(&http)?;
     let received_at = gateway.house().now();
-    let signed = parse_signature::<A>(&gateway, &http, received_at)?;
+    let signed = parse_signature::<A>(&gateway, &http, gateway.house().message_time())?;
     let (signed, partner, scope) = verify_signature(&gateway, &http, signed, received_at).await?;
     context::admit(&http, gateway.limits().of_partner(&partner))?;
     check_digest(&http, &body)?;
@@ -302,7 +302,7 @@ fn takes_body(http: &HttpRequest) -> bool {
 }
 
 /// JSON, told as such, and as it is: nothing here unpacks (threat T46).
-fn check_media_type(http: &HttpRequest) -> Result<(), Refusal> {
+pub fn check_media_type(http: &HttpRequest) -> Result<(), Refusal> {
     let headers = http.headers();
     let json = !takes_body(http)
         || headers.get(header::CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
@@ -340,10 +340,20 @@ fn parse_signature<A: Access>(
     let parsed = parse_request(&view, Tag::Request, now);
     let signed = parsed.map_err(|error| refused_signature(error, now))?;
     bind(http, authority, &signed);
+    if gateway.sandbox().is_some() {
+        keep(http, &signed);
+    }
     let seen = http.headers().contains_key(ALLIANCE_SEEN).then_some(ALLIANCE_SEEN);
     match [A::ALSO_COVERED, seen].into_iter().flatten().find(|name| !signed.covers(name)) {
         Some(missing) => Err(Refusal::incomplete(missing)),
         None => Ok(signed),
+    }
+}
+
+/// Keeps what was read, to tell why it does not verify, should it not.
+fn keep(http: &HttpRequest, signed: &SignedRequest) {
+    if let Some(context) = http.extensions_mut().get_mut::<Context>() {
+        context.signed = Some(signed.clone());
     }
 }
 

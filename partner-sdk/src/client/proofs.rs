@@ -271,7 +271,7 @@ impl Client {
             VerifiedCheckpoint::verify(note, corridor, keys).map_err(VerificationError::Checkpoint)
         };
         let checkpoint = self.under_keys(|keys| verify(&note, keys)).await?;
-        checkpoint.check_fresh(self.now()).map_err(VerificationError::Checkpoint)?;
+        checkpoint.check_fresh(self.alliance_time()).map_err(VerificationError::Checkpoint)?;
         let known = self.remembered(|memory| memory.of(corridor)?.checkpoint.clone());
         // One whose key has been revoked since says nothing any more.
         let keys = self.trusted_keys().await?;

@@ -81,7 +81,7 @@ impl ClearingHouse {
         signed_by_us(&parsed, &origin, self.gateway_keys(&registry))?;
         let name = note::witness_name(self.alliance().as_str(), partner.as_str());
         let (key, cosigned_at) = cosigned_by(&parsed, &name, partner, &registry)?;
-        let now = self.now();
+        let now = self.message_time();
         let old = now > cosigned_at.plus_seconds(CHECKPOINT_STALE_SECONDS);
         if old || cosigned_at > now.plus_seconds(SIGNATURE_MAX_AHEAD_SECONDS) {
             return Err(CosignatureRefused::Stale { cosigned_at, now });

@@ -8,7 +8,7 @@ use alliance_contracts::json;
 use alliance_contracts::key_list::{Jwk, KeyList};
 use alliance_contracts::keys::{Kid, PublicKey};
 use alliance_contracts::time::Timestamp;
-use alliance_settlement::clearing_house::system_clock;
+use alliance_settlement::clearing_house::Clock;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -215,5 +215,5 @@ fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, Failure> {
 }
 
 fn now() -> Timestamp {
-    system_clock()()
+    Clock::system().now()
 }
