@@ -56,6 +56,8 @@ kinds! {
     Break, BreakId, "brk";
     /// A dispute.
     Dispute, DisputeId, "dsp";
+    /// A member that was forgotten.
+    Erasure, ErasureId, "ers";
     /// An event.
     Event, EventId, "evt";
     /// One HTTP request, as logs and problems name it.

@@ -13,6 +13,7 @@
 //! | what has happened, told to those it concerns | [`event`] | protocol § 7, CloudEvents 1.0 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
 //! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
+//! | members of one's own, and what is left of forgotten ones | [`member`] | docs/formats/erasures.md |
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
 //! | partners' keys over the API, and what each may do | [`partner_key`] | docs/formats/keys.md |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
@@ -40,6 +41,7 @@ pub mod key_list;
 pub mod keys;
 pub mod limits;
 pub mod link;
+pub mod member;
 pub mod merkle;
 pub mod names;
 pub mod note;

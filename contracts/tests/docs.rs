@@ -29,7 +29,7 @@ use alliance_contracts::encoding::{
 };
 use alliance_contracts::event::{
     AgreementEvent, BoardEvent, CampaignEvent, Event, EventCursor, EventType, LinkEvent,
-    OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
+    MemberEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
 };
 use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, HeaderList, Headers, RequestBinding, RequestView, ResponseView, Tag,
@@ -40,6 +40,7 @@ use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::key_list::{KeyList, KeyStatement, TrustedKeys};
 use alliance_contracts::keys::{PublicKey, SigningKey};
+use alliance_contracts::member::Erasure;
 use alliance_contracts::merkle::{
     leaf_hash, node_hash, root_of, verify_consistency, verify_inclusion,
 };
@@ -96,6 +97,8 @@ const KINDS: &[(&str, &str)] = &[
     ("connector-operation", "connectors.md"),
     ("connector-refusal", "connectors.md"),
     ("consistency-proof", "checkpoints-and-proofs.md"),
+    ("erasure", "erasures.md"),
+    ("erasure-jws", "erasures.md"),
     ("event", "events.md"),
     ("event-cursor", "events.md"),
     ("event-samples", "events.md"),
@@ -431,6 +434,26 @@ fn the_conformance_report_is_signed_and_counts_its_cases() {
     }
 }
 
+// --- erasures.md -------------------------------------------------------------------------------
+
+#[test]
+fn the_erasure_is_signed_over_exactly_the_payload_shown_and_names_a_receipts_member() {
+    let erasure: Erasure = read_whole("erasure");
+    let parsed = jws::parse(&line("erasure-jws")).unwrap();
+    parsed.verify(JwsType::Erasure, key("gateway").public_key()).unwrap();
+    assert_eq!(parsed.payload, erasure.payload());
+    assert_eq!(parsed.payload, jcs("erasure"));
+    assert_eq!(erasure.requested_with, *key("aurora-air").kid());
+    let receipt = &receipts()[0];
+    let named = erasure.pseudonyms.iter().find(|one| one.corridor == receipt.corridor);
+    assert_eq!(Some(&named.unwrap().member), receipt.source.member());
+    let Value::Object(members) = read::<Value>("erasure") else { panic!("an object") };
+    let text = page("erasures.md");
+    for member in members.keys() {
+        assert!(text.contains(&format!("`{member}`")), "{member}");
+    }
+}
+
 // --- http-signatures.md ------------------------------------------------------------------------
 
 /// A message as its page shows it: start line, fields, an empty line, the body on one line.
@@ -616,6 +639,7 @@ fn written_back(kind: &EventType, data: Value) -> Value {
     match kind.as_str().split('.').next().unwrap() {
         "transaction" => through::<TransactionEvent>(data),
         "link" => through::<LinkEvent>(data),
+        "member" => through::<MemberEvent>(data),
         "board" => through::<BoardEvent>(data),
         "pair" => through::<PairEvent>(data),
         "override" => through::<OverrideEvent>(data),

@@ -11,7 +11,7 @@
 //! | agreements | `agreements`, `agreement_proposals`, `agreement_changes`, `agreement_diff` |
 //! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
 //! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs` |
-//! | members | `members` |
+//! | members | `members`, `member_changes`, `erasures` |
 //! | keys | `keys`, `key_changes`, `key_uses`, `partner_keys`, `well_known` |
 //! | health | `health` |
 //! | this document, for people and programs | `docs`, `document` |
@@ -31,6 +31,7 @@ mod corridor_receipts;
 mod corridors;
 mod docs;
 mod document;
+mod erasures;
 mod event_stream;
 mod events;
 mod health;
@@ -40,6 +41,7 @@ mod keys;
 mod link_changes;
 mod link_proposals;
 mod links;
+mod member_changes;
 mod members;
 mod observations;
 mod partner_keys;
@@ -100,6 +102,12 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/v1/corridors/{corridor}/checkpoint", corridor_checkpoint::show))
         .service(get("/v1/corridors/{corridor}/proofs/inclusion", corridor_proofs::inclusion))
         .service(get("/v1/corridors/{corridor}/proofs/consistency", corridor_proofs::consistency))
+        .service(post("/v1/members/validate", member_changes::validate))
+        .service(post("/v1/members/freeze", member_changes::freeze))
+        .service(post("/v1/members/unfreeze", member_changes::unfreeze))
+        .service(post("/v1/members/forget", erasures::forget))
+        .service(get("/v1/erasures", erasures::list))
+        .service(get("/v1/erasures/{id}", erasures::show))
         .service(get("/v1/members/{program}/{member}/balance", members::balance))
         .service(get("/v1/members/{program}/{member}/openings/{corridor}", members::opening))
         .service(get("/v1/partners/keys", partner_keys::list))

@@ -18,6 +18,7 @@ mod import;
 mod init;
 mod keys;
 pub mod layout;
+mod members;
 mod migrate;
 mod openapi;
 mod partner;
@@ -114,9 +115,9 @@ pub enum Command {
     /// See what connected brands have not answered yet, and have them asked again
     #[command(subcommand)]
     Pending(pending::PendingCommand),
-    /// Import members with their balances
+    /// Import members; look one's own up, freeze and forget them, as a partner
     #[command(subcommand)]
-    Members(import::MembersCommand),
+    Members(members::MembersCommand),
     /// Import links between members' accounts
     #[command(subcommand)]
     Links(import::LinksCommand),
@@ -237,7 +238,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::PartnerKeys(command) => partner_keys::run(command, printer),
         Command::Campaigns(command) => campaigns::run(command, printer),
         Command::Pending(command) => pending::run(command, printer),
-        Command::Members(command) => import::members(command, printer),
+        Command::Members(command) => members::run(command, printer),
         Command::Links(command) => import::links(command, printer),
         Command::Agreements(command) => agreements::run(command, printer),
         Command::Keys(command) => keys::run(command, printer),

@@ -45,6 +45,7 @@ mod config;
 mod error;
 mod events;
 mod keys;
+mod members;
 mod memory;
 mod orders;
 mod proofs;

@@ -9,7 +9,7 @@ use alliance_contracts::campaign::Campaign;
 use alliance_contracts::connector::Step;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+    AgreementId, CampaignId, ErasureId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
 };
 use alliance_contracts::jws::Parsed;
 use alliance_contracts::keys::Kid;
@@ -254,6 +254,30 @@ pub struct ProposeLink {
     pub nonce: crate::vault::NonceBytes,
 }
 
+/// Forgets a member of the caller's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForgetMember {
+    /// The erasure's id.
+    pub erasure: ErasureId,
+    /// The member's program.
+    pub program: ProgramId,
+    /// Where the member is found.
+    pub lookup: Lookup,
+    /// Whether points that it still has are given up.
+    pub forfeit: bool,
+}
+
+/// Freezes a member of the caller's own, or lets it go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FreezeMember {
+    /// The member's program.
+    pub program: ProgramId,
+    /// Where the member is found.
+    pub lookup: Lookup,
+    /// Whether it is to be frozen.
+    pub frozen: bool,
+}
+
 /// Proposes a version of an agreement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProposeAgreement {
@@ -433,6 +457,10 @@ pub enum Command {
     ConfirmLink(Keyed, LinkId),
     /// A partner revokes a link.
     RevokeLink(Keyed, LinkId),
+    /// A partner forgets a member of its own.
+    ForgetMember(Keyed, ForgetMember),
+    /// A partner freezes a member of its own, or lets it go.
+    FreezeMember(Keyed, FreezeMember),
     /// A partner proposes a version of an agreement.
     ProposeAgreement(Keyed, Box<ProposeAgreement>),
     /// The other partner countersigns it.
@@ -508,6 +536,8 @@ impl Command {
             | Self::ProposeLink(keyed, _)
             | Self::ConfirmLink(keyed, _)
             | Self::RevokeLink(keyed, _)
+            | Self::ForgetMember(keyed, _)
+            | Self::FreezeMember(keyed, _)
             | Self::ProposeAgreement(keyed, _)
             | Self::CountersignAgreement(keyed, _)
             | Self::WithdrawAgreement(keyed, _)
@@ -537,6 +567,10 @@ pub enum Outcome {
     Transaction(TransactionId),
     /// The link was made or changed.
     Link(LinkId),
+    /// The member was forgotten.
+    Erased(ErasureId),
+    /// The member was frozen, or let go.
+    Member,
     /// The agreement was made or changed.
     Agreement(AgreementId),
     /// A partner's readings are in the books.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::agreement::AgreementState;
 use crate::campaign::CampaignState;
 use crate::encoding::Hash;
-use crate::ids::{AgreementId, CampaignId, LinkId, QuoteId, ReceiptId, TransactionId};
+use crate::ids::{AgreementId, CampaignId, ErasureId, LinkId, QuoteId, ReceiptId, TransactionId};
 use crate::link::{Consent, LinkState};
 use crate::names::{Corridor, PartnerId, ProgramId, Pseudonym};
 use crate::quote::{Bonus, Rate, Settlement, TransactionKind};
@@ -82,6 +82,16 @@ pub struct LinkEvent {
     pub proposed_by: PartnerId,
     /// Where it stood.
     pub state: LinkState,
+}
+
+/// `member.forgotten`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MemberEvent {
+    /// What was forgotten: `GET /v1/erasures/{id}` says more.
+    pub erasure: ErasureId,
+    /// The member's program.
+    pub program: ProgramId,
 }
 
 /// `board.published`.

@@ -21,10 +21,11 @@ use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::{
     agreement_changes, agreement_diff, agreement_proposals, agreements, campaigns,
-    corridor_checkpoint, corridor_proofs, corridor_receipts, corridors, events, health,
-    key_changes, key_uses, keys, link_changes, link_proposals, links, members, observations,
-    partner_keys, programs, quote_batch, quotes, rate_stream, rates, receipt_evidence,
-    receipt_proof, receipts, reversals, transaction_batch, transactions, well_known,
+    corridor_checkpoint, corridor_proofs, corridor_receipts, corridors, erasures, events, health,
+    key_changes, key_uses, keys, link_changes, link_proposals, links, member_changes, members,
+    observations, partner_keys, programs, quote_batch, quotes, rate_stream, rates,
+    receipt_evidence, receipt_proof, receipts, reversals, transaction_batch, transactions,
+    well_known,
 };
 use crate::server::edge::REQUEST_ID;
 
@@ -56,7 +57,9 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
         events::list,
         receipts::show, receipt_evidence::show, receipt_proof::show, corridors::list,
         corridor_receipts::list, corridor_checkpoint::show, corridor_proofs::inclusion,
-        corridor_proofs::consistency, members::balance, members::opening, partner_keys::list,
+        corridor_proofs::consistency, members::balance, members::opening,
+        member_changes::validate, member_changes::freeze, member_changes::unfreeze,
+        erasures::forget, erasures::list, erasures::show, partner_keys::list,
         keys::list, keys::show, keys::create, key_changes::retire, key_changes::revoke,
         key_uses::list, well_known::jwks, health::live, health::ready,
     ),

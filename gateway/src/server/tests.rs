@@ -10,6 +10,7 @@ mod kinds;
 mod lifecycle;
 mod limits;
 mod links;
+mod members;
 mod observations;
 mod orders;
 mod rates;

@@ -500,6 +500,17 @@ impl Registry {
         self.program(program).is_some_and(|program| program.balances == Balances::Connected)
     }
 
+    /// A partner, and everybody it has an agreement with, of now or of later.
+    #[must_use]
+    pub fn partners_in_agreement(&self, partner: &PartnerId) -> BTreeSet<PartnerId> {
+        let defined = self.definition.agreements.iter().map(|agreed| (&agreed.a, &agreed.b));
+        let signed = self.parts.agreements.iter().map(|record| &record.agreement);
+        let pairs = defined.chain(signed.map(|agreed| (&agreed.a, &agreed.b)));
+        let theirs = pairs.filter(|(a, b)| *a == partner || *b == partner);
+        let own = std::iter::once(partner.clone());
+        own.chain(theirs.flat_map(|(a, b)| [a.clone(), b.clone()])).collect()
+    }
+
     /// Whether this partner may not trade now.
     #[must_use]
     pub fn is_suspended(&self, partner: &PartnerId) -> bool {

@@ -12,6 +12,7 @@ mod kinds;
 mod limits;
 mod links;
 mod loading;
+mod members;
 mod operations;
 mod pending;
 

@@ -13,6 +13,7 @@ use alliance_contracts::ids::{
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
+use alliance_contracts::member::Erasure;
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym, ReasonCode,
@@ -60,6 +61,9 @@ pub struct Wanted {
     pub alone: BTreeSet<Lookup>,
     /// Members by number.
     pub members: BTreeSet<MemberNo>,
+    /// Members to be forgotten, by where they are found: all their links come along, with the other
+    /// members of those, and the transactions of theirs that are pending.
+    pub forgotten: BTreeSet<Lookup>,
     /// Links by id; their members come along.
     pub links: BTreeSet<LinkId>,
     /// Agreements by id.
@@ -117,6 +121,13 @@ impl Wanted {
             }
             Command::ConfirmLink(_, link) | Command::RevokeLink(_, link) => {
                 self.links.insert(*link);
+            }
+            Command::ForgetMember(_, order) => {
+                self.lookups.insert(order.lookup);
+                self.forgotten.insert(order.lookup);
+            }
+            Command::FreezeMember(_, order) => {
+                self.lookups.insert(order.lookup);
             }
             Command::ProposeAgreement(_, order) => {
                 let agreement = &order.agreement;
@@ -524,6 +535,17 @@ pub struct KeyUseRow {
     pub subject: Option<String>,
 }
 
+/// A member that was forgotten, to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasureRow {
+    /// Its number: the row stays, without key, reference and look-up.
+    pub member: MemberNo,
+    /// What is signed.
+    pub erasure: Erasure,
+    /// The same, signed by the sequencer.
+    pub jws: Option<String>,
+}
+
 /// Everything a batch writes, in one commit.
 #[derive(Clone, Debug, Default)]
 pub struct Writes {
@@ -563,6 +585,10 @@ pub struct Writes {
     pub lots: BTreeMap<(MemberNo, CampaignId, i64), Option<Lot>>,
     /// New members.
     pub members: Vec<MemberRow>,
+    /// Members that were forgotten.
+    pub erasures: Vec<ErasureRow>,
+    /// Members frozen (when), or let go.
+    pub frozen_members: BTreeMap<MemberNo, Option<Timestamp>>,
     /// A new definition.
     pub definition: Option<DefinitionRow>,
     /// A new board.
@@ -611,6 +637,8 @@ impl Writes {
             && self.campaigns.is_empty()
             && self.lots.is_empty()
             && self.members.is_empty()
+            && self.erasures.is_empty()
+            && self.frozen_members.is_empty()
             && self.definition.is_none()
             && self.board.is_none()
             && self.frozen.is_empty()
@@ -678,6 +706,8 @@ pub struct WorkingSet {
     pub(crate) sagas: HashMap<TransactionId, Saga>,
     /// Transactions of which a reversal is under way.
     pub(crate) reversing: HashSet<TransactionId>,
+    /// Transactions that were pending when the batch began, of members to be forgotten.
+    pub(crate) pending: Vec<(MemberNo, TransactionId)>,
     pub(crate) accounts: HashMap<(Account, Asset), i128>,
     pub(crate) heads: HashMap<Corridor, ChainHead>,
     /// By direction.
@@ -708,6 +738,8 @@ pub struct Loaded {
     pub sagas: Vec<Saga>,
     /// Transactions of which a reversal is under way.
     pub reversing: Vec<TransactionId>,
+    /// Pending transactions of members to be forgotten.
+    pub pending: Vec<(MemberNo, TransactionId)>,
     /// Accounts other than members'.
     pub accounts: Vec<AccountBalance>,
     /// Chain heads.
@@ -784,6 +816,7 @@ impl WorkingSet {
             transactions: HashMap::new(),
             sagas: HashMap::new(),
             reversing: HashSet::new(),
+            pending: Vec::new(),
             accounts: HashMap::new(),
             heads: HashMap::new(),
             flows: HashMap::new(),
@@ -850,6 +883,7 @@ impl WorkingSet {
         self.transactions.extend(loaded.transactions.into_iter().map(|t| (t.id, t)));
         self.sagas.extend(loaded.sagas.into_iter().map(|saga| (saga.transaction, saga)));
         self.reversing.extend(loaded.reversing);
+        self.pending.extend(loaded.pending);
         self.accounts
             .extend(loaded.accounts.into_iter().map(|a| ((a.account, a.asset), a.balance)));
         self.heads.extend(loaded.heads);

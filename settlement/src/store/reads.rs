@@ -12,9 +12,10 @@ use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, LinkId, RequestId, TransactionId};
+use alliance_contracts::ids::{AgreementId, ErasureId, LinkId, RequestId, TransactionId};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
+use alliance_contracts::member::SignedErasure;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
 use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
@@ -62,6 +63,7 @@ static WANT_REFERENCE: List =
     List { name: "want_reference", columns: &[("partner", Text), ("reference", Text)] };
 static WANT_LOOKUP: List = List { name: "want_lookup", columns: &[("lookup", Bytes)] };
 static WANT_MEMBER: List = List { name: "want_member", columns: &[("member", Int)] };
+static WANT_FORGOTTEN: List = List { name: "want_forgotten", columns: &[("lookup", Bytes)] };
 static WANT_LINK: List = List { name: "want_link", columns: &[("id", Bytes)] };
 static WANT_AGREEMENT: List = List { name: "want_agreement", columns: &[("id", Bytes)] };
 static WANT_PROPOSAL: List = List { name: "want_proposal", columns: &[("a", Text), ("b", Text)] };
@@ -90,9 +92,12 @@ const A_MEMBER_DAY: i64 = 11;
 const A_LOT: i64 = 12;
 const A_SAGA: i64 = 13;
 const A_REVERSAL: i64 = 14;
+const A_PENDING_ONE: i64 = 15;
 
 const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] };
 const REVERSAL: Columns = Columns { ints: &[], texts: &[], bytes: &["s.reverses"] };
+const PENDING_ONE: Columns =
+    Columns { ints: &["f.member"], texts: &[], bytes: &["t.transaction_id"] };
 const REFERENCE: Columns =
     Columns { ints: &[], texts: &["t.caller", "t.source_reference"], bytes: &[] };
 
@@ -112,11 +117,23 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
     let text = [
         "WITH wanted_links AS (SELECT l.* FROM {want_link} \
          {each links l WHERE l.alliance = $1 AND l.link_id = want_link.id}), \
+         forgotten AS (SELECT m.member FROM {want_forgotten} \
+         {each members m WHERE m.alliance = $1 AND m.lookup = want_forgotten.lookup}), \
+         forgotten_links AS (SELECT l.* FROM forgotten f \
+         {each links l WHERE l.alliance = $1 AND l.a_member = f.member} \
+         UNION SELECT l.* FROM forgotten f \
+         {each links l WHERE l.alliance = $1 AND l.b_member = f.member} \
+         UNION SELECT l.* FROM {want_forgotten} \
+         {each links l WHERE l.alliance = $1 AND l.a_lookup = want_forgotten.lookup} \
+         UNION SELECT l.* FROM {want_forgotten} \
+         {each links l WHERE l.alliance = $1 AND l.b_lookup = want_forgotten.lookup}), \
          found AS (SELECT m.member FROM {want_lookup} \
          {each members m WHERE m.alliance = $1 AND m.lookup = want_lookup.lookup} \
          UNION SELECT want_member.member FROM {want_member} \
          UNION SELECT l.a_member FROM wanted_links l WHERE l.a_member IS NOT NULL \
          UNION SELECT l.b_member FROM wanted_links l WHERE l.b_member IS NOT NULL \
+         UNION SELECT l.a_member FROM forgotten_links l WHERE l.a_member IS NOT NULL \
+         UNION SELECT l.b_member FROM forgotten_links l WHERE l.b_member IS NOT NULL \
          UNION SELECT m.member FROM wanted_links l \
          {each members m WHERE m.alliance = $1 AND m.lookup = l.a_lookup} \
          UNION SELECT m.member FROM wanted_links l \
@@ -144,6 +161,14 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         "UNION ALL SELECT",
         &rows::LINK.wide(A_LINK),
         "FROM wanted_links l UNION ALL SELECT",
+        &rows::LINK.wide(A_LINK),
+        "FROM forgotten_links l UNION ALL SELECT",
+        &PENDING_ONE.wide(A_PENDING_ONE),
+        "FROM forgotten f {each transactions t WHERE t.alliance = $1 \
+         AND t.source_member = f.member AND t.state = 'pending'} UNION ALL SELECT",
+        &PENDING_ONE.wide(A_PENDING_ONE),
+        "FROM forgotten f {each transactions t WHERE t.alliance = $1 \
+         AND t.target_member = f.member AND t.state = 'pending'} UNION ALL SELECT",
         &rows::LINK.wide(A_LINK),
         "FROM found f {each links l WHERE l.alliance = $1 AND l.state = 'active' \
          AND l.a_member = f.member AND + l.b_member IN (SELECT member FROM found) \
@@ -197,12 +222,13 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &WANT_PROPOSAL,
         &WANT_SAGA,
         &WANT_REVERSAL,
+        &WANT_FORGOTTEN,
     ];
     Sql::of(text.into(), 1, LISTS, WIDE)
 });
 
 /// The lists of [`LOAD`].
-pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 15] {
+pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 16] {
     let mut keys = Rows::new(&WANT_KEY);
     for (partner, key) in &wanted.keys {
         keys.push([partner.as_str().into(), key.as_str().into()]);
@@ -215,6 +241,8 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 15] {
     }
     let mut lookups = Rows::new(&WANT_LOOKUP);
     wanted.lookups.iter().for_each(|lookup| lookups.push([lookup.0[..].into()]));
+    let mut forgotten = Rows::new(&WANT_FORGOTTEN);
+    wanted.forgotten.iter().for_each(|lookup| forgotten.push([lookup.0[..].into()]));
     let mut members = Rows::new(&WANT_MEMBER);
     wanted.members.iter().for_each(|member| members.push([(*member).into()]));
     let mut links = Rows::new(&WANT_LINK);
@@ -261,6 +289,7 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 15] {
         proposals,
         sagas,
         reversals,
+        forgotten,
     ]
 }
 
@@ -295,6 +324,10 @@ impl Fetched {
                 loaded.transactions.push(record);
             }
             A_SAGA => loaded.sagas.push(rows::saga(&mut row)?),
+            A_PENDING_ONE => {
+                let member = MemberNo(row.int("a member's number")?);
+                loaded.pending.push((member, row.id("a pending transaction")?));
+            }
             A_REVERSAL => loaded.reversing.push(row.id("a reversal's original")?),
             AN_ACCOUNT => loaded.accounts.push(rows::account(&mut row)?),
             A_HEAD => loaded.heads.push(rows::head(&mut row)?),
@@ -587,6 +620,16 @@ static MEMBER: LazyLock<Sql> = LazyLock::new(|| {
     Sql::of(text.into(), 2, &[], WIDE)
 });
 
+static ERASURE: LazyLock<Sql> = LazyLock::new(|| {
+    of(&rows::ERASURE, "FROM erasures e WHERE e.alliance = $1 AND e.erasure_id = $2", 2)
+});
+
+static ERASURES: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM erasures e WHERE e.alliance = $1 AND e.partner = $2 AND e.erasure_id > $3 \
+                ORDER BY e.erasure_id LIMIT $4";
+    of(&rows::ERASURE, rest, 4)
+});
+
 static REQUEST: LazyLock<Sql> = LazyLock::new(|| {
     of(&rows::REQUEST, "FROM requests q WHERE q.alliance = $1 AND q.request_id = $2", 2)
 });
@@ -804,6 +847,8 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("HEAD", &HEAD),
         ("HEADS", &HEADS),
         ("MEMBER", &MEMBER),
+        ("ERASURE", &ERASURE),
+        ("ERASED", &ERASURES),
         ("REQUEST", &REQUEST),
         ("USES", &KEY_USES),
         ("STANDING", &STANDING),
@@ -1013,6 +1058,23 @@ impl<E: Engine> Store for E {
             let rows = fetch(self, &MEMBER, values).await?;
             Ok(Fetched::of(rows)?.loaded().members.pop())
         })
+    }
+
+    fn erasure(&self, id: ErasureId) -> StoreFuture<'_, Option<SignedErasure>> {
+        Box::pin(async move {
+            one(fetch_one(self, &ERASURE, vec![Value::id(id)]).await?, rows::erasure)
+        })
+    }
+
+    fn erasures<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        after: Option<ErasureId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<SignedErasure>> {
+        let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+        let values = vec![partner.as_str().into(), after, i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &ERASURES, values).await?, rows::erasure) })
     }
 
     fn request(&self, id: RequestId) -> StoreFuture<'_, Option<Arc<RequestEvidence>>> {

@@ -26,6 +26,7 @@ use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
+use alliance_contracts::member::{Erasure, SignedErasure};
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{Corridor, ProgramId};
 use alliance_contracts::partner_key::UsedForTransaction;
@@ -611,6 +612,8 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         Outcome::Transaction(id) => Ok(("transaction", Some(id.to_bytes().to_vec()))),
         Outcome::Link(id) => Ok(("link", Some(id.to_bytes().to_vec()))),
         Outcome::Agreement(id) => Ok(("agreement", Some(id.to_bytes().to_vec()))),
+        Outcome::Erased(id) => Ok(("erasure", Some(id.to_bytes().to_vec()))),
+        Outcome::Member => Ok(("member", None)),
         Outcome::Key(kid) => {
             Ok(("key", Some(encoding::base64url_decode(kid.as_str()).map_err(corrupt)?)))
         }
@@ -645,6 +648,11 @@ pub(super) fn key(row: &mut Row) -> Result<KeyRecord> {
         "transaction" => Outcome::Transaction(row.id("a key's transaction")?),
         "link" => Outcome::Link(row.id("a key's link")?),
         "agreement" => Outcome::Agreement(row.id("a key's agreement")?),
+        "erasure" => Outcome::Erased(row.id("a key's erasure")?),
+        "member" => {
+            row.maybe_bytes();
+            Outcome::Member
+        }
         "observed" => {
             row.maybe_bytes();
             Outcome::Observed
@@ -1194,6 +1202,21 @@ pub(super) fn cosignature(row: &mut Row) -> Result<Cosignature> {
         kid: kid(row)?,
         note: row.text("a cosignature's note")?,
     })
+}
+
+/// Of `erasures e`.
+pub(super) const ERASURE: Columns =
+    Columns { ints: &[], texts: &["e.jws"], bytes: &["e.erasure_id"] };
+
+pub(super) fn erasure(row: &mut Row) -> Result<SignedErasure> {
+    let jws = row.text("an erasure")?;
+    let signed = jws::parse(&jws).map_err(corrupt)?;
+    let erasure: Erasure = json::read_canonical(&signed.payload)
+        .ok_or_else(|| corrupt("an erasure that is not in its canonical form"))?;
+    if erasure.id != row.id("an erasure's id")? {
+        return Err(corrupt("an erasure says that it is another"));
+    }
+    Ok(SignedErasure { erasure, jws })
 }
 
 /// Of `partner_keys v`.

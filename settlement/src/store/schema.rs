@@ -36,6 +36,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         7 "0007_events" "events",
         8 "0008_sagas" "sagas",
         9 "0009_keys" "keys",
+        10 "0010_members" "members",
     )
 });
 
@@ -50,6 +51,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         7 "0007_events" "events",
         8 "0008_sagas" "sagas",
         9 "0009_keys" "keys",
+        10 "0010_members" "members",
     )
 });
 
