@@ -24,6 +24,7 @@ mod keys;
 mod kills;
 mod load;
 mod lost_commits;
+mod members;
 mod policy;
 mod proxy;
 mod rates_cli;

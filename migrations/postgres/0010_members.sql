@@ -20,6 +20,6 @@ CREATE INDEX links_b_lookup ON links (alliance, b_lookup) WHERE b_lookup IS NOT 
 
 -- A member's transactions that are under way.
 CREATE INDEX transactions_source_pending ON transactions (alliance, source_member)
-    WHERE state = 'pending';
+    WHERE state = 'pending' AND source_member IS NOT NULL;
 CREATE INDEX transactions_target_pending ON transactions (alliance, target_member)
-    WHERE state = 'pending';
+    WHERE state = 'pending' AND target_member IS NOT NULL;

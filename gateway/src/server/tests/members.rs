@@ -176,8 +176,7 @@ fn told(answer: &super::world::Answer, name: &str) -> String {
     }
     let mut body = answer.json();
     strip(&mut body, name);
-    let mut headers: Vec<String> =
-        answer.headers.keys().map(ToString::to_string).collect();
+    let mut headers: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
     headers.sort();
     format!("{} {headers:?} {body}", answer.status)
 }
@@ -221,7 +220,10 @@ async fn asked_about(world: &World, name: &str) -> Vec<(String, String)> {
     for (what, asked) in [
         ("exchange to it", quote("borealis", "B-77", "aurora", name, "source", "100")),
         ("exchange from it", quote("aurora", name, "borealis", "B-77", "source", "100")),
-        ("redemption", json!({"kind": "redemption", "source": one("aurora", name), "target": item})),
+        (
+            "redemption",
+            json!({"kind": "redemption", "source": one("aurora", name), "target": item}),
+        ),
     ] {
         let offered = world.send(&world.post(borealis(), "/v1/quotes", asked.clone())).await;
         note(what, &offered);
