@@ -26,7 +26,7 @@ pub use crate::names::EventCursor;
 use crate::time::Timestamp;
 
 pub use data::{
-    AgreementEvent, BoardEvent, CampaignEvent, LinkEvent, LinkEventSide, MemberEvent,
+    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, LinkEvent, LinkEventSide, MemberEvent,
     OverrideEvent, PairEvent, PartnerEvent, TransactionEvent,
 };
 pub use place::event_id;
@@ -97,6 +97,10 @@ event_types! {
     LinkActive "link.active";
     /// A link was taken back.
     LinkRevoked "link.revoked";
+    /// A partner lets another order in its name.
+    ConsentGranted "consent.granted";
+    /// It does so no more.
+    ConsentRevoked "consent.revoked";
     /// A member of the partner's own was forgotten.
     MemberForgotten "member.forgotten";
     /// A board was published; it may take effect later.

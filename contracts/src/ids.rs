@@ -44,6 +44,8 @@ kinds! {
     Link, LinkId, "lnk";
     /// A version of what two partners have agreed on.
     Agreement, AgreementId, "agr";
+    /// A consent to be debited.
+    Consent, ConsentId, "cns";
     /// A campaign: more points for a while, out of a budget.
     Campaign, CampaignId, "cmp";
     /// A settlement window.

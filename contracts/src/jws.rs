@@ -35,11 +35,13 @@ pub enum JwsType {
     Conformance,
     /// That a member was forgotten.
     Erasure,
+    /// A consent to be debited, signed by the partner that will owe.
+    DebitConsent,
 }
 
 impl JwsType {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Receipt,
         Self::Quote,
         Self::Board,
@@ -49,6 +51,7 @@ impl JwsType {
         Self::KeyProof,
         Self::Conformance,
         Self::Erasure,
+        Self::DebitConsent,
     ];
 
     /// The `typ` string.
@@ -64,6 +67,7 @@ impl JwsType {
             Self::KeyProof => "alliance-key-proof+jws",
             Self::Conformance => "alliance-conformance+jws",
             Self::Erasure => "alliance-erasure+jws",
+            Self::DebitConsent => "alliance-consent+jws",
         }
     }
 

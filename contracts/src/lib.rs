@@ -9,6 +9,7 @@
 //! | boards: values, how each came about, pairs' terms | [`board`], [`valuation`], [`total`] | protocol § 4 |
 //! | what partners report about their programs | [`observation`] | docs/value-model.md |
 //! | what two partners agree on and both sign | [`agreement`] | protocol § 4 |
+//! | what a partner lets another order in its name | [`debit_consent`] | protocol § 4 |
 //! | more points for a while, out of a budget | [`campaign`] | docs/formats/campaigns.md |
 //! | what has happened, told to those it concerns | [`event`] | protocol § 7, CloudEvents 1.0 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
@@ -29,6 +30,7 @@ pub mod conformance;
 pub mod connector;
 pub mod content_digest;
 pub mod corridor;
+pub mod debit_consent;
 pub mod decimal;
 mod drafts;
 pub mod encoding;

@@ -103,6 +103,8 @@ codes! {
     RateMoved, "rate_moved", 409, true, false, "The rate has moved too far since the quote: ask for a new one.";
     InsufficientPoints, "insufficient_points", 409, true, false, "The member has too few points.";
     ExceedsMemberLimit, "exceeds_member_limit", 409, true, false, "The member's limit would be exceeded.";
+    ExceedsConsent, "exceeds_consent", 409, true, false, "The consent to be debited allows less in an order, a day or a month.";
+    TooManyConsents, "too_many_consents", 409, true, false, "No more consents in force between two partners: revoke one first.";
     ExceedsNetDebitCap, "exceeds_net_debit_cap", 409, true, false, "The debtor's position would exceed its net debit cap.";
     ExceedsCampaignBudget, "exceeds_campaign_budget", 409, true, false, "The campaign's budget is spent.";
     ExceedsReversible, "exceeds_reversible", 409, true, false, "More than is left of the original transaction.";

@@ -28,8 +28,8 @@ use alliance_contracts::encoding::{
     Hash, base64_decode, base64_decode_array, base64url_decode, hex_decode, hex_encode, sha256,
 };
 use alliance_contracts::event::{
-    AgreementEvent, BoardEvent, CampaignEvent, Event, EventCursor, EventType, LinkEvent,
-    MemberEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
+    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, Event, EventCursor, EventType,
+    LinkEvent, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
 };
 use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, HeaderList, Headers, RequestBinding, RequestView, ResponseView, Tag,
@@ -96,6 +96,8 @@ const KINDS: &[(&str, &str)] = &[
     ("connector-call", "connectors.md"),
     ("connector-operation", "connectors.md"),
     ("connector-refusal", "connectors.md"),
+    ("consent", "consents.md"),
+    ("consent-jws", "consents.md"),
     ("consistency-proof", "checkpoints-and-proofs.md"),
     ("erasure", "erasures.md"),
     ("erasure-jws", "erasures.md"),
@@ -434,6 +436,21 @@ fn the_conformance_report_is_signed_and_counts_its_cases() {
     }
 }
 
+// --- consents.md -------------------------------------------------------------------------------
+
+#[test]
+fn the_consent_is_signed_by_its_source_over_its_canonical_form() {
+    let consent: DebitConsent = read_whole("consent");
+    let (signed, read) = DebitConsent::read_signed(&line("consent-jws")).unwrap();
+    assert_eq!((&read, signed.payload.as_slice()), (&consent, jcs("consent").as_slice()));
+    let at = "2026-11-23T04:05:06.789Z".parse().unwrap();
+    assert_eq!(consent.verify_signature(&signed, &partner_keys(), at), Ok(()));
+    assert!(consent.covers(TransactionKind::Redemption, Some(&"aurora".parse().unwrap()), at));
+    let Value::Object(members) = read::<Value>("consent") else { panic!("an object") };
+    let text = page("consents.md");
+    assert!(members.keys().all(|member| text.contains(&format!("`{member}`"))));
+}
+
 // --- erasures.md -------------------------------------------------------------------------------
 
 #[test]
@@ -639,6 +656,7 @@ fn written_back(kind: &EventType, data: Value) -> Value {
     match kind.as_str().split('.').next().unwrap() {
         "transaction" => through::<TransactionEvent>(data),
         "link" => through::<LinkEvent>(data),
+        "consent" => through::<ConsentEvent>(data),
         "member" => through::<MemberEvent>(data),
         "board" => through::<BoardEvent>(data),
         "pair" => through::<PairEvent>(data),

@@ -8,6 +8,7 @@
 //! | links | `links`, `link_proposals`, `link_changes` |
 //! | campaigns | `campaigns` |
 //! | events | `events`, `event_stream` |
+//! | consents to be debited | `consents` |
 //! | agreements | `agreements`, `agreement_proposals`, `agreement_changes`, `agreement_diff` |
 //! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
 //! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs` |
@@ -25,6 +26,7 @@ mod agreement_diff;
 mod agreement_proposals;
 mod agreements;
 mod campaigns;
+mod consents;
 mod corridor_checkpoint;
 mod corridor_proofs;
 mod corridor_receipts;
@@ -88,6 +90,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/v1/links/{id}/confirm", link_changes::confirm))
         .service(post("/v1/links/{id}/revoke", link_changes::revoke))
         .service(get("/v1/campaigns", campaigns::list))
+        .service(both("/v1/consents", consents::list, consents::grant))
+        .service(get("/v1/consents/{id}", consents::show))
+        .service(post("/v1/consents/{id}/revoke", consents::revoke))
         .service(both("/v1/agreements", agreements::list, agreement_proposals::create))
         .service(get("/v1/agreements/{id}", agreements::show))
         .service(get("/v1/agreements/{id}/diff", agreement_diff::show))

@@ -11,6 +11,7 @@ mod campaigns;
 mod check;
 mod completions;
 mod conformance;
+mod consents;
 mod demo;
 mod events;
 pub mod failure;
@@ -121,6 +122,9 @@ pub enum Command {
     /// Import links between members' accounts
     #[command(subcommand)]
     Links(import::LinksCommand),
+    /// Give, list and revoke consents to be debited, as a partner
+    #[command(subcommand)]
+    Consents(consents::ConsentsCommand),
     /// Propose, countersign, list and compare agreements, as a partner
     #[command(subcommand)]
     Agreements(agreements::AgreementsCommand),
@@ -240,6 +244,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Pending(command) => pending::run(command, printer),
         Command::Members(command) => members::run(command, printer),
         Command::Links(command) => import::links(command, printer),
+        Command::Consents(command) => consents::run(command, printer),
         Command::Agreements(command) => agreements::run(command, printer),
         Command::Keys(command) => keys::run(command, printer),
         Command::Rates(command) => rates::run(command, printer),

@@ -1,4 +1,4 @@
--- What is left of forgotten members, and the ways to everything that names one. The same tables and
+-- What is left of forgotten members, the ways to everything that names one, and consents. The same tables and
 -- columns as on SQLite, in the same order.
 
 -- What the gateway has signed about members that were forgotten: pseudonyms, never a reference.
@@ -23,3 +23,29 @@ CREATE INDEX transactions_source_pending ON transactions (alliance, source_membe
     WHERE state = 'pending' AND source_member IS NOT NULL;
 CREATE INDEX transactions_target_pending ON transactions (alliance, target_member)
     WHERE state = 'pending' AND target_member IS NOT NULL;
+
+-- Consents to be debited, as their source has signed them, and until when they held.
+CREATE TABLE consents (
+    granted_at BIGINT           NOT NULL,
+    revoked_at BIGINT,
+    alliance   TEXT COLLATE "C" NOT NULL,
+    consent_id BYTEA            NOT NULL,
+    source     TEXT COLLATE "C" NOT NULL,
+    target     TEXT COLLATE "C" NOT NULL,
+    kid        TEXT COLLATE "C" NOT NULL,
+    signature  BYTEA            NOT NULL,
+    payload    BYTEA            NOT NULL,
+    PRIMARY KEY (alliance, consent_id)
+);
+
+-- What was ordered under a consent on the last UTC day, and in the last UTC month, in which anything
+-- was: gross, in 10^-6 of the currency.
+CREATE TABLE consents_spent (
+    day        BIGINT           NOT NULL,
+    in_day     BIGINT           NOT NULL,
+    month      BIGINT           NOT NULL,
+    in_month   BIGINT           NOT NULL,
+    alliance   TEXT COLLATE "C" NOT NULL,
+    consent_id BYTEA            NOT NULL,
+    PRIMARY KEY (alliance, consent_id)
+) WITH (fillfactor = 50);

@@ -1,4 +1,4 @@
--- What is left of forgotten members, and the ways to everything that names one. The same tables and
+-- What is left of forgotten members, the ways to everything that names one, and consents. The same tables and
 -- columns as on PostgreSQL, in the same order.
 
 -- What the gateway has signed about members that were forgotten: pseudonyms, never a reference.
@@ -24,8 +24,36 @@ CREATE INDEX transactions_source_pending ON transactions (alliance, source_membe
 CREATE INDEX transactions_target_pending ON transactions (alliance, target_member)
     WHERE state = 'pending' AND target_member IS NOT NULL;
 
+-- Consents to be debited, as their source has signed them, and until when they held.
+CREATE TABLE consents (
+    granted_at INTEGER NOT NULL,
+    revoked_at INTEGER,
+    alliance   TEXT    NOT NULL,
+    consent_id BLOB    NOT NULL,
+    source     TEXT    NOT NULL,
+    target     TEXT    NOT NULL,
+    kid        TEXT    NOT NULL,
+    signature  BLOB    NOT NULL,
+    payload    BLOB    NOT NULL,
+    PRIMARY KEY (alliance, consent_id)
+) STRICT;
+
+-- What was ordered under a consent on the last UTC day, and in the last UTC month, in which anything
+-- was: gross, in 10^-6 of the currency.
+CREATE TABLE consents_spent (
+    day        INTEGER NOT NULL,
+    in_day     INTEGER NOT NULL,
+    month      INTEGER NOT NULL,
+    in_month   INTEGER NOT NULL,
+    alliance   TEXT    NOT NULL,
+    consent_id BLOB    NOT NULL,
+    PRIMARY KEY (alliance, consent_id)
+) STRICT, WITHOUT ROWID;
+
 -- See 0001: what the planner is to believe from the first day on.
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('consents',       'sqlite_autoindex_consents_1', '1000 1000 1'),
+    ('consents_spent', 'consents_spent',              '1000 1000 1'),
     ('erasures',     'erasures',                    '10000 10000 1'),
     ('erasures',     'erasures_partner',            '10000 10000 100 1'),
     ('links',        'links_a_member',              '1000000 1000000 3'),

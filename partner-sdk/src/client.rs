@@ -42,6 +42,7 @@ mod call;
 mod calls;
 #[cfg(feature = "config-file")]
 mod config;
+mod consents;
 mod error;
 mod events;
 mod keys;

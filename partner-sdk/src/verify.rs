@@ -11,6 +11,7 @@
 //! | Is this receipt in that history? | [`verify_proof_file`] |
 //! | Does every value of this board follow, and is this quote what it comes to? | [`board::VerifiedBoard`], [`board::recompute_quote`] |
 //! | Have both partners signed this agreement? | [`agreement::verify_agreement`] |
+//! | Has this partner let the other order in its name? | [`consent::verify_consent`] |
 //! | Was this member forgotten, and when? | [`erasure::verify_erasure`] |
 //! | Who ordered exactly this? | [`evidence::verify_evidence`] |
 //!
@@ -25,6 +26,7 @@ mod blocks;
 pub mod board;
 mod chain;
 mod checkpoint;
+pub mod consent;
 pub mod erasure;
 pub mod evidence;
 pub mod file;

@@ -6,6 +6,7 @@ mod agreements;
 mod campaigns;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod consents;
 mod events;
 mod keys;
 mod members;

@@ -7,9 +7,11 @@ use alliance_contracts::agreement::Agreement;
 use alliance_contracts::board::Board;
 use alliance_contracts::campaign::Campaign;
 use alliance_contracts::connector::Step;
+use alliance_contracts::debit_consent::DebitConsent;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, ErasureId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+    AgreementId, CampaignId, ConsentId, ErasureId, LinkId, QuoteId, RequestId, TransactionId,
+    WindowId,
 };
 use alliance_contracts::jws::Parsed;
 use alliance_contracts::keys::Kid;
@@ -278,6 +280,17 @@ pub struct FreezeMember {
     pub frozen: bool,
 }
 
+/// Lets another partner order in the caller's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantConsent {
+    /// The new consent's id.
+    pub id: ConsentId,
+    /// What it says: read from what is signed.
+    pub consent: DebitConsent,
+    /// The caller's JWS; not verified yet.
+    pub signed: Parsed,
+}
+
 /// Proposes a version of an agreement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProposeAgreement {
@@ -457,6 +470,10 @@ pub enum Command {
     ConfirmLink(Keyed, LinkId),
     /// A partner revokes a link.
     RevokeLink(Keyed, LinkId),
+    /// A partner lets another order in its name.
+    GrantConsent(Keyed, Box<GrantConsent>),
+    /// A partner ends a consent that it has given, or been given.
+    RevokeConsent(Keyed, ConsentId),
     /// A partner forgets a member of its own.
     ForgetMember(Keyed, ForgetMember),
     /// A partner freezes a member of its own, or lets it go.
@@ -536,6 +553,8 @@ impl Command {
             | Self::ProposeLink(keyed, _)
             | Self::ConfirmLink(keyed, _)
             | Self::RevokeLink(keyed, _)
+            | Self::GrantConsent(keyed, _)
+            | Self::RevokeConsent(keyed, _)
             | Self::ForgetMember(keyed, _)
             | Self::FreezeMember(keyed, _)
             | Self::ProposeAgreement(keyed, _)
@@ -567,6 +586,10 @@ pub enum Outcome {
     Transaction(TransactionId),
     /// The link was made or changed.
     Link(LinkId),
+    /// The consent was given or ended.
+    Consent(ConsentId),
+    /// A consent is faulty; nothing was changed. No decision: the key stays unused.
+    ConsentRefused(Vec<FieldError>),
     /// The member was forgotten.
     Erased(ErasureId),
     /// The member was frozen, or let go.

@@ -18,6 +18,7 @@
 //! | `pending` | what follows on connected brands' answers |
 //! | `limits` | what a member may give in a day, and one partner owe the other |
 //! | `links` | proposing, confirming, revoking |
+//! | `consents` | consents to be debited: given, ended, what is left of their limits |
 //! | `members` | forgetting, freezing |
 //! | `agreements` | proposing, countersigning, withdrawing |
 //! | `feeds` | what partners report |
@@ -30,6 +31,7 @@
 
 mod agreements;
 mod campaigns;
+mod consents;
 pub mod events;
 pub mod feeds;
 pub mod flow;
@@ -97,6 +99,8 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         | Command::ProposeLink(..)
         | Command::ConfirmLink(..)
         | Command::RevokeLink(..)
+        | Command::GrantConsent(..)
+        | Command::RevokeConsent(..)
         | Command::ForgetMember(..)
         | Command::FreezeMember(..)
         | Command::ProposeAgreement(..)
@@ -133,6 +137,8 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
         Command::ProposeLink(keyed, proposal) => links::propose(set, keyed, proposal, now),
         Command::ConfirmLink(keyed, link) => links::confirm(set, keyed, *link),
         Command::RevokeLink(_, link) => links::revoke(set, *link),
+        Command::GrantConsent(keyed, order) => consents::grant(set, keyed, order, now),
+        Command::RevokeConsent(_, id) => consents::revoke(set, id, now),
         Command::ForgetMember(keyed, order) => members::forget(set, keyed, order, now),
         Command::FreezeMember(_, order) => members::freeze(set, order, now),
         Command::ProposeAgreement(keyed, order) => agreements::propose(set, keyed, order, now),
@@ -152,9 +158,10 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
     let outcome = result.unwrap_or_else(Outcome::Refused);
     let consumes_key = match &outcome {
         Outcome::Refused(code) => code.is_decision(),
-        Outcome::AgreementRefused(_) | Outcome::ObservationsRefused(_) | Outcome::KeyRefused(_) => {
-            false
-        }
+        Outcome::AgreementRefused(_)
+        | Outcome::ConsentRefused(_)
+        | Outcome::ObservationsRefused(_)
+        | Outcome::KeyRefused(_) => false,
         _ => true,
     };
     if consumes_key {
@@ -177,6 +184,9 @@ fn not_found(set: &WorkingSet, keyed: &Keyed, command: &Command) -> Option<Probl
         Command::ConfirmLink(_, link) | Command::RevokeLink(_, link) => {
             set.link(link).is_some_and(|link| link.includes(&keyed.partner))
         }
+        Command::RevokeConsent(_, id) => set.consent(id).is_some_and(|record| {
+            [&record.consent.source, &record.consent.target].contains(&&keyed.partner)
+        }),
         Command::ForgetMember(_, ForgetMember { program, .. })
         | Command::FreezeMember(_, FreezeMember { program, .. }) => {
             set.registry.program(program).is_some_and(|program| program.partner == keyed.partner)

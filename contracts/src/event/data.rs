@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::agreement::AgreementState;
 use crate::campaign::CampaignState;
 use crate::encoding::Hash;
-use crate::ids::{AgreementId, CampaignId, ErasureId, LinkId, QuoteId, ReceiptId, TransactionId};
+use crate::ids::{
+    AgreementId, CampaignId, ConsentId, ErasureId, LinkId, QuoteId, ReceiptId, TransactionId,
+};
 use crate::link::{Consent, LinkState};
 use crate::names::{Corridor, PartnerId, ProgramId, Pseudonym};
 use crate::quote::{Bonus, Rate, Settlement, TransactionKind};
@@ -82,6 +84,18 @@ pub struct LinkEvent {
     pub proposed_by: PartnerId,
     /// Where it stood.
     pub state: LinkState,
+}
+
+/// `consent.*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ConsentEvent {
+    /// The consent.
+    pub id: ConsentId,
+    /// Who will owe.
+    pub source: PartnerId,
+    /// Who may order.
+    pub target: PartnerId,
 }
 
 /// `member.forgotten`.

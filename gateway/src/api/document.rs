@@ -20,7 +20,7 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::{
-    agreement_changes, agreement_diff, agreement_proposals, agreements, campaigns,
+    agreement_changes, agreement_diff, agreement_proposals, agreements, campaigns, consents,
     corridor_checkpoint, corridor_proofs, corridor_receipts, corridors, erasures, events, health,
     key_changes, key_uses, keys, link_changes, link_proposals, links, member_changes, members,
     observations, partner_keys, programs, quote_batch, quotes, rate_stream, rates,
@@ -52,6 +52,7 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
         transaction_batch::create, reversals::create, links::list, links::show,
         link_proposals::create, link_changes::confirm, link_changes::revoke,
         campaigns::list,
+        consents::list, consents::show, consents::grant, consents::revoke,
         agreements::list, agreements::show, agreement_proposals::create, agreement_diff::show,
         agreement_changes::countersign, agreement_changes::withdraw,
         events::list,
@@ -68,6 +69,7 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
         (name = "orders", description = "Quotes, transactions and reversals (protocol § 3, § 4)"),
         (name = "links", description = "Two accounts that belong to one person (protocol § 4)"),
         (name = "campaigns", description = "More points for a while, out of a budget"),
+        (name = "consents", description = "What a partner lets another order in its name"),
         (name = "agreements", description = "What two partners agree on and both sign"),
         (name = "events", description = "What has happened, as it happens (protocol § 7)"),
         (name = "receipts", description = "Receipts, chains and proofs (protocol § 5)"),

@@ -112,7 +112,7 @@ pub(super) fn run(command: MembersCommand, printer: Printer) -> Result<Exit, Fai
     }
 }
 
-fn wait(asked: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+pub(super) fn wait(asked: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(Failure::wrong)?.block_on(asked)
 }

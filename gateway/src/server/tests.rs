@@ -3,6 +3,7 @@
 
 mod agreements;
 mod bounds;
+mod consents;
 mod documents;
 mod events;
 mod keys;

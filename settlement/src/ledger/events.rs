@@ -3,7 +3,7 @@
 //!
 //! | what | who is told |
 //! | --- | --- |
-//! | transactions, links, agreements, what their overrides bring | both partners |
+//! | transactions, links, consents, agreements, what their overrides bring | both partners |
 //! | a member that was forgotten | its own partner |
 //! | a pair that is frozen or released | the partners of both programs |
 //! | boards | every partner |
@@ -16,8 +16,8 @@ use alliance_contracts::board::FrozenPair;
 use alliance_contracts::campaign::CampaignState;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::event::{
-    AgreementEvent, BoardEvent, CampaignEvent, EventType, LinkEvent, LinkEventSide, MemberEvent,
-    OverrideEvent, PairEvent, PartnerEvent, Told, TransactionEvent,
+    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EventType, LinkEvent, LinkEventSide,
+    MemberEvent, OverrideEvent, PairEvent, PartnerEvent, Told, TransactionEvent,
 };
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::limits;
@@ -31,7 +31,7 @@ use serde::Serialize;
 use super::working_set::{
     BoardRow, LinkRecord, LinkSideRecord, TransactionRecord, TransactionSideRecord, WorkingSet,
 };
-use crate::alliance::{AgreementRecord, CampaignRecord, Definition};
+use crate::alliance::{AgreementRecord, CampaignRecord, ConsentRecord, Definition};
 use crate::events::{self, Entry, FULL_ROW_BYTES, MAX_EVENTS_PER_ROW, NewEvents};
 
 /// Something that has happened in a batch, in the order in which it was decided.
@@ -126,6 +126,18 @@ pub(super) fn link(set: &mut WorkingSet, record: &LinkRecord) {
         LinkState::Revoked => EventType::LinkRevoked,
     };
     let to = [record.a.partner.clone(), record.b.partner.clone()];
+    tell(set, to, what, record.id.to_string(), &said);
+}
+
+/// Tells of a consent to be debited that was given or ended.
+pub(super) fn consent(set: &mut WorkingSet, record: &ConsentRecord) {
+    let (source, target) = (record.consent.source.clone(), record.consent.target.clone());
+    let what = match record.revoked_at {
+        None => EventType::ConsentGranted,
+        Some(_) => EventType::ConsentRevoked,
+    };
+    let to = [source.clone(), target.clone()];
+    let said = ConsentEvent { id: record.id, source, target };
     tell(set, to, what, record.id.to_string(), &said);
 }
 

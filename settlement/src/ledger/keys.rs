@@ -153,6 +153,7 @@ pub fn note_use(set: &mut WorkingSet, keyed: &Keyed, command: &Command, outcome:
         Outcome::Transaction(_) | Outcome::Refused(_) => return,
         Outcome::Link(id) => ("link", Some(id.to_string())),
         Outcome::Agreement(id) => ("agreement", Some(id.to_string())),
+        Outcome::Consent(id) => ("consent", Some(id.to_string())),
         Outcome::Erased(id) => ("erasure", Some(id.to_string())),
         Outcome::Member => ("member", None),
         Outcome::Key(kid) => ("key", Some(kid.to_string())),

@@ -88,7 +88,7 @@ pub fn decide(
     let plan = pending::plan(&set.registry, &record);
     // Write.
     if plan.asks() {
-        pending::begin(set, keyed, record, lines, plan, now)?;
+        pending::begin(set, keyed, record, (lines, None), plan, now)?;
         set.references.insert(reference);
         return Ok(Outcome::Transaction(order.transaction));
     }
@@ -105,7 +105,7 @@ pub fn decide(
         set.put_flow(direction, flow);
     }
     set.references.insert(reference);
-    set.accept(keyed, record, lines);
+    set.accept(keyed, record, lines, None);
     Ok(Outcome::Transaction(order.transaction))
 }
 

@@ -9,7 +9,7 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+    AgreementId, CampaignId, ConsentId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
@@ -30,7 +30,8 @@ use super::flow::{Direction, Flow, FlowEnd, FlowRow};
 use super::kept::{Kept, Pair};
 use super::lots::Lot;
 use crate::alliance::{
-    AgreementRecord, CampaignRecord, Definition, GatewayKeys, PartnerKeyRecord, Registry,
+    AgreementRecord, CampaignRecord, ConsentRecord, ConsentSpent, Definition, GatewayKeys,
+    PartnerKeyRecord, Registry,
 };
 use crate::command::{
     Command, Cosignature, Keyed, LinkEnd, MemberNo, NewMember, Outcome, QuotedTerms,
@@ -84,6 +85,8 @@ pub struct Wanted {
     pub flows: BTreeSet<Direction>,
     /// What members gave in a corridor in a day, by where the member is found.
     pub member_days: BTreeSet<(Lookup, Corridor)>,
+    /// Consents, to know what was ordered under them.
+    pub consents: BTreeSet<ConsentId>,
 }
 
 impl Wanted {
@@ -99,6 +102,7 @@ impl Wanted {
                 if let crate::command::Quoted::Open(terms) = &order.quote {
                     self.quotes.insert(terms.id);
                     self.add_order(registry, terms);
+                    self.add_consents(registry, &keyed.partner, terms);
                     if let Some(bonus) = &terms.bonus {
                         self.add_campaign(registry, bonus.campaign);
                     }
@@ -166,7 +170,9 @@ impl Wanted {
             Command::Cosign(_, cosignature) => {
                 self.corridors.insert(cosignature.corridor.clone());
             }
-            Command::AddKey(..)
+            Command::GrantConsent(..)
+            | Command::RevokeConsent(..)
+            | Command::AddKey(..)
             | Command::RetireKey(..)
             | Command::RevokeKey(..)
             | Command::RevokeKeyOf(..)
@@ -218,6 +224,14 @@ impl Wanted {
         let (Ok(low), Ok(high)) = (low.parse(), high.parse()) else { return };
         self.flows.extend(registry.directions(&low, &high));
         self.flows.extend(registry.directions(&high, &low));
+    }
+
+    /// Every consent that the order may be under, where its caller is not its source.
+    fn add_consents(&mut self, registry: &Registry, caller: &PartnerId, terms: &QuotedTerms) {
+        let source = terms.source.partner();
+        if source != caller {
+            self.consents.extend(registry.consents_between(source, caller).map(|one| one.id));
+        }
     }
 
     fn add_campaign(&mut self, registry: &Registry, campaign: CampaignId) {
@@ -585,6 +599,10 @@ pub struct Writes {
     pub lots: BTreeMap<(MemberNo, CampaignId, i64), Option<Lot>>,
     /// New members.
     pub members: Vec<MemberRow>,
+    /// New or ended consents to be debited.
+    pub consents: BTreeMap<ConsentId, ConsentRecord>,
+    /// What was ordered under consents.
+    pub consents_spent: BTreeMap<ConsentId, ConsentSpent>,
     /// Members that were forgotten.
     pub erasures: Vec<ErasureRow>,
     /// Members frozen (when), or let go.
@@ -637,6 +655,7 @@ impl Writes {
             && self.campaigns.is_empty()
             && self.lots.is_empty()
             && self.members.is_empty()
+            && self.consents.is_empty()
             && self.erasures.is_empty()
             && self.frozen_members.is_empty()
             && self.definition.is_none()
@@ -673,6 +692,7 @@ impl Writes {
             || !self.feeds.is_empty()
             || !self.proposals.is_empty()
             || !self.campaigns.is_empty()
+            || !self.consents.is_empty()
             || self.agreements.values().any(active)
     }
 }
@@ -708,6 +728,8 @@ pub struct WorkingSet {
     pub(crate) reversing: HashSet<TransactionId>,
     /// Transactions that were pending when the batch began, of members to be forgotten.
     pub(crate) pending: Vec<(MemberNo, TransactionId)>,
+    /// What was ordered under consents.
+    pub(crate) consents_spent: HashMap<ConsentId, ConsentSpent>,
     pub(crate) accounts: HashMap<(Account, Asset), i128>,
     pub(crate) heads: HashMap<Corridor, ChainHead>,
     /// By direction.
@@ -740,6 +762,8 @@ pub struct Loaded {
     pub reversing: Vec<TransactionId>,
     /// Pending transactions of members to be forgotten.
     pub pending: Vec<(MemberNo, TransactionId)>,
+    /// What was ordered under consents.
+    pub consents_spent: Vec<ConsentSpent>,
     /// Accounts other than members'.
     pub accounts: Vec<AccountBalance>,
     /// Chain heads.
@@ -817,6 +841,7 @@ impl WorkingSet {
             sagas: HashMap::new(),
             reversing: HashSet::new(),
             pending: Vec::new(),
+            consents_spent: HashMap::new(),
             accounts: HashMap::new(),
             heads: HashMap::new(),
             flows: HashMap::new(),
@@ -884,6 +909,8 @@ impl WorkingSet {
         self.sagas.extend(loaded.sagas.into_iter().map(|saga| (saga.transaction, saga)));
         self.reversing.extend(loaded.reversing);
         self.pending.extend(loaded.pending);
+        let spent = loaded.consents_spent.into_iter();
+        self.consents_spent.extend(spent.map(|spent| (spent.consent, spent)));
         self.accounts
             .extend(loaded.accounts.into_iter().map(|a| ((a.account, a.asset), a.balance)));
         self.heads.extend(loaded.heads);
@@ -977,6 +1004,24 @@ impl WorkingSet {
         let place = (given.member, given.corridor.clone());
         self.member_days.insert(place.clone(), given.clone());
         self.writes.member_days.insert(place, given);
+    }
+
+    /// A consent as this batch has left it.
+    #[must_use]
+    pub fn consent(&self, id: &ConsentId) -> Option<&ConsentRecord> {
+        self.writes.consents.get(id).or_else(|| self.registry.consent(id).map(AsRef::as_ref))
+    }
+
+    /// What was ordered under a consent, on the last day that anything was.
+    #[must_use]
+    pub fn consent_spent(&self, id: &ConsentId) -> Option<&ConsentSpent> {
+        self.consents_spent.get(id)
+    }
+
+    /// Notes what was ordered under a consent.
+    pub(crate) fn put_consent_spent(&mut self, spent: ConsentSpent) {
+        self.consents_spent.insert(spent.consent, spent);
+        self.writes.consents_spent.insert(spent.consent, spent);
     }
 
     /// What has been ordered in one direction.

@@ -125,6 +125,7 @@ macro_rules! store_behaviours {
             erasures_come_in_pages_by_partner,
             an_erasure_without_its_signature_is_refused,
             members_are_frozen_and_let_go,
+            what_was_ordered_under_a_consent_is_kept_and_its_end_too,
             what_a_key_was_accepted_for_comes_in_pages,
             the_first_cosignature_of_a_partner_over_so_many_receipts_stays,
         }

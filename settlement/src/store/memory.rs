@@ -13,7 +13,8 @@ use alliance_contracts::campaign::CampaignState;
 use alliance_contracts::connector::Step;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, ErasureId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+    AgreementId, CampaignId, ConsentId, ErasureId, LinkId, QuoteId, RequestId, TransactionId,
+    WindowId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
@@ -33,8 +34,8 @@ use super::{
     statements,
 };
 use crate::alliance::{
-    AgreementRecord, CampaignRecord, Definition, GatewayKeys, PartnerKeyRecord, PublishedBoard,
-    RegistryParts,
+    AgreementRecord, CampaignRecord, ConsentRecord, ConsentSpent, Definition, GatewayKeys,
+    PartnerKeyRecord, PublishedBoard, RegistryParts,
 };
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::EventRow;
@@ -87,6 +88,8 @@ struct Maps {
     erasures: BTreeMap<ErasureId, SignedErasure>,
     agreements: BTreeMap<AgreementId, AgreementRecord>,
     campaigns: BTreeMap<CampaignId, CampaignRecord>,
+    consents: BTreeMap<ConsentId, ConsentRecord>,
+    consents_spent: BTreeMap<ConsentId, ConsentSpent>,
     /// Active links by their ends, in the order that they are kept in.
     active: BTreeMap<(MemberNo, MemberNo), LinkId>,
     keys: BTreeMap<(PartnerId, IdempotencyKey), KeyRecord>,
@@ -405,6 +408,8 @@ impl Maps {
         self.agreements.extend(agreements);
         let campaigns = writes.campaigns.iter().map(|(id, record)| (*id, record.clone()));
         self.campaigns.extend(campaigns);
+        self.consents.extend(writes.consents.iter().map(|(id, one)| (*id, one.clone())));
+        self.consents_spent.extend(&writes.consents_spent);
         self.apply_events(writes);
         self.apply_members(writes);
         self.apply_transactions(writes);
@@ -593,6 +598,7 @@ impl Maps {
                 .map(|record| Arc::new(record.clone()))
                 .collect(),
             campaigns: self.campaigns.values().map(|record| Arc::new(record.clone())).collect(),
+            consents: self.consents.values().map(|record| Arc::new(record.clone())).collect(),
             partner_keys: self.changed_keys.values().cloned().collect(),
             gateway_keys: self.gateway_keys.last_key_value().map(|(_, list)| list.clone()),
         };
@@ -683,6 +689,12 @@ impl Maps {
             accounts: accounts.collect(),
             heads: heads.collect(),
             members: members.iter().filter_map(|member| self.sealed(Some(*member))).collect(),
+            consents_spent: wanted
+                .consents
+                .iter()
+                .filter_map(|id| self.consents_spent.get(id))
+                .copied()
+                .collect(),
             pending: pending.filter(|(member, _)| forgotten.contains(member)).collect(),
             flows: wanted.flows.iter().filter_map(|pair| self.flow(pair)).collect(),
             member_days: wanted

@@ -64,6 +64,7 @@ static WANT_REFERENCE: List =
 static WANT_LOOKUP: List = List { name: "want_lookup", columns: &[("lookup", Bytes)] };
 static WANT_MEMBER: List = List { name: "want_member", columns: &[("member", Int)] };
 static WANT_FORGOTTEN: List = List { name: "want_forgotten", columns: &[("lookup", Bytes)] };
+static WANT_CONSENT: List = List { name: "want_consent", columns: &[("id", Bytes)] };
 static WANT_LINK: List = List { name: "want_link", columns: &[("id", Bytes)] };
 static WANT_AGREEMENT: List = List { name: "want_agreement", columns: &[("id", Bytes)] };
 static WANT_PROPOSAL: List = List { name: "want_proposal", columns: &[("a", Text), ("b", Text)] };
@@ -93,6 +94,7 @@ const A_LOT: i64 = 12;
 const A_SAGA: i64 = 13;
 const A_REVERSAL: i64 = 14;
 const A_PENDING_ONE: i64 = 15;
+const A_CONSENT_SPENT: i64 = 16;
 
 const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] };
 const REVERSAL: Columns = Columns { ints: &[], texts: &[], bytes: &["s.reverses"] };
@@ -198,6 +200,9 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         "FROM {want_member_day} {each members m WHERE m.alliance = $1 \
          AND m.lookup = want_member_day.lookup} {each member_days d WHERE d.alliance = $1 \
          AND d.member = m.member AND d.corridor = want_member_day.corridor} UNION ALL SELECT",
+        &rows::CONSENT_SPENT.wide(A_CONSENT_SPENT),
+        "FROM {want_consent} {each consents_spent p WHERE p.alliance = $1 \
+         AND p.consent_id = want_consent.id} UNION ALL SELECT",
         &rows::AGREEMENT.wide(AN_AGREEMENT),
         "FROM {want_agreement} {each agreements g WHERE g.alliance = $1 \
          AND g.agreement_id = want_agreement.id} UNION ALL SELECT",
@@ -223,12 +228,13 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &WANT_SAGA,
         &WANT_REVERSAL,
         &WANT_FORGOTTEN,
+        &WANT_CONSENT,
     ];
     Sql::of(text.into(), 1, LISTS, WIDE)
 });
 
 /// The lists of [`LOAD`].
-pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 16] {
+pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 17] {
     let mut keys = Rows::new(&WANT_KEY);
     for (partner, key) in &wanted.keys {
         keys.push([partner.as_str().into(), key.as_str().into()]);
@@ -241,6 +247,8 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 16] {
     }
     let mut lookups = Rows::new(&WANT_LOOKUP);
     wanted.lookups.iter().for_each(|lookup| lookups.push([lookup.0[..].into()]));
+    let mut consents = Rows::new(&WANT_CONSENT);
+    wanted.consents.iter().for_each(|id| consents.push([Value::id(*id)]));
     let mut forgotten = Rows::new(&WANT_FORGOTTEN);
     wanted.forgotten.iter().for_each(|lookup| forgotten.push([lookup.0[..].into()]));
     let mut members = Rows::new(&WANT_MEMBER);
@@ -290,6 +298,7 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 16] {
         sagas,
         reversals,
         forgotten,
+        consents,
     ]
 }
 
@@ -324,6 +333,7 @@ impl Fetched {
                 loaded.transactions.push(record);
             }
             A_SAGA => loaded.sagas.push(rows::saga(&mut row)?),
+            A_CONSENT_SPENT => loaded.consents_spent.push(rows::consent_spent(&mut row)?),
             A_PENDING_ONE => {
                 let member = MemberNo(row.int("a member's number")?);
                 loaded.pending.push((member, row.id("a pending transaction")?));
@@ -400,6 +410,7 @@ const A_PROPOSAL: i64 = 9;
 const A_CAMPAIGN: i64 = 10;
 const A_CHANGED_KEY: i64 = 11;
 const A_GATEWAY_KEY_LIST: i64 = 12;
+const A_CONSENT: i64 = 13;
 
 /// The registry of one moment.
 pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
@@ -423,6 +434,7 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
          UNION ALL SELECT {agreement} FROM agreements g WHERE g.alliance = $1 \
          AND g.state = 'active' \
          UNION ALL SELECT {campaign} FROM campaigns y WHERE y.alliance = $1 \
+         UNION ALL SELECT {consent} FROM consents z WHERE z.alliance = $1 \
          UNION ALL SELECT {changed_key} FROM partner_keys v WHERE v.alliance = $1 \
          UNION ALL SELECT {gateway_keys} FROM (SELECT document FROM gateway_key_lists \
          WHERE alliance = $1 ORDER BY number DESC LIMIT 1) AS n",
@@ -437,6 +449,7 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
         proposal = rows::PROPOSAL.wide(A_PROPOSAL),
         agreement = rows::AGREEMENT.wide(A_SIGNED_AGREEMENT),
         campaign = rows::CAMPAIGN.wide(A_CAMPAIGN),
+        consent = rows::CONSENT.wide(A_CONSENT),
         changed_key = rows::PARTNER_KEY.wide(A_CHANGED_KEY),
         gateway_keys = part(&[], &["document"], &[], A_GATEWAY_KEY_LIST),
     );
@@ -468,6 +481,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
                 stored.proposals.insert(record.number, record);
             }
             A_CAMPAIGN => stored.campaigns.push(Arc::new(rows::campaign(&mut row)?)),
+            A_CONSENT => stored.consents.push(Arc::new(rows::consent(&mut row)?)),
             A_CHANGED_KEY => stored.partner_keys.push(rows::partner_key(&mut row)?),
             A_GATEWAY_KEY_LIST => stored.gateway_keys = Some(rows::gateway_keys(&mut row)?),
             A_SIGNED_AGREEMENT => stored.agreements.push(Arc::new(rows::agreement(&mut row)?)),
@@ -483,6 +497,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
     stored.frozen.sort_by_key(pair);
     stored.agreements.sort_by_key(|record| record.id);
     stored.campaigns.sort_by_key(|record| record.id);
+    stored.consents.sort_by_key(|record| record.id);
     stored.partner_keys.sort_by(|one, other| one.kid.cmp(&other.kid));
     Ok(Some((registry_version, rows::registry(stored)?)))
 }

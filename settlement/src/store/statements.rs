@@ -184,6 +184,24 @@ statement!(
      SELECT $1, erasure_id, erased_at, partner, jws FROM {w} WHERE true"
 );
 statement!(
+    /// What is there changes in when it ends, and in nothing else.
+    CONSENTS, CONSENTS_ROWS, true,
+    [consent_id Bytes, granted_at Int, revoked_at Int, source Text, target Text, kid Text,
+     signature Bytes, payload Bytes],
+    "INSERT INTO consents (alliance, consent_id, granted_at, revoked_at, source, target, kid, \
+     signature, payload) SELECT $1, consent_id, granted_at, revoked_at, source, target, kid, \
+     signature, payload FROM {w} WHERE true \
+     ON CONFLICT (alliance, consent_id) DO UPDATE SET revoked_at = excluded.revoked_at"
+);
+statement!(
+    CONSENTS_SPENT, CONSENTS_SPENT_ROWS, true,
+    [consent_id Bytes, day Int, in_day Int, month Int, in_month Int],
+    "INSERT INTO consents_spent (alliance, consent_id, day, in_day, month, in_month) \
+     SELECT $1, consent_id, day, in_day, month, in_month FROM {w} WHERE true \
+     ON CONFLICT (alliance, consent_id) DO UPDATE SET day = excluded.day, \
+     in_day = excluded.in_day, month = excluded.month, in_month = excluded.in_month"
+);
+statement!(
     FREEZE_MEMBERS, FREEZE_MEMBERS_ROWS, true,
     [member Int, frozen_at Int],
     "INSERT INTO members (alliance, member, program, opening, frozen_at) \
@@ -477,6 +495,8 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &FORGET,
         &ERASURES,
         &FREEZE_MEMBERS,
+        &CONSENTS,
+        &CONSENTS_SPENT,
         &OPENINGS,
         &LINKS,
         &AGREEMENTS,
@@ -549,6 +569,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
         events(writes),
     ];
     let mut last = vec![member_days(writes), checkpoints(writes)];
+    last.extend(consents(writes));
     last.extend([key_uses(writes), cosignatures(writes)]);
     last.extend(quote_key(writes));
     last.push(lots(writes));
@@ -801,6 +822,33 @@ fn frozen_members(writes: &Writes) -> Step<'_> {
         rows.push([(*member).into(), since.map(Timestamp::as_millis).into()]);
     }
     (&FREEZE_MEMBERS, rows)
+}
+
+fn consents(writes: &Writes) -> [Step<'_>; 2] {
+    let (mut given, mut spent) = (Rows::new(&CONSENTS_ROWS), Rows::new(&CONSENTS_SPENT_ROWS));
+    for record in writes.consents.values() {
+        given.push([
+            Value::id(record.id),
+            record.granted_at.into(),
+            record.revoked_at.map(Timestamp::as_millis).into(),
+            record.consent.source.as_str().into(),
+            record.consent.target.as_str().into(),
+            record.kid.as_str().into(),
+            record.signature[..].into(),
+            record.consent.payload().into(),
+        ]);
+    }
+    for one in writes.consents_spent.values() {
+        let (day, month) = ((one.day, one.in_day), (one.month, one.in_month));
+        spent.push([
+            Value::id(one.consent),
+            day.0.into(),
+            day.1.into(),
+            month.0.into(),
+            month.1.into(),
+        ]);
+    }
+    [(&CONSENTS, given), (&CONSENTS_SPENT, spent)]
 }
 
 fn erasures(writes: &Writes) -> Result<Step<'_>, StoreError> {

@@ -1,7 +1,8 @@
-//! What every store must do with members that are forgotten or frozen.
+//! What every store must do with members that are forgotten or frozen, and with consents.
 
 use std::sync::Arc;
 
+use alliance_contracts::debit_consent::DebitConsent;
 use alliance_contracts::ids::ErasureId;
 use alliance_contracts::json;
 use alliance_contracts::jws;
@@ -12,7 +13,9 @@ use alliance_contracts::quote::{QuoteRequest, Side, SideAmount, TransactionKind}
 
 use super::place::Place;
 use super::world::{BRANDS, World, corridor, name};
-use crate::command::{Command, ForgetMember, FreezeMember, MemberNo, Outcome};
+use crate::command::{
+    Command, ForgetMember, FreezeMember, GrantConsent, MemberNo, Outcome, Quoted,
+};
 use crate::store::LinkDetail;
 
 /// Forgets a brand's member of a person.
@@ -169,4 +172,49 @@ pub async fn members_are_frozen_and_let_go(place: &Place) {
         assert_eq!(member.frozen, frozen);
         assert!(member.wrapped_key.is_some());
     }
+}
+
+/// What the first brand lets the second do.
+fn consent(world: &World) -> DebitConsent {
+    let document = serde_json::json!({
+        "alliance": world.store.alliance(), "kinds": ["exchange"],
+        "limits": {"day": "1000", "month": "1000", "order": "1000"}, "programs": [],
+        "source": BRANDS[0].0, "target": BRANDS[1].0, "until": null, "v": 1
+    });
+    serde_json::from_value(document).unwrap()
+}
+
+pub async fn what_was_ordered_under_a_consent_is_kept_and_its_end_too(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let consent = consent(&world);
+    let (signed, _) = DebitConsent::read_signed(&consent.sign(&world.partner_key(0))).unwrap();
+    let (id, before) = (world.id(), world.store.registry().await.unwrap().unwrap().0);
+    let grant = GrantConsent { id, consent: consent.clone(), signed };
+    let grant = Command::GrantConsent(world.keyed(BRANDS[0].0), Box::new(grant));
+    assert_eq!(world.decide(vec![grant.clone()]).await, [Outcome::Consent(id)]);
+    assert_eq!(world.decide(vec![grant]).await, [Outcome::Consent(id)], "the key knows it");
+    let (version, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!((version, parts.consents.len()), (before + 1, 1));
+    let record = &parts.consents[0];
+    assert_eq!((record.id, &record.consent, record.revoked_at), (id, &consent, None));
+    assert_eq!(record.jws(), consent.sign(&world.partner_key(0)));
+    // The second brand orders, twice: the second order finds what the first has left.
+    let mut gross = 0;
+    for person in 0..2 {
+        let registry = world.registry().await;
+        let order = world.order(&registry, 0, 1, person, 1_000);
+        if let Quoted::Open(terms) = &order.quote {
+            gross += terms.settlement.as_ref().unwrap().gross.micros();
+        }
+        let order = Command::Order(world.keyed(BRANDS[1].0), order);
+        let prepared = world.prepare(vec![order]).await;
+        assert!(matches!(prepared.outcomes[..], [Outcome::Transaction(_)]));
+        let spent = prepared.writes.consents_spent[&id];
+        assert_eq!((spent.in_day, spent.in_month), (gross, gross));
+        prepared.commit().await.unwrap();
+    }
+    let revoke = Command::RevokeConsent(world.keyed(BRANDS[1].0), id);
+    assert_eq!(world.decide(vec![revoke]).await, [Outcome::Consent(id)]);
+    let revoked = world.store.registry().await.unwrap().unwrap().1.consents;
+    assert_eq!(revoked[0].revoked_at, Some(world.now));
 }
