@@ -113,9 +113,7 @@ async fn a_consent_is_shown_to_both_and_ended_by_either() {
 #[actix_web::test]
 async fn a_faulty_consent_is_told_where_and_anothers_is_not_taken() {
     let world = world().await;
-    let send = async |key, body: Value| {
-        world.send(&world.post(key, "/v1/consents", body)).await
-    };
+    let send = async |key, body: Value| world.send(&world.post(key, "/v1/consents", body)).await;
     let jws = consent().sign(&aurora());
     let foreign = send(borealis(), json!({"jws": jws})).await;
     expect(&foreign, 400, "malformed");
