@@ -33,3 +33,4 @@ mod real_input;
 mod sagas;
 mod store;
 mod threats;
+mod webhooks;

@@ -26,8 +26,8 @@ pub use crate::names::EventCursor;
 use crate::time::Timestamp;
 
 pub use data::{
-    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, LinkEvent, LinkEventSide, MemberEvent,
-    OverrideEvent, PairEvent, PartnerEvent, TransactionEvent,
+    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EndpointEvent, LinkEvent,
+    LinkEventSide, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent,
 };
 pub use place::event_id;
 
@@ -127,6 +127,8 @@ event_types! {
     CampaignExhausted "campaign.exhausted";
     /// An operator has stopped a campaign.
     CampaignStopped "campaign.stopped";
+    /// An endpoint of the partner's own answered that it wants nothing more: it is sent nothing.
+    EndpointGone "endpoint.gone";
     /// A partner may not trade.
     PartnerSuspended "partner.suspended";
     /// It may trade again.
@@ -217,7 +219,7 @@ impl Event {
             data: told.data,
             datacontenttype: DATA_CONTENT_TYPE.to_owned(),
             id,
-            sequence: format!("{number:016}"),
+            sequence: crate::endpoint::sequence(number),
             source: format!("/alliances/{alliance}"),
             specversion: SPEC_VERSION.to_owned(),
             subject: told.subject,

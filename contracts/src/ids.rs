@@ -60,6 +60,8 @@ kinds! {
     Dispute, DisputeId, "dsp";
     /// A member that was forgotten.
     Erasure, ErasureId, "ers";
+    /// Where a partner's events are pushed to.
+    Endpoint, EndpointId, "end";
     /// An event.
     Event, EventId, "evt";
     /// One HTTP request, as logs and problems name it.

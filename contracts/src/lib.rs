@@ -12,6 +12,7 @@
 //! | what a partner lets another order in its name | [`debit_consent`] | protocol § 4 |
 //! | more points for a while, out of a budget | [`campaign`] | docs/formats/campaigns.md |
 //! | what has happened, told to those it concerns | [`event`] | protocol § 7, CloudEvents 1.0 |
+//! | a pushed event: how it is signed and checked | [`webhook`] | Standard Webhooks 1.0 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
 //! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
 //! | members of one's own, and what is left of forgotten ones | [`member`] | docs/formats/erasures.md |
@@ -34,6 +35,7 @@ pub mod debit_consent;
 pub mod decimal;
 mod drafts;
 pub mod encoding;
+pub mod endpoint;
 pub mod event;
 pub mod http_signature;
 pub mod ids;
@@ -61,3 +63,4 @@ pub mod tlog_proof;
 pub mod total;
 pub mod transaction;
 pub mod valuation;
+pub mod webhook;

@@ -112,6 +112,7 @@ codes! {
     KeyProofInvalid, "key_proof_invalid", 422, false, false, "The proof of possession does not verify under the key.";
     DuplicateKey, "duplicate_key", 409, true, false, "This key is registered already, or was: generate another.";
     TooManyKeys, "too_many_keys", 409, true, false, "No more keys of one partner: let older ones end or revoke them first.";
+    TooManyEndpoints, "too_many_endpoints", 409, true, false, "No more webhook endpoints of one partner: remove one first.";
     Unavailable, "unavailable", 503, false, true, "No durable answer now; nothing is known of the outcome: repeat with the same key.";
     InternalError, "internal_error", 500, false, true, "A fault of ours; nothing is known of the outcome: repeat with the same key.";
 }

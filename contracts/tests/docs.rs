@@ -23,13 +23,15 @@ use alliance_contracts::content_digest::{
 use alliance_contracts::corridor::{
     EvidenceList, Opening, OrderInclusion, Proof, Seen, StreamTrailer,
 };
+use alliance_contracts::debit_consent::DebitConsent;
 use alliance_contracts::decimal::{Decimal, format_micros};
 use alliance_contracts::encoding::{
     Hash, base64_decode, base64_decode_array, base64url_decode, hex_decode, hex_encode, sha256,
 };
 use alliance_contracts::event::{
-    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, Event, EventCursor, EventType,
-    LinkEvent, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
+    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EndpointEvent, Event, EventCursor,
+    EventType, LinkEvent, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent,
+    event_id,
 };
 use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, HeaderList, Headers, RequestBinding, RequestView, ResponseView, Tag,
@@ -441,8 +443,8 @@ fn the_conformance_report_is_signed_and_counts_its_cases() {
 #[test]
 fn the_consent_is_signed_by_its_source_over_its_canonical_form() {
     let consent: DebitConsent = read_whole("consent");
-    let (signed, read) = DebitConsent::read_signed(&line("consent-jws")).unwrap();
-    assert_eq!((&read, signed.payload.as_slice()), (&consent, jcs("consent").as_slice()));
+    let (signed, shown) = DebitConsent::read_signed(&line("consent-jws")).unwrap();
+    assert_eq!((&shown, signed.payload.as_slice()), (&consent, jcs("consent").as_slice()));
     let at = "2026-11-23T04:05:06.789Z".parse().unwrap();
     assert_eq!(consent.verify_signature(&signed, &partner_keys(), at), Ok(()));
     assert!(consent.covers(TransactionKind::Redemption, Some(&"aurora".parse().unwrap()), at));
@@ -663,6 +665,7 @@ fn written_back(kind: &EventType, data: Value) -> Value {
         "override" => through::<OverrideEvent>(data),
         "agreement" => through::<AgreementEvent>(data),
         "campaign" => through::<CampaignEvent>(data),
+        "endpoint" => through::<EndpointEvent>(data),
         "partner" => through::<PartnerEvent>(data),
         other => panic!("no data of {other} is known"),
     }

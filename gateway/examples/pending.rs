@@ -116,6 +116,7 @@ async fn measure(pending: usize) -> Fallible<()> {
         metrics_listen: None,
         gateway_keys: key_list(),
         limits: LimitSettings::NONE,
+        private_webhooks: false,
         workers: 2,
     };
     let server = server::start(house, settings).await?;

@@ -9,6 +9,7 @@
 //! | campaigns | `campaigns` |
 //! | events | `events`, `event_stream` |
 //! | consents to be debited | `consents` |
+//! | webhooks | `webhooks`, `webhook_changes`, `webhook_deliveries` |
 //! | agreements | `agreements`, `agreement_proposals`, `agreement_changes`, `agreement_diff` |
 //! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
 //! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs` |
@@ -60,6 +61,9 @@ mod reply;
 mod reversals;
 mod transaction_batch;
 mod transactions;
+mod webhook_changes;
+mod webhook_deliveries;
+mod webhooks;
 mod well_known;
 
 pub use document::openapi_json;
@@ -99,6 +103,14 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/v1/agreements/{id}/countersign", agreement_changes::countersign))
         .service(post("/v1/agreements/{id}/withdraw", agreement_changes::withdraw))
         .service(get("/v1/events", events::list))
+        .service(both("/v1/webhooks", webhooks::list, webhooks::create))
+        .service(both("/v1/webhooks/{id}", webhooks::show, webhook_changes::settings))
+        .service(post("/v1/webhooks/{id}/secret", webhook_changes::secret))
+        .service(post("/v1/webhooks/{id}/remove", webhook_changes::remove))
+        .service(post("/v1/webhooks/{id}/resend", webhook_changes::resend))
+        .service(post("/v1/webhooks/{id}/replay", webhook_changes::replay))
+        .service(get("/v1/webhooks/{id}/deliveries", webhook_deliveries::list))
+        .service(get("/v1/webhooks/{id}/deliveries/{sequence}", webhook_deliveries::show))
         .service(get("/v1/receipts/{id}", receipts::show))
         .service(get("/v1/receipts/{id}/evidence", receipt_evidence::show))
         .service(get("/v1/receipts/{id}/proof", receipt_proof::show))

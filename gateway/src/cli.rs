@@ -15,10 +15,12 @@ mod consents;
 mod demo;
 mod events;
 pub mod failure;
+mod forward;
 mod import;
 mod init;
 mod keys;
 pub mod layout;
+mod listen;
 mod members;
 mod migrate;
 mod openapi;
@@ -30,7 +32,9 @@ pub mod progress;
 mod rates;
 mod receipts;
 mod serve;
+mod trigger;
 mod verify;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -137,6 +141,18 @@ pub enum Command {
     /// See what partners are told
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Have a partner's events pushed to its endpoints, as the partner
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
+    /// Forward a partner's events to an address of your own, signed, as they happen
+    ///
+    /// For developing a receiver without an address on the public internet. Until Ctrl-C.
+    Listen(listen::ListenArgs),
+    /// Send a sample of any event to an address of your own, signed
+    ///
+    /// For developing a receiver without waiting for it to happen. The event says that it is a
+    /// test; nothing has happened, and no gateway is asked.
+    Trigger(trigger::TriggerArgs),
     /// Export receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsCommand),
@@ -249,6 +265,9 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Keys(command) => keys::run(command, printer),
         Command::Rates(command) => rates::run(command, printer),
         Command::Events(command) => events::run(command, printer),
+        Command::Webhooks(command) => webhooks::run(command, printer),
+        Command::Listen(args) => listen::run(&args, printer),
+        Command::Trigger(args) => trigger::run(&args, printer),
         Command::Receipts(command) => receipts::run(command, printer),
         Command::Verify(args) => verify::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),

@@ -137,6 +137,7 @@ fn serve(
         metrics_listen: instance.gateway.metrics_listen,
         gateway_keys: instance.key_list.clone(),
         limits: instance.gateway.limits,
+        private_webhooks: instance.gateway.private_webhooks,
         workers,
     };
     Service::start(house.clone(), settings).map_err(|error| {

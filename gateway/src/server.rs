@@ -40,7 +40,7 @@ use alliance_settlement::clearing_house::ClearingHouse;
 use tokio::sync::watch;
 
 pub use crate::api::openapi_json;
-use crate::{api, driver, publisher, telemetry};
+use crate::{api, driver, publisher, telemetry, webhooks};
 use gateway::Gateway;
 use limits::LimitSettings;
 
@@ -70,6 +70,8 @@ pub struct ServerSettings {
     pub gateway_keys: KeyList,
     /// How many requests of whom are taken.
     pub limits: LimitSettings,
+    /// Whether webhooks may go to the gateway's own network, and by `http`.
+    pub private_webhooks: bool,
     /// Worker threads.
     pub workers: usize,
 }
@@ -89,6 +91,7 @@ pub struct RunningServer {
     publishing: rt::task::JoinHandle<()>,
     forgetting: rt::task::JoinHandle<()>,
     driving: rt::task::JoinHandle<()>,
+    pushing: rt::task::JoinHandle<()>,
     closing: watch::Sender<bool>,
 }
 
@@ -97,7 +100,8 @@ pub struct RunningServer {
 /// # Errors
 /// An address that cannot be listened on.
 pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result<RunningServer> {
-    let gateway = Data::new(Gateway::new(house.clone(), &settings.gateway_keys, &settings.limits));
+    let (keys, private) = (&settings.gateway_keys, settings.private_webhooks);
+    let gateway = Data::new(Gateway::new(house.clone(), keys, &settings.limits, private));
     let shared = gateway.clone();
     let server = HttpServer::new(move || app(shared.clone()))
         .workers(settings.workers.max(1))
@@ -124,7 +128,9 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
     });
     let (closing, closed) = watch::channel(false);
     let caller = driver::Caller::new().map_err(io::Error::other)?;
-    let driving = rt::spawn(driver::run(house.clone(), caller, closed));
+    let driving = rt::spawn(driver::run(house.clone(), caller, closed.clone()));
+    let sender = webhooks::Sender::new(private).map_err(io::Error::other)?;
+    let pushing = rt::spawn(webhooks::run(house.clone(), sender, closed));
     Ok(RunningServer {
         address,
         metrics_address: metrics.as_ref().map(|(address, _)| *address),
@@ -142,6 +148,7 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
         publishing,
         forgetting,
         driving,
+        pushing,
         closing,
     })
 }
@@ -194,6 +201,7 @@ impl RunningServer {
         // Calls that are under way are finished by whoever looks next.
         let _ = self.closing.send(true);
         let _ = self.driving.await;
+        let _ = self.pushing.await;
         if !self.task.is_finished() {
             // The server's own error was told where it happened.
             let _ = self.task.await;

@@ -185,6 +185,7 @@ struct Instruments {
     waiting: Gauge<u64>,
     pending: Gauge<u64>,
     parked: Gauge<u64>,
+    deliveries: Counter<u64>,
 }
 
 /// Buckets of a request's duration in seconds: an order takes about ten milliseconds.
@@ -216,6 +217,10 @@ impl Instruments {
             parked: meter
                 .u64_gauge("alliance.transactions.parked")
                 .with_description("Of those, how many a person has to look at")
+                .build(),
+            deliveries: meter
+                .u64_counter("alliance.webhooks.attempts")
+                .with_description("Attempts to deliver an event to an endpoint, by outcome")
                 .build(),
         }
     }
@@ -259,6 +264,13 @@ pub(crate) fn record_pending(partner: &PartnerId, pending: u64, parked: u64) {
         let brand = [KeyValue::new("partner", partner.to_string())];
         instruments.pending.record(pending, &brand);
         instruments.parked.record(parked, &brand);
+    }
+}
+
+/// Counts an attempt to deliver an event to an endpoint.
+pub(crate) fn count_delivery(outcome: &'static str) {
+    if let Some(instruments) = INSTRUMENTS.get() {
+        instruments.deliveries.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 }
 

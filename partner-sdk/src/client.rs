@@ -54,6 +54,7 @@ mod receipts;
 mod retry;
 mod send;
 mod sse;
+mod webhooks;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use agreements::{AgreementFilter, ReviewedAgreement};

@@ -16,6 +16,7 @@ mod publisher;
 mod quotes;
 mod rates;
 mod sagas;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -9,9 +9,10 @@ use alliance_contracts::campaign::Campaign;
 use alliance_contracts::connector::Step;
 use alliance_contracts::debit_consent::DebitConsent;
 use alliance_contracts::encoding::Hash;
+use alliance_contracts::event::EventType;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, ConsentId, ErasureId, LinkId, QuoteId, RequestId, TransactionId,
-    WindowId,
+    AgreementId, CampaignId, ConsentId, EndpointId, ErasureId, LinkId, QuoteId, RequestId,
+    TransactionId, WindowId,
 };
 use alliance_contracts::jws::Parsed;
 use alliance_contracts::keys::Kid;
@@ -31,6 +32,7 @@ use crate::rates::proposal::{OperatorName, Proposal};
 use crate::rates::terms::BoardTerms;
 use crate::saga::{self, SignedAnswer};
 use crate::vault::{Lookup, Vault};
+use crate::webhooks::{Report, Told};
 
 /// A member's number: what the ledger knows it by, for ever; says nothing about the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -457,6 +459,57 @@ pub struct Answered {
     pub original: Option<TransactionId>,
 }
 
+/// Makes an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddEndpoint {
+    /// The new endpoint's id.
+    pub id: EndpointId,
+    /// Where it is: looked at at the door.
+    pub url: String,
+    /// Which types of events it is sent; empty: all.
+    pub types: Vec<EventType>,
+    /// Its secret, wrapped.
+    pub secret: Vec<u8>,
+    /// The number of its partner's last event: it is sent what comes after.
+    pub after: u64,
+}
+
+/// What is to become of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndpointChange {
+    /// Other settings; none: as they are.
+    Settings {
+        /// Where it is: looked at at the door.
+        url: Option<String>,
+        /// Which types of events it is sent; empty: all.
+        types: Option<Vec<EventType>>,
+        /// Whether it is sent anything.
+        active: Option<bool>,
+    },
+    /// Another secret.
+    Secret {
+        /// The secret, wrapped.
+        wrapped: Vec<u8>,
+        /// How long the one before signs, too.
+        overlap_seconds: u32,
+    },
+    /// It goes.
+    Remove,
+    /// One event again.
+    Resend(Told),
+    /// Every event after this number, again or for once.
+    Replay(u64),
+}
+
+/// Changes an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeEndpoint {
+    /// Which.
+    pub endpoint: EndpointId,
+    /// How.
+    pub change: EndpointChange,
+}
+
 /// Everything that can be asked of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -494,6 +547,14 @@ pub enum Command {
     RevokeKey(Keyed, Kid),
     /// A partner cosigns a checkpoint.
     Cosign(Keyed, Box<Cosignature>),
+    /// A partner makes an endpoint.
+    AddEndpoint(Keyed, Box<AddEndpoint>),
+    /// A partner changes an endpoint of its own.
+    ChangeEndpoint(Keyed, Box<ChangeEndpoint>),
+    /// A gateway takes up an endpoint of this partner's, to send it what it has to be sent.
+    TakeEndpoint(PartnerId, EndpointId),
+    /// A gateway hands in what came of it.
+    Delivered(Box<Report>),
     /// An operator revokes a partner's key.
     RevokeKeyOf(PartnerId, Kid),
     /// An operator imports the gateway's key list; it was verified under the root key.
@@ -564,6 +625,8 @@ impl Command {
             | Self::RetireKey(keyed, ..)
             | Self::RevokeKey(keyed, _)
             | Self::Cosign(keyed, _)
+            | Self::AddEndpoint(keyed, _)
+            | Self::ChangeEndpoint(keyed, _)
             | Self::ObserveAsPartner(keyed, _) => Some(keyed),
             _ => None,
         }
@@ -602,6 +665,8 @@ pub enum Outcome {
     Key(Kid),
     /// A cosignature is kept.
     Cosigned,
+    /// An endpoint was made or changed.
+    Endpoint(EndpointId),
     /// A key's times are faulty; nothing was changed. No decision: the key stays unused.
     KeyRefused(Vec<FieldError>),
     /// The gateway's key list may not take the place of the one that is known; nothing was changed.

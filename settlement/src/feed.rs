@@ -35,20 +35,49 @@ pub async fn page(
     // One more than asked for tells whether there are more.
     let to = after.saturating_add(u64::from(limit)).saturating_add(1);
     let rows = store.events(partner, after, to).await?;
-    let corrupt = |fault: events::EventsFault| StoreError::Corrupt(format!("{partner}: {fault}"));
-    let mut places = events::places(&rows, after, to).map_err(corrupt)?;
+    let mut places = events::places(&rows, after, to).map_err(|fault| corrupt(partner, &fault))?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = places.len() > wanted;
     places.truncate(wanted);
-    let payloads = payloads(store, &places, limit).await?;
     let last = places.last().map_or(after, |place| place.number);
+    Ok(FeedPage { events: told(store, partner, places, limit).await?, last, more })
+}
+
+/// The event of this number in a partner's feed, without a look at those beside it.
+///
+/// # Errors
+/// As [`page`].
+pub async fn event(
+    store: &dyn Store,
+    partner: &PartnerId,
+    number: u64,
+) -> Result<Option<Event>, StoreError> {
+    let after = number.saturating_sub(1);
+    let rows = store.events(partner, after, number).await?;
+    let places = events::places(&rows, after, number).map_err(|fault| corrupt(partner, &fault))?;
+    Ok(told(store, partner, places, 1).await?.pop())
+}
+
+fn corrupt(partner: &PartnerId, fault: &events::EventsFault) -> StoreError {
+    StoreError::Corrupt(format!("{partner}: {fault}"))
+}
+
+/// What stands at these places, with what their receipts say.
+async fn told(
+    store: &dyn Store,
+    partner: &PartnerId,
+    places: Vec<Place>,
+    limit: u32,
+) -> Result<Vec<Event>, StoreError> {
+    let payloads = payloads(store, &places, limit).await?;
     let mut told = Vec::with_capacity(places.len());
     for place in places {
         let receipt = place.receipt().map(|(corridor, seq)| (corridor.clone(), seq));
         let payload = receipt.and_then(|receipt| payloads.get(&receipt)).map(Vec::as_slice);
-        told.push(events::tell(store.alliance(), partner, place, payload).map_err(corrupt)?);
+        let event = events::tell(store.alliance(), partner, place, payload);
+        told.push(event.map_err(|fault| corrupt(partner, &fault))?);
     }
-    Ok(FeedPage { events: told, last, more })
+    Ok(told)
 }
 
 type Payloads = HashMap<(Corridor, u64), Vec<u8>>;

@@ -27,6 +27,7 @@
 //! | `lots` | points that cannot be exchanged onward yet |
 //! | `events` | who is told what |
 //! | `keys` | registering, retiring and revoking keys; cosignatures; the gateway's list |
+//! | `webhooks` | endpoints, and what came of what they were sent |
 //! | `operations` | what operators and gateways ask |
 
 mod agreements;
@@ -50,6 +51,7 @@ mod posting;
 mod proposals;
 mod rates;
 mod reversal;
+mod webhooks;
 pub mod working_set;
 
 #[cfg(test)]
@@ -90,6 +92,8 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::TakeCalls(wanted) => pending::take(set, wanted, now),
         Command::Answered(told) => pending::answered(set, told, now),
         Command::AskAgain(id) => pending::ask_again(set, id, now),
+        Command::TakeEndpoint(_, endpoint) => webhooks::take(set, *endpoint, now),
+        Command::Delivered(report) => webhooks::report(set, report, now),
         Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
         Command::StoreQuoteKey { period, wrapped, destroy_before } => {
             operations::store_quote_key(set, *period, wrapped, *destroy_before)
@@ -110,6 +114,8 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         | Command::RetireKey(..)
         | Command::RevokeKey(..)
         | Command::Cosign(..)
+        | Command::AddEndpoint(..)
+        | Command::ChangeEndpoint(..)
         | Command::ObserveAsPartner(..) => Outcome::Refused(ProblemCode::InternalError),
     };
     Decided { outcome, replayed: false, first_request: None }
@@ -150,6 +156,8 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
         Command::RetireKey(keyed, kid, at) => keys::retire(set, keyed, kid, *at, now),
         Command::RevokeKey(keyed, kid) => keys::revoke(set, keyed, kid, now),
         Command::Cosign(_, cosignature) => keys::cosign(set, cosignature),
+        Command::AddEndpoint(keyed, asked) => webhooks::add(set, keyed, asked, now),
+        Command::ChangeEndpoint(keyed, asked) => webhooks::change(set, keyed, asked, now),
         Command::ObserveAsPartner(keyed, observations) => {
             Ok(feeds::receive(set, keyed, observations, now))
         }
@@ -202,6 +210,9 @@ fn not_found(set: &WorkingSet, keyed: &Keyed, command: &Command) -> Option<Probl
         }
         Command::Cosign(_, cosignature) => {
             set.heads.get(&cosignature.corridor).is_some_and(|head| head.seq >= cosignature.size)
+        }
+        Command::ChangeEndpoint(_, asked) => {
+            set.endpoints.get(&asked.endpoint).is_some_and(|one| one.partner == keyed.partner)
         }
         Command::ObserveAsPartner(_, observations) => {
             feeds::are_own(&set.registry, &keyed.partner, observations)

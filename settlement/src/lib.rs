@@ -10,6 +10,7 @@
 //! | the decision | [`ledger`] | yes |
 //! | chaining and signing receipts | [`receipts`] | yes |
 //! | events, as they are kept and told | [`events`] | yes |
+//! | when a webhook is sent again | [`webhooks`] | yes |
 //! | recomputing everything from the receipts | [`audit`] | yes |
 //! | reading a store for the audit | `inspection` | no |
 //! | reading a partner's events | `feed` | no |
@@ -41,3 +42,4 @@ pub mod sequencer;
 #[cfg(feature = "store")]
 pub mod store;
 pub mod vault;
+pub mod webhooks;

@@ -39,8 +39,9 @@ use std::sync::Arc;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
+use alliance_contracts::endpoint::DeliveryState;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, ErasureId, LinkId, RequestId, TransactionId,
+    AgreementId, CampaignId, EndpointId, ErasureId, LinkId, RequestId, TransactionId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
@@ -62,6 +63,7 @@ use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
+use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointView};
 
 pub use schema::migrate;
 
@@ -382,6 +384,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// What brands have answered about a transaction, the first answer first.
     fn answers(&self, id: TransactionId) -> StoreFuture<'_, Vec<SignedAnswer>>;
+
+    /// All endpoints that are there, by id.
+    fn endpoints(&self) -> StoreFuture<'_, Vec<EndpointView>>;
+
+    /// What has become of events at an endpoint, of those in a state or of all, with
+    /// `number > after`, by number, at most `limit`.
+    fn deliveries(
+        &self,
+        endpoint: EndpointId,
+        state: Option<DeliveryState>,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<DeliveryRecord>>;
+
+    /// Every attempt to deliver an event to an endpoint, the first one first.
+    fn attempts(&self, endpoint: EndpointId, number: u64) -> StoreFuture<'_, Vec<AttemptRecord>>;
 
     /// Closes connections, finishing what is under way.
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;

@@ -17,7 +17,10 @@ import argparse
 import base64
 import csv
 import hashlib
+import http.server
 import json
+import os
+import queue
 import random
 import re
 import secrets
@@ -34,6 +37,7 @@ from pathlib import Path
 
 import requests
 import rfc8785
+import standardwebhooks
 from cryptography.exceptions import InvalidSignature as BadSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -1955,6 +1959,82 @@ def agreeing(world):
     refused("what both have signed stays", late, 409, "agreement_not_proposed")
 
 
+class Hooks(http.server.BaseHTTPRequestHandler):
+    """Takes webhooks; answers as it is told."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.got.put((dict(self.headers.items()), body))
+        self.send_response(self.server.answers.pop(0) if self.server.answers else 204)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def webhooks(world):
+    """Pushed events, checked by the stock library and by the gateway's key."""
+    source, target = world.hosted[:2]
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hooks)
+    server.got, server.answers = queue.Queue(), [500]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    asked = {
+        "types": ["transaction.completed"],
+        "url": f"http://127.0.0.1:{server.server_port}/hooks",
+    }
+    made = source.post("/v1/webhooks", asked)
+    equal("an endpoint is made", made.status_code, 201)
+    endpoint, secret = made.json()["endpoint"], made.json()["secret"]
+    check("its secret is one of the standard's", secret.startswith("whsec_"))
+    mine, theirs = world.pair(source, target)
+    done = source.exchange(target, "20", mine, theirs)
+
+    stock = standardwebhooks.Webhook(secret)
+    seen_ids = []
+    for attempt in ("first", "second"):
+        headers, body = server.got.get(timeout=30)
+        event = stock.verify(body, headers)
+        check(f"{attempt} attempt: the stock library verifies it", True)
+        equal(f"{attempt} attempt: about the order", event["subject"], done["id"])
+        fields = {name.lower(): value for name, value in headers.items()}
+        seen_ids.append(fields["webhook-id"])
+        equal(f"{attempt} attempt: the id is the event's", fields["webhook-id"], event["id"])
+        equal(f"{attempt} attempt: structured", fields["content-type"], "application/cloudevents+json")
+        message = f"{fields['webhook-id']}.{fields['webhook-timestamp']}.".encode() + body
+        schemes = dict(one.split(",") for one in fields["webhook-signature"].split(" "))
+        good = any(
+            verifies(key.public, unbase64(schemes["v1a"]), message) for key in world.keys.values()
+        )
+        check(f"{attempt} attempt: under the gateway's key, too", good)
+        feed = source.get("/v1/events?limit=1000").json()["items"]
+        check(f"{attempt} attempt: as it stands in the feed", event in feed or len(feed) == 1000)
+    equal("both attempts have one id", len(set(seen_ids)), 1)
+    try:
+        stock.verify(body.replace(b"completed", b"completer"), headers)
+        check("a changed body is refused by the stock library", False)
+    except standardwebhooks.WebhookVerificationError:
+        check("a changed body is refused by the stock library", True)
+    keep = os.environ.get("ALLIANCE_TEST_KEEP_WEBHOOK")
+    if keep:
+        kept = {"secret": secret, "headers": headers, "body": body.decode()}
+        Path(keep).write_text(json.dumps(kept))
+
+    path = f"/v1/webhooks/{endpoint['id']}"
+    for _ in range(100):
+        log = source.get(f"{path}/deliveries").json()["items"]
+        if log and log[-1]["state"] == "delivered":
+            break
+        time.sleep(0.1)
+    equal("the log: delivered at the second attempt", (log[-1]["state"], log[-1]["attempts"]), ("delivered", 2))
+    refused("nobody else sees it", target.get(path), 404, "not_found")
+    for url in ("ftp://127.0.0.1/", "http://user@127.0.0.1/", "hooks"):
+        refused(f"no endpoint: {url}", source.post("/v1/webhooks", {"url": url}), 400, "malformed")
+    equal("it is removed", source.post(f"{path}/remove", {}).status_code, 200)
+    refused("and gone", source.get(path), 404, "not_found")
+    server.shutdown()
+
+
 def seen(world):
     """Alliance-Seen: what a partner saw, held against the chain."""
     source, target = world.hosted[:2]
@@ -2491,6 +2571,7 @@ def against(folder, url, slow):
     section("batches", batches, world)
     section("at once", at_once, world)
     section("what was seen", seen, world)
+    section("webhooks", webhooks, world)
     if slow:
         section("an expired quote", quote_expires, world)
     section("corridors", corridors, world)

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, ErasureId, LinkId, RequestId, TransactionId};
+use alliance_contracts::endpoint::DeliveryState;
+use alliance_contracts::ids::{
+    AgreementId, EndpointId, ErasureId, LinkId, RequestId, TransactionId,
+};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::member::SignedErasure;
@@ -27,6 +30,7 @@ use alliance_settlement::store::{
     StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use alliance_settlement::vault::Lookup;
+use alliance_settlement::webhooks::{AttemptRecord, DeliveryRecord, EndpointView};
 
 use crate::stage::{Limbo, Point, SharedStage, Verdict};
 
@@ -305,6 +309,10 @@ impl Store for StagedStore {
         open_sagas() -> Vec<OpenSagas>;
         due_sagas(partner: &'a PartnerId, now: Timestamp, limit: u32) -> Vec<TransactionId>;
         sagas(after: Option<TransactionId>, limit: u32) -> Vec<Saga>;
+        endpoints() -> Vec<EndpointView>;
+        deliveries(endpoint: EndpointId, state: Option<DeliveryState>, after: u64, limit: u32)
+            -> Vec<DeliveryRecord>;
+        attempts(endpoint: EndpointId, number: u64) -> Vec<AttemptRecord>;
         answers(id: TransactionId) -> Vec<SignedAnswer>;
     }
 

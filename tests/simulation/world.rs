@@ -1,6 +1,8 @@
 //! The world: one store, some gateways on it, a network, clients, clocks, and everything that can
 //! go wrong, in an order that the seed decides. One thread; time stands still unless it is let go.
 
+pub mod brands;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;

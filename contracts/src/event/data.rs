@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::agreement::AgreementState;
 use crate::campaign::CampaignState;
 use crate::encoding::Hash;
+use crate::endpoint::EndpointState;
 use crate::ids::{
-    AgreementId, CampaignId, ConsentId, ErasureId, LinkId, QuoteId, ReceiptId, TransactionId,
+    AgreementId, CampaignId, ConsentId, EndpointId, ErasureId, LinkId, QuoteId, ReceiptId,
+    TransactionId,
 };
 use crate::link::{Consent, LinkState};
 use crate::names::{Corridor, PartnerId, ProgramId, Pseudonym};
@@ -192,4 +194,14 @@ pub struct CampaignEvent {
 pub struct PartnerEvent {
     /// The partner.
     pub partner: PartnerId,
+}
+
+/// `endpoint.*`: where the endpoint stood after it. Told to its own partner alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EndpointEvent {
+    /// The endpoint.
+    pub id: EndpointId,
+    /// Where it stood.
+    pub state: EndpointState,
 }

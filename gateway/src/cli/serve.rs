@@ -146,6 +146,7 @@ pub(crate) fn settings(instance: &Instance) -> ServerSettings {
         metrics_listen: instance.gateway.metrics_listen,
         gateway_keys: instance.key_list.clone(),
         limits: instance.gateway.limits,
+        private_webhooks: instance.gateway.private_webhooks,
         workers: available_parallelism().map_or(1, std::num::NonZero::get),
     }
 }

@@ -79,7 +79,9 @@ impl Folder {
         // The mark may stand there before all else: the folder must be free otherwise.
         create::keys(path, &alliance, system_clock()()).map_err(unwritable)?;
         self.write_mark()?;
-        let mut text = template::head(&alliance, &currency, Some(listen));
+        let text = template::head(&alliance, &currency, Some(listen));
+        // Everybody here is on this machine.
+        let mut text = text.replace("# private_webhooks", "private_webhooks");
         text.push_str(RATES);
         text.push_str("\n# ---- Partners ----\n");
         for (at, brand) in BRANDS.iter().enumerate() {

@@ -49,6 +49,8 @@ pub struct Gateway {
     pub log_format: LogFormat,
     /// How many requests of whom are taken.
     pub limits: LimitSettings,
+    /// Whether webhooks may go to the gateway's own network, and by `http`.
+    pub private_webhooks: bool,
 }
 
 /// `[gateway]` as it stands in the file.
@@ -64,6 +66,7 @@ struct GatewayTable {
     partner_requests_per_second: Option<u32>,
     address_requests_per_second: Option<u32>,
     stranger_requests_per_second: Option<u32>,
+    private_webhooks: Option<bool>,
 }
 
 impl Config {
@@ -179,7 +182,17 @@ impl GatewayTable {
             address: rate(self.address_requests_per_second, usual.address),
             stranger: rate(self.stranger_requests_per_second, usual.stranger),
         };
-        Gateway { listen, public_url, database, metrics_listen, otlp_endpoint, log_format, limits }
+        let private_webhooks = self.private_webhooks.unwrap_or(false);
+        Gateway {
+            listen,
+            public_url,
+            database,
+            metrics_listen,
+            otlp_endpoint,
+            log_format,
+            limits,
+            private_webhooks,
+        }
     }
 }
 

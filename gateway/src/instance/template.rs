@@ -49,6 +49,9 @@ currency = "{currency}"
 # partner_requests_per_second = 10000
 # address_requests_per_second = 20000
 # stranger_requests_per_second = 200
+# Whether webhooks may go to this machine and its network, and by http: to try things out, never
+# where partners can reach the gateway.
+# private_webhooks = true
 "#
     )
 }

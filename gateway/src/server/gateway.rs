@@ -30,14 +30,21 @@ pub struct Gateway {
     authorities: OnceLock<Vec<String>>,
     jwks: Bytes,
     limits: Limits,
+    private_webhooks: bool,
     /// Places for those who listen to a stream that does not end by itself.
     streams: Arc<Semaphore>,
     closing: watch::Sender<bool>,
 }
 
 impl Gateway {
-    /// The state of a gateway that serves this clearing house under these keys.
-    pub fn new(house: ClearingHouse, keys: &KeyList, limits: &LimitSettings) -> Self {
+    /// The state of a gateway that serves this clearing house under these keys. `private_webhooks`
+    /// allows endpoints in the gateway's own network.
+    pub fn new(
+        house: ClearingHouse,
+        keys: &KeyList,
+        limits: &LimitSettings,
+        private_webhooks: bool,
+    ) -> Self {
         // Strings, small integers and lists always serialise.
         let jwks = serde_json::to_vec(keys).unwrap_or_default();
         Self {
@@ -45,6 +52,7 @@ impl Gateway {
             authorities: OnceLock::new(),
             jwks: Bytes::from(jwks),
             limits: Limits::new(limits),
+            private_webhooks,
             streams: Arc::new(Semaphore::new(STREAMS)),
             closing: watch::Sender::new(false),
         }
@@ -95,6 +103,11 @@ impl Gateway {
     /// How many requests of whom are taken.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Whether endpoints may be in the gateway's own network.
+    pub const fn private_webhooks(&self) -> bool {
+        self.private_webhooks
     }
 
     /// The clearing house.

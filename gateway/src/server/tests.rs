@@ -17,4 +17,5 @@ mod orders;
 mod rates;
 mod receipts;
 mod signatures;
+mod webhooks;
 mod world;

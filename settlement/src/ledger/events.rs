@@ -8,6 +8,7 @@
 //! | a pair that is frozen or released | the partners of both programs |
 //! | boards | every partner |
 //! | campaigns, once approved | every partner whose program one covers; of its budget, its sponsor |
+//! | an endpoint that is gone | its partner |
 //! | a partner that is suspended or reinstated | that partner, and whoever has an agreement with it |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,9 +16,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::campaign::CampaignState;
 use alliance_contracts::decimal::Decimal;
+use alliance_contracts::endpoint::EndpointState;
 use alliance_contracts::event::{
-    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EventType, LinkEvent, LinkEventSide,
-    MemberEvent, OverrideEvent, PairEvent, PartnerEvent, Told, TransactionEvent,
+    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EndpointEvent, EventType, LinkEvent,
+    LinkEventSide, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, Told, TransactionEvent,
 };
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::limits;
@@ -33,6 +35,7 @@ use super::working_set::{
 };
 use crate::alliance::{AgreementRecord, CampaignRecord, ConsentRecord, Definition};
 use crate::events::{self, Entry, FULL_ROW_BYTES, MAX_EVENTS_PER_ROW, NewEvents};
+use crate::webhooks::EndpointRecord;
 
 /// Something that has happened in a batch, in the order in which it was decided.
 #[derive(Clone, Debug)]
@@ -260,6 +263,13 @@ fn direction(source: &ProgramId, target: &ProgramId) -> String {
 fn owners(set: &WorkingSet, source: &ProgramId, target: &ProgramId) -> BTreeSet<PartnerId> {
     let programs = [source, target].into_iter().filter_map(|name| set.registry.program(name));
     programs.map(|program| program.partner.clone()).collect()
+}
+
+/// Tells an endpoint's partner that it wants nothing more.
+pub(super) fn endpoint_gone(set: &mut WorkingSet, endpoint: &EndpointRecord) {
+    let said = EndpointEvent { id: endpoint.id, state: EndpointState::Gone };
+    let to = [endpoint.partner.clone()];
+    tell(set, to, EventType::EndpointGone, endpoint.id.to_string(), &said);
 }
 
 fn tell<T: Serialize>(

@@ -157,6 +157,7 @@ pub fn note_use(set: &mut WorkingSet, keyed: &Keyed, command: &Command, outcome:
         Outcome::Erased(id) => ("erasure", Some(id.to_string())),
         Outcome::Member => ("member", None),
         Outcome::Key(kid) => ("key", Some(kid.to_string())),
+        Outcome::Endpoint(id) => ("endpoint", Some(id.to_string())),
         Outcome::Observed => ("observations", None),
         Outcome::Cosigned => ("cosignature", corridor_of(command)),
         _ => ("other", None),

@@ -9,7 +9,8 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, ConsentId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+    AgreementId, CampaignId, ConsentId, EndpointId, LinkId, QuoteId, RequestId, TransactionId,
+    WindowId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
@@ -34,8 +35,8 @@ use crate::alliance::{
     PartnerKeyRecord, Registry,
 };
 use crate::command::{
-    Command, Cosignature, Keyed, LinkEnd, MemberNo, NewMember, Outcome, QuotedTerms,
-    RequestEvidence, SignedCheckpoint,
+    Command, Cosignature, EndpointChange, Keyed, LinkEnd, MemberNo, NewMember, Outcome,
+    QuotedTerms, RequestEvidence, SignedCheckpoint,
 };
 use crate::events::NewEvents;
 use crate::rates::feeds::{Feeds, Observation};
@@ -44,6 +45,7 @@ use crate::rates::terms::BoardTerms;
 use crate::receipts::{ReceiptDraft, StoredReceipt, TreeNode};
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::{Lookup, MemberKey, Vault};
+use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord};
 
 /// What a batch needs to have loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +79,10 @@ pub struct Wanted {
     pub sagas: BTreeSet<TransactionId>,
     /// Transactions, to know whether a reversal of them is under way.
     pub reversals: BTreeSet<TransactionId>,
+    /// Partners whose endpoints are wanted, all that are there.
+    pub endpoints_of: BTreeSet<PartnerId>,
+    /// Deliveries, by endpoint and number.
+    pub deliveries: BTreeSet<(EndpointId, u64)>,
     /// Chain heads.
     pub corridors: BTreeSet<Corridor>,
     /// Accounts of the ledger other than members'.
@@ -169,6 +175,24 @@ impl Wanted {
             }
             Command::Cosign(_, cosignature) => {
                 self.corridors.insert(cosignature.corridor.clone());
+            }
+            Command::AddEndpoint(keyed, _) => {
+                self.endpoints_of.insert(keyed.partner.clone());
+            }
+            Command::ChangeEndpoint(keyed, asked) => {
+                self.endpoints_of.insert(keyed.partner.clone());
+                if let EndpointChange::Resend(told) = &asked.change {
+                    self.deliveries.insert((asked.endpoint, told.number));
+                }
+            }
+            Command::TakeEndpoint(partner, _) => {
+                self.endpoints_of.insert(partner.clone());
+            }
+            Command::Delivered(report) => {
+                self.endpoints_of.insert(report.partner.clone());
+                let sent = report.attempts.iter().map(|attempt| &attempt.told);
+                let told = sent.chain(report.waiting.iter().map(|(told, _)| told));
+                self.deliveries.extend(told.map(|told| (report.endpoint, told.number)));
             }
             Command::GrantConsent(..)
             | Command::RevokeConsent(..)
@@ -577,6 +601,12 @@ pub struct Writes {
     pub sagas: BTreeMap<TransactionId, Option<Saga>>,
     /// What brands have answered.
     pub answers: Vec<SignedAnswer>,
+    /// New or changed endpoints.
+    pub endpoints: BTreeMap<EndpointId, EndpointRecord>,
+    /// What has become of events at endpoints.
+    pub deliveries: BTreeMap<(EndpointId, u64), DeliveryRecord>,
+    /// Attempts to deliver.
+    pub attempts: Vec<AttemptRecord>,
     /// New balances of members.
     pub balances: BTreeMap<MemberNo, i64>,
     /// New balances of the other accounts.
@@ -650,6 +680,8 @@ impl Writes {
         self.keys.is_empty()
             && self.transactions.is_empty()
             && self.sagas.is_empty()
+            && self.endpoints.is_empty()
+            && self.deliveries.is_empty()
             && self.links.is_empty()
             && self.agreements.is_empty()
             && self.campaigns.is_empty()
@@ -730,6 +762,8 @@ pub struct WorkingSet {
     pub(crate) pending: Vec<(MemberNo, TransactionId)>,
     /// What was ordered under consents.
     pub(crate) consents_spent: HashMap<ConsentId, ConsentSpent>,
+    pub(crate) endpoints: BTreeMap<EndpointId, EndpointRecord>,
+    pub(crate) deliveries: HashMap<(EndpointId, u64), DeliveryRecord>,
     pub(crate) accounts: HashMap<(Account, Asset), i128>,
     pub(crate) heads: HashMap<Corridor, ChainHead>,
     /// By direction.
@@ -764,6 +798,10 @@ pub struct Loaded {
     pub pending: Vec<(MemberNo, TransactionId)>,
     /// What was ordered under consents.
     pub consents_spent: Vec<ConsentSpent>,
+    /// Endpoints.
+    pub endpoints: Vec<EndpointRecord>,
+    /// What has become of events at endpoints.
+    pub deliveries: Vec<DeliveryRecord>,
     /// Accounts other than members'.
     pub accounts: Vec<AccountBalance>,
     /// Chain heads.
@@ -842,6 +880,8 @@ impl WorkingSet {
             reversing: HashSet::new(),
             pending: Vec::new(),
             consents_spent: HashMap::new(),
+            endpoints: BTreeMap::new(),
+            deliveries: HashMap::new(),
             accounts: HashMap::new(),
             heads: HashMap::new(),
             flows: HashMap::new(),
@@ -911,6 +951,9 @@ impl WorkingSet {
         self.pending.extend(loaded.pending);
         let spent = loaded.consents_spent.into_iter();
         self.consents_spent.extend(spent.map(|spent| (spent.consent, spent)));
+        self.endpoints.extend(loaded.endpoints.into_iter().map(|one| (one.id, one)));
+        let deliveries = loaded.deliveries.into_iter();
+        self.deliveries.extend(deliveries.map(|one| ((one.endpoint, one.told.number), one)));
         self.accounts
             .extend(loaded.accounts.into_iter().map(|a| ((a.account, a.asset), a.balance)));
         self.heads.extend(loaded.heads);

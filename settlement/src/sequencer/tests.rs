@@ -147,6 +147,9 @@ impl Store for Faulty {
         due_sagas(partner: &'a alliance_contracts::names::PartnerId, now: Timestamp, limit: u32) -> Vec<TransactionId>;
         sagas(after: Option<TransactionId>, limit: u32) -> Vec<crate::saga::Saga>;
         answers(id: TransactionId) -> Vec<crate::saga::SignedAnswer>;
+        endpoints() -> Vec<crate::webhooks::EndpointView>;
+        deliveries(endpoint: alliance_contracts::ids::EndpointId, state: Option<alliance_contracts::endpoint::DeliveryState>, after: u64, limit: u32) -> Vec<crate::webhooks::DeliveryRecord>;
+        attempts(endpoint: alliance_contracts::ids::EndpointId, number: u64) -> Vec<crate::webhooks::AttemptRecord>;
     }
     fn close(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         self.inner.close()

@@ -8,6 +8,7 @@
 //! | `behaviours` | what every store must do |
 //! | `events`, `keys`, `members` | those of them that are about feeds of events, keys, and members that are forgotten |
 //! | `sagas` | the same, of transactions that wait for brands |
+//! | `webhooks` | the same, of endpoints and what they were sent |
 //! | `databases` | what every database must do besides |
 //! | `audits` | what the audit finds of what was changed behind the writer's back |
 //! | `postgres_only` | what only a server can be asked |
@@ -36,6 +37,7 @@ pub mod sagas;
 pub mod schemas;
 pub mod sqlite_only;
 pub mod story;
+pub mod webhooks;
 pub mod world;
 
 pub use place::Place;
@@ -108,6 +110,11 @@ macro_rules! store_behaviours {
             many_events_of_one_commit_are_several_rows,
             two_writers_make_one_feed_and_whoever_reads_meanwhile_misses_nothing,
             suspending_a_partner_is_told_once,
+            an_endpoint_is_kept_as_it_was_made_and_changed,
+            an_endpoint_is_one_gateways_alone_for_a_while,
+            what_became_of_events_is_kept_with_every_attempt,
+            what_is_given_up_can_be_sent_again_and_what_wants_nothing_is_left_alone,
+            a_partner_has_so_many_endpoints_at_most,
             a_transaction_under_way_is_kept_from_step_to_step,
             one_that_failed_is_kept_and_leaves_its_reference_free,
             a_transaction_has_one_reversal_under_way,

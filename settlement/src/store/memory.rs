@@ -12,9 +12,10 @@ use alliance_contracts::board::FrozenPair;
 use alliance_contracts::campaign::CampaignState;
 use alliance_contracts::connector::Step;
 use alliance_contracts::encoding::Hash;
+use alliance_contracts::endpoint::DeliveryState;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, ConsentId, ErasureId, LinkId, QuoteId, RequestId, TransactionId,
-    WindowId,
+    AgreementId, CampaignId, ConsentId, EndpointId, ErasureId, LinkId, QuoteId, RequestId,
+    TransactionId, WindowId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
@@ -52,6 +53,7 @@ use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
+use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView, Standing};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -101,6 +103,9 @@ struct Maps {
     transactions: BTreeMap<TransactionId, TransactionRecord>,
     sagas: BTreeMap<TransactionId, Saga>,
     answers: BTreeMap<(TransactionId, Step), SignedAnswer>,
+    endpoints: BTreeMap<EndpointId, EndpointRecord>,
+    deliveries: BTreeMap<(EndpointId, u64), DeliveryRecord>,
+    attempts: BTreeMap<(EndpointId, u64, u32), AttemptRecord>,
     quotes: BTreeSet<QuoteId>,
     /// Of transactions that did not fail.
     references: BTreeSet<(PartnerId, SourceReference)>,
@@ -414,6 +419,7 @@ impl Maps {
         self.apply_members(writes);
         self.apply_transactions(writes);
         self.apply_chains(writes);
+        self.apply_webhooks(writes);
     }
 
     fn apply_events(&mut self, writes: &Writes) {
@@ -536,6 +542,20 @@ impl Maps {
             let place = (answer.transaction, answer.step);
             self.answers.entry(place).or_insert_with(|| answer.clone());
         }
+    }
+
+    fn apply_webhooks(&mut self, writes: &Writes) {
+        self.endpoints.extend(writes.endpoints.clone());
+        self.deliveries.extend(writes.deliveries.clone());
+        for attempt in &writes.attempts {
+            let place = (attempt.endpoint, attempt.number, attempt.attempt);
+            self.attempts.insert(place, attempt.clone());
+        }
+    }
+
+    /// Endpoints that are there.
+    fn standing(&self) -> impl Iterator<Item = &EndpointRecord> {
+        self.endpoints.values().filter(|one| one.standing != Standing::Removed)
     }
 
     fn apply_chains(&mut self, writes: &Writes) {
@@ -685,6 +705,17 @@ impl Maps {
                 .filter(|saga| !saga.phase.has_ended())
                 .filter_map(|saga| saga.reverses)
                 .filter(|original| wanted.reversals.contains(original))
+                .collect(),
+            endpoints: self
+                .standing()
+                .filter(|one| wanted.endpoints_of.contains(&one.partner))
+                .cloned()
+                .collect(),
+            deliveries: wanted
+                .deliveries
+                .iter()
+                .filter_map(|place| self.deliveries.get(place))
+                .cloned()
                 .collect(),
             accounts: accounts.collect(),
             heads: heads.collect(),
@@ -1131,6 +1162,40 @@ impl Store for MemoryStore {
         let mut theirs: Vec<_> = theirs.cloned().collect();
         theirs.sort_by_key(|answer| (answer.received_at, answer.step.as_str()));
         ready(Ok(theirs))
+    }
+
+    fn endpoints(&self) -> StoreFuture<'_, Vec<EndpointView>> {
+        let maps = self.read();
+        let view = |record: &EndpointRecord| {
+            let all = (record.id, 0)..=(record.id, u64::MAX);
+            let due = maps.deliveries.range(all).filter_map(|(_, delivery)| delivery.due_at);
+            let theirs = maps.events.get(&record.partner);
+            let last_event = theirs.and_then(|rows| rows.keys().next_back()).copied();
+            let (due_at, last_event) = (due.min(), last_event.unwrap_or(0));
+            EndpointView { record: record.clone(), due_at, last_event }
+        };
+        ready(Ok(maps.standing().map(view).collect()))
+    }
+
+    fn deliveries(
+        &self,
+        endpoint: EndpointId,
+        state: Option<DeliveryState>,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<DeliveryRecord>> {
+        let maps = self.read();
+        let later =
+            maps.deliveries.range((endpoint, after.saturating_add(1))..=(endpoint, u64::MAX));
+        let asked = later.map(|(_, delivery)| delivery);
+        let asked = asked.filter(|delivery| state.is_none_or(|state| delivery.state == state));
+        ready(Ok(asked.take(page(limit)).cloned().collect()))
+    }
+
+    fn attempts(&self, endpoint: EndpointId, number: u64) -> StoreFuture<'_, Vec<AttemptRecord>> {
+        let maps = self.read();
+        let all = (endpoint, number, 0)..=(endpoint, number, u32::MAX);
+        ready(Ok(maps.attempts.range(all).map(|(_, attempt)| attempt.clone()).collect()))
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

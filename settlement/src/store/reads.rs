@@ -12,7 +12,10 @@ use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::{AgreementId, ErasureId, LinkId, RequestId, TransactionId};
+use alliance_contracts::endpoint::DeliveryState;
+use alliance_contracts::ids::{
+    AgreementId, EndpointId, ErasureId, LinkId, RequestId, TransactionId,
+};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::member::SignedErasure;
@@ -47,6 +50,7 @@ use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
+use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointView};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -71,6 +75,9 @@ static WANT_PROPOSAL: List = List { name: "want_proposal", columns: &[("a", Text
 static WANT_TRANSACTION: List = List { name: "want_transaction", columns: &[("id", Bytes)] };
 static WANT_SAGA: List = List { name: "want_saga", columns: &[("id", Bytes)] };
 static WANT_REVERSAL: List = List { name: "want_reversal", columns: &[("id", Bytes)] };
+static WANT_ENDPOINTS_OF: List = List { name: "want_endpoints_of", columns: &[("partner", Text)] };
+static WANT_DELIVERY: List =
+    List { name: "want_delivery", columns: &[("endpoint", Bytes), ("number", Int)] };
 static WANT_CORRIDOR: List = List { name: "want_corridor", columns: &[("corridor", Text)] };
 static WANT_ACCOUNT: List =
     List { name: "want_account", columns: &[("account", Text), ("asset", Text)] };
@@ -93,8 +100,10 @@ const A_MEMBER_DAY: i64 = 11;
 const A_LOT: i64 = 12;
 const A_SAGA: i64 = 13;
 const A_REVERSAL: i64 = 14;
-const A_PENDING_ONE: i64 = 15;
-const A_CONSENT_SPENT: i64 = 16;
+const AN_ENDPOINT: i64 = 15;
+const A_DELIVERY: i64 = 16;
+const A_PENDING_ONE: i64 = 17;
+const A_CONSENT_SPENT: i64 = 18;
 
 const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] };
 const REVERSAL: Columns = Columns { ints: &[], texts: &[], bytes: &["s.reverses"] };
@@ -186,6 +195,13 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &REVERSAL.wide(A_REVERSAL),
         "FROM {want_reversal} {each sagas s WHERE s.alliance = $1 \
          AND s.reverses = want_reversal.id AND s.partner IS NOT NULL} UNION ALL SELECT",
+        &rows::ENDPOINT.wide(AN_ENDPOINT),
+        "FROM {want_endpoints_of} {each endpoints h WHERE h.alliance = $1 \
+         AND h.partner = want_endpoints_of.partner AND h.state <> 'removed'} UNION ALL SELECT",
+        &rows::DELIVERY.wide(A_DELIVERY),
+        "FROM {want_delivery} {each deliveries d WHERE d.alliance = $1 \
+         AND d.endpoint_id = want_delivery.endpoint AND d.number = want_delivery.number} \
+         UNION ALL SELECT",
         &rows::ACCOUNT.wide(AN_ACCOUNT),
         "FROM {want_account} {each accounts a WHERE a.alliance = $1 \
          AND a.account = want_account.account AND a.asset = want_account.asset} \
@@ -229,12 +245,14 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &WANT_REVERSAL,
         &WANT_FORGOTTEN,
         &WANT_CONSENT,
+        &WANT_ENDPOINTS_OF,
+        &WANT_DELIVERY,
     ];
     Sql::of(text.into(), 1, LISTS, WIDE)
 });
 
 /// The lists of [`LOAD`].
-pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 17] {
+pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 19] {
     let mut keys = Rows::new(&WANT_KEY);
     for (partner, key) in &wanted.keys {
         keys.push([partner.as_str().into(), key.as_str().into()]);
@@ -281,6 +299,12 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 17] {
     wanted.sagas.iter().for_each(|id| sagas.push([Value::id(*id)]));
     let mut reversals = Rows::new(&WANT_REVERSAL);
     wanted.reversals.iter().for_each(|id| reversals.push([Value::id(*id)]));
+    let mut endpoints_of = Rows::new(&WANT_ENDPOINTS_OF);
+    wanted.endpoints_of.iter().for_each(|partner| endpoints_of.push([partner.as_str().into()]));
+    let mut deliveries = Rows::new(&WANT_DELIVERY);
+    for (endpoint, number) in &wanted.deliveries {
+        deliveries.push([Value::id(*endpoint), rows::signed(*number).into()]);
+    }
     [
         keys,
         quotes,
@@ -299,6 +323,8 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 17] {
         reversals,
         forgotten,
         consents,
+        endpoints_of,
+        deliveries,
     ]
 }
 
@@ -339,6 +365,8 @@ impl Fetched {
                 loaded.pending.push((member, row.id("a pending transaction")?));
             }
             A_REVERSAL => loaded.reversing.push(row.id("a reversal's original")?),
+            AN_ENDPOINT => loaded.endpoints.push(rows::endpoint(&mut row)?),
+            A_DELIVERY => loaded.deliveries.push(rows::delivery(&mut row)?),
             AN_ACCOUNT => loaded.accounts.push(rows::account(&mut row)?),
             A_HEAD => loaded.heads.push(rows::head(&mut row)?),
             A_FLOW => loaded.flows.push(rows::flow(&mut row)?),
@@ -716,6 +744,31 @@ static SAGAS: LazyLock<Sql> = LazyLock::new(|| {
     of(&rows::SAGA, rest, 3)
 });
 
+/// Endpoints, when the first of what waits at each is due, and how far its partner's feed goes.
+static ENDPOINTS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM endpoints h WHERE h.alliance = $1 AND h.state <> 'removed' \
+                ORDER BY h.endpoint_id";
+    of(&rows::ENDPOINT_VIEW, rest, 1)
+});
+
+static DELIVERIES: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM deliveries d WHERE d.alliance = $1 AND d.endpoint_id = $2 AND d.number > $3 \
+                ORDER BY d.number LIMIT $4";
+    of(&rows::DELIVERY, rest, 4)
+});
+
+static DELIVERIES_IN: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM deliveries d WHERE d.alliance = $1 AND d.endpoint_id = $2 AND d.number > $3 \
+                AND d.state = $5 ORDER BY d.number LIMIT $4";
+    of(&rows::DELIVERY, rest, 5)
+});
+
+static ATTEMPTS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM attempts w WHERE w.alliance = $1 AND w.endpoint_id = $2 AND w.number = $3 \
+                ORDER BY w.attempt";
+    of(&rows::ATTEMPT, rest, 3)
+});
+
 static ANSWERS: LazyLock<Sql> = LazyLock::new(|| {
     let rest = "FROM answers w WHERE w.alliance = $1 AND w.transaction_id = $2 \
                 ORDER BY w.received_at, w.step";
@@ -888,6 +941,10 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("SAGAS_DUE", &SAGAS_DUE),
         ("SAGAS_READ", &SAGAS),
         ("ANSWERS_READ", &ANSWERS),
+        ("ENDPOINTS_READ", &ENDPOINTS),
+        ("DELIVERIES_READ", &DELIVERIES),
+        ("DELIVERIES_IN", &DELIVERIES_IN),
+        ("ATTEMPTS_READ", &ATTEMPTS),
     ]
 }
 
@@ -1328,6 +1385,29 @@ impl<E: Engine> Store for E {
         Box::pin(async move {
             each(fetch(self, &ANSWERS, vec![Value::id(id)]).await?, rows::signed_answer)
         })
+    }
+
+    fn endpoints(&self) -> StoreFuture<'_, Vec<EndpointView>> {
+        Box::pin(async move { each(fetch(self, &ENDPOINTS, vec![]).await?, rows::endpoint_view) })
+    }
+
+    fn deliveries(
+        &self,
+        endpoint: EndpointId,
+        state: Option<DeliveryState>,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<DeliveryRecord>> {
+        let after = rows::signed(after);
+        let mut values = vec![Value::id(endpoint), after.into(), i64::from(limit).into()];
+        let sql = if state.is_some() { &DELIVERIES_IN } else { &DELIVERIES };
+        values.extend(state.map(|state| Value::from(state.as_str())));
+        Box::pin(async move { each(fetch(self, sql, values).await?, rows::delivery) })
+    }
+
+    fn attempts(&self, endpoint: EndpointId, number: u64) -> StoreFuture<'_, Vec<AttemptRecord>> {
+        let values = vec![Value::id(endpoint), rows::signed(number).into()];
+        Box::pin(async move { each(fetch(self, &ATTEMPTS, values).await?, rows::attempt) })
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -22,6 +22,8 @@ use alliance_contracts::campaign::{Campaign, CampaignState};
 use alliance_contracts::connector::{RefusalCode, Step};
 use alliance_contracts::debit_consent::DebitConsent;
 use alliance_contracts::encoding::{self, Hash};
+use alliance_contracts::endpoint::DeliveryState;
+use alliance_contracts::event::EventType;
 use alliance_contracts::ids::{Id, Kind as IdKind};
 use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
@@ -56,6 +58,9 @@ use crate::rates::terms::BoardTerms;
 use crate::receipts::StoredReceipt;
 use crate::saga::{Given, Phase, Plan, Remark, Saga, SignedAnswer, Taken};
 use crate::vault::Lookup;
+use crate::webhooks::{
+    AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView, OldSecret, Standing, Told,
+};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -620,6 +625,7 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
             Ok(("key", Some(encoding::base64url_decode(kid.as_str()).map_err(corrupt)?)))
         }
         Outcome::Cosigned => Ok(("cosigned", None)),
+        Outcome::Endpoint(id) => Ok(("endpoint", Some(id.to_bytes().to_vec()))),
         Outcome::Observed => Ok(("observed", None)),
         Outcome::Refused(code) => Ok((code.as_str(), None)),
         Outcome::ObservationsRefused(_) => Err(StoreError::Contradiction(
@@ -657,6 +663,7 @@ pub(super) fn key(row: &mut Row) -> Result<KeyRecord> {
             row.maybe_bytes();
             Outcome::Member
         }
+        "endpoint" => Outcome::Endpoint(row.id("a key's endpoint")?),
         "observed" => {
             row.maybe_bytes();
             Outcome::Observed
@@ -1065,6 +1072,108 @@ pub(super) fn signed_answer(row: &mut Row) -> Result<SignedAnswer> {
         body,
         received_at,
     })
+}
+
+/// Of `endpoints h`.
+pub(super) const ENDPOINT: Columns = Columns {
+    ints: &["h.taken_up", "h.leased_until", "h.old_until", "h.created_at"],
+    texts: &["h.partner", "h.url", "h.types", "h.state", "h.changed_by"],
+    bytes: &["h.endpoint_id", "h.secret", "h.old_secret"],
+};
+
+pub(super) fn endpoint(row: &mut Row) -> Result<EndpointRecord> {
+    let taken_up = row.count("an endpoint's place")?;
+    let leased_until = row.time("an endpoint's lease")?;
+    let old_until = row.maybe_int().map(Timestamp::from_millis);
+    let created_at = row.time("when an endpoint was made")?;
+    let (partner, url) = (row.name("an endpoint's partner")?, row.text("an endpoint's address")?);
+    let types = row.text("an endpoint's types")?;
+    let types = types.split(' ').filter(|text| !text.is_empty()).map(event_type).collect();
+    let state = row.text("an endpoint's state")?;
+    let standing = stored("an endpoint's state", &state, Standing::from_stored)?;
+    let changed_by = kid(row)?;
+    let (id, secret) = (row.id("an endpoint's id")?, row.bytes("an endpoint's secret")?);
+    let old_secret = row.maybe_bytes().zip(old_until);
+    let old_secret = old_secret.map(|(wrapped, until)| OldSecret { wrapped, until });
+    Ok(EndpointRecord {
+        id,
+        partner,
+        url,
+        types,
+        standing,
+        secret,
+        old_secret,
+        taken_up,
+        leased_until,
+        created_at,
+        changed_by,
+    })
+}
+
+/// Of `endpoints h`, with what there is to do for it.
+pub(super) const ENDPOINT_VIEW: Columns = Columns {
+    ints: &[
+        "h.taken_up",
+        "h.leased_until",
+        "h.old_until",
+        "h.created_at",
+        "(SELECT MIN(d.due_at) FROM deliveries d WHERE d.alliance = h.alliance \
+          AND d.endpoint_id = h.endpoint_id AND d.due_at IS NOT NULL)",
+        "(SELECT COALESCE(MAX(e.last_number), 0) FROM events e WHERE e.alliance = h.alliance \
+          AND e.partner = h.partner)",
+    ],
+    texts: ENDPOINT.texts,
+    bytes: ENDPOINT.bytes,
+};
+
+pub(super) fn endpoint_view(row: &mut Row) -> Result<EndpointView> {
+    let record = endpoint(row)?;
+    let due_at = row.maybe_int().map(Timestamp::from_millis);
+    Ok(EndpointView { record, due_at, last_event: row.count("an event's number")? })
+}
+
+/// What a partner may ask for is known; a type that a later version knows is kept.
+fn event_type(text: &str) -> EventType {
+    EventType::known(text).unwrap_or_else(|| EventType::Other(text.into()))
+}
+
+/// Of `deliveries d`.
+pub(super) const DELIVERY: Columns = Columns {
+    ints: &["d.number", "d.tried", "d.attempts", "d.due_at", "d.last_at", "d.last_status"],
+    texts: &["d.subject", "d.type", "d.state"],
+    bytes: &["d.endpoint_id", "d.event_id"],
+};
+
+pub(super) fn delivery(row: &mut Row) -> Result<DeliveryRecord> {
+    let number = row.count("a delivery's number")?;
+    let tried = u32::try_from(row.int("a delivery's attempts")?).map_err(corrupt)?;
+    let attempts = u32::try_from(row.int("a delivery's attempts")?).map_err(corrupt)?;
+    let due_at = row.maybe_int().map(Timestamp::from_millis);
+    let last_at = row.maybe_int().map(Timestamp::from_millis);
+    let last_status = row.maybe_int().map(u16::try_from).transpose().map_err(corrupt)?;
+    let (subject, kind) = (row.text("a delivery's subject")?, row.text("a delivery's type")?);
+    let state = row.text("a delivery's state")?;
+    let state = stored("a delivery's state", &state, DeliveryState::from_stored)?;
+    let endpoint = row.id("a delivery's endpoint")?;
+    let event = row.id("a delivery's event")?;
+    let told = Told { number, event, subject, r#type: event_type(&kind) };
+    Ok(DeliveryRecord { endpoint, told, state, tried, attempts, due_at, last_at, last_status })
+}
+
+/// Of `attempts w`.
+pub(super) const ATTEMPT: Columns = Columns {
+    ints: &["w.number", "w.attempt", "w.at", "w.took_millis", "w.status"],
+    texts: &["w.said"],
+    bytes: &["w.endpoint_id"],
+};
+
+pub(super) fn attempt(row: &mut Row) -> Result<AttemptRecord> {
+    let number = row.count("a delivery's number")?;
+    let attempt = u32::try_from(row.int("an attempt's number")?).map_err(corrupt)?;
+    let (at, took_millis) = (row.time("an attempt's time")?, row.int("how long it took")?);
+    let status = row.maybe_int().map(u16::try_from).transpose().map_err(corrupt)?;
+    let (said, endpoint) = (row.text("what was said")?, row.id("an attempt's endpoint")?);
+    Ok(AttemptRecord { endpoint, number, attempt, at, took_millis, status, said })
 }
 
 /// Of `accounts a`.

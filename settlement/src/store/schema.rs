@@ -36,7 +36,8 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         7 "0007_events" "events",
         8 "0008_sagas" "sagas",
         9 "0009_keys" "keys",
-        10 "0010_members" "members",
+        10 "0010_webhooks" "webhooks",
+        11 "0011_members" "members",
     )
 });
 
@@ -51,7 +52,8 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         7 "0007_events" "events",
         8 "0008_sagas" "sagas",
         9 "0009_keys" "keys",
-        10 "0010_members" "members",
+        10 "0010_webhooks" "webhooks",
+        11 "0011_members" "members",
     )
 });
 

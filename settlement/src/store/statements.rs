@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use alliance_contracts::agreement::AgreementState;
+use alliance_contracts::event::EventType;
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{OperationRef, PartnerId};
@@ -351,6 +352,38 @@ statement!(
      FROM {w} {each sagas s WHERE s.alliance = $1 AND s.transaction_id = w.transaction_id})"
 );
 statement!(
+    /// Whose it is and when it was made stay.
+    ENDPOINTS, ENDPOINTS_ROWS, true,
+    [taken_up Int, leased_until Int, old_until Int, created_at Int, partner Text, url Text,
+     types Text, state Text, changed_by Text, endpoint_id Bytes, secret Bytes, old_secret Bytes],
+    "INSERT INTO endpoints (alliance, taken_up, leased_until, old_until, created_at, partner, \
+     url, types, state, changed_by, endpoint_id, secret, old_secret) SELECT $1, taken_up, \
+     leased_until, old_until, created_at, partner, url, types, state, changed_by, endpoint_id, \
+     secret, old_secret FROM {w} WHERE true ON CONFLICT (alliance, endpoint_id) DO UPDATE SET \
+     taken_up = excluded.taken_up, leased_until = excluded.leased_until, \
+     old_until = excluded.old_until, url = excluded.url, types = excluded.types, \
+     state = excluded.state, changed_by = excluded.changed_by, secret = excluded.secret, \
+     old_secret = excluded.old_secret"
+);
+statement!(
+    DELIVERIES, DELIVERIES_ROWS, true,
+    [number Int, tried Int, attempts Int, due_at Int, last_at Int, last_status Int, subject Text,
+     type Text, state Text, endpoint_id Bytes, event_id Bytes],
+    "INSERT INTO deliveries (alliance, number, tried, attempts, due_at, last_at, last_status, \
+     subject, type, state, endpoint_id, event_id) SELECT $1, number, tried, attempts, due_at, \
+     last_at, last_status, subject, type, state, endpoint_id, event_id FROM {w} WHERE true \
+     ON CONFLICT (alliance, endpoint_id, number) DO UPDATE SET tried = excluded.tried, \
+     attempts = excluded.attempts, due_at = excluded.due_at, last_at = excluded.last_at, \
+     last_status = excluded.last_status, state = excluded.state"
+);
+statement!(
+    ATTEMPTS, ATTEMPTS_ROWS, true,
+    [number Int, attempt Int, at Int, took_millis Int, status Int, said Text, endpoint_id Bytes],
+    "INSERT INTO attempts (alliance, number, attempt, at, took_millis, status, said, \
+     endpoint_id) SELECT $1, number, attempt, at, took_millis, status, said, endpoint_id \
+     FROM {w} WHERE true"
+);
+statement!(
     /// An answer is never changed: the first is kept.
     ANSWERS, ANSWERS_ROWS, false,
     [received_at Int, transaction_id Bytes, step Text, partner Text, kid Text, base Bytes,
@@ -507,6 +540,9 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &SAGAS,
         &SAGAS_GONE,
         &ANSWERS,
+        &ENDPOINTS,
+        &DELIVERIES,
+        &ATTEMPTS,
         &CHECKPOINTS,
         &QUOTE_KEY,
         &DESTROY_QUOTE_KEYS,
@@ -576,6 +612,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     last.push(finished(writes));
     last.extend(sagas(writes));
     last.push(answers(writes));
+    last.extend(webhooks(writes));
     for steps in [&mut first, &mut last] {
         steps.retain(|(_, rows)| !rows.is_empty());
     }
@@ -1102,6 +1139,61 @@ fn answers(writes: &Writes) -> Step<'_> {
         ]);
     }
     (&ANSWERS, rows)
+}
+
+fn webhooks(writes: &Writes) -> [Step<'_>; 3] {
+    let mut endpoints = Rows::new(&ENDPOINTS_ROWS);
+    for endpoint in writes.endpoints.values() {
+        let old = endpoint.old_secret.as_ref();
+        endpoints.push([
+            signed(endpoint.taken_up).into(),
+            endpoint.leased_until.into(),
+            old.map(|old| old.until.as_millis()).into(),
+            endpoint.created_at.into(),
+            endpoint.partner.as_str().into(),
+            endpoint.url.as_str().into(),
+            types(&endpoint.types).into(),
+            endpoint.standing.as_str().into(),
+            endpoint.changed_by.as_str().into(),
+            Value::id(endpoint.id),
+            endpoint.secret.as_slice().into(),
+            old.map(|old| old.wrapped.as_slice()).into(),
+        ]);
+    }
+    let mut deliveries = Rows::new(&DELIVERIES_ROWS);
+    for delivery in writes.deliveries.values() {
+        deliveries.push([
+            signed(delivery.told.number).into(),
+            i64::from(delivery.tried).into(),
+            i64::from(delivery.attempts).into(),
+            delivery.due_at.map(Timestamp::as_millis).into(),
+            delivery.last_at.map(Timestamp::as_millis).into(),
+            delivery.last_status.map(i64::from).into(),
+            delivery.told.subject.as_str().into(),
+            delivery.told.r#type.as_str().into(),
+            delivery.state.as_str().into(),
+            Value::id(delivery.endpoint),
+            Value::id(delivery.told.event),
+        ]);
+    }
+    let mut attempts = Rows::new(&ATTEMPTS_ROWS);
+    for attempt in &writes.attempts {
+        attempts.push([
+            signed(attempt.number).into(),
+            i64::from(attempt.attempt).into(),
+            attempt.at.into(),
+            attempt.took_millis.into(),
+            attempt.status.map(i64::from).into(),
+            attempt.said.as_str().into(),
+            Value::id(attempt.endpoint),
+        ]);
+    }
+    [(&ENDPOINTS, endpoints), (&DELIVERIES, deliveries), (&ATTEMPTS, attempts)]
+}
+
+/// No type has a space in it.
+fn types(types: &[EventType]) -> String {
+    types.iter().map(EventType::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn receipts(writes: &Writes) -> Rows<'_> {

@@ -21,6 +21,7 @@ fn settings() -> ServerSettings {
         metrics_listen: Some("127.0.0.1:0".parse().unwrap()),
         gateway_keys: gateway_keys(),
         limits: LimitSettings::default(),
+        private_webhooks: false,
         workers: 1,
     }
 }

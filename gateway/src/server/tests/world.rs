@@ -322,9 +322,19 @@ pub async fn world() -> World {
 
 /// Opens a world that takes so many requests.
 pub async fn limited_world(limits: LimitSettings) -> World {
+    world_with(limits, false).await
+}
+
+/// Opens a world whose webhooks may go to this machine.
+pub async fn private_world() -> World {
+    world_with(LimitSettings::default(), true).await
+}
+
+async fn world_with(limits: LimitSettings, private_webhooks: bool) -> World {
     let clock = Arc::new(AtomicI64::new(START));
     let house = house(&clock).await;
-    let gateway = Data::new(Gateway::new(house.clone(), &gateway_keys(), &limits));
+    let gateway =
+        Data::new(Gateway::new(house.clone(), &gateway_keys(), &limits, private_webhooks));
     gateway.set_authorities(vec![AUTHORITY.to_owned(), "second.example".to_owned()]);
     let service = Rc::new(test::init_service(crate::server::app(gateway)).await);
     let app = Box::new(move |request: TestRequest| {

@@ -26,6 +26,7 @@ pub use super::keys::*;
 pub use super::members::*;
 use super::place::Place;
 pub use super::sagas::*;
+pub use super::webhooks::*;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
 use crate::alliance::{AgreementRecord, CampaignRecord};
 use crate::command::{

@@ -9,7 +9,7 @@ use crate::store::{postgres, reads, sqlite, statements};
 
 /// What is meant to go through rows of its alliance: lists that are short, and the one row there
 /// is.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "REGISTRY",
     "BOARD_AT",
     "FLOWS",
@@ -24,6 +24,7 @@ const PAGES: [&str; 14] = [
     "LET_GO",
     "CHECKPOINTS",
     "SAGAS_OPEN",
+    "ENDPOINTS_READ",
 ];
 
 fn statements() -> Vec<(String, &'static Sql)> {

@@ -1,0 +1,4 @@
+//! Calls to addresses that partners have named.
+
+pub mod address;
+pub mod client;
