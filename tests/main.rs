@@ -27,6 +27,7 @@ mod keys;
 mod kills;
 mod load;
 mod lost_commits;
+mod members;
 mod overlap;
 mod policy;
 mod proxy;

@@ -11,6 +11,7 @@ mod campaigns;
 mod check;
 mod completions;
 mod conformance;
+mod consents;
 mod demo;
 mod events;
 pub mod failure;
@@ -20,6 +21,7 @@ mod init;
 mod keys;
 pub mod layout;
 mod listen;
+mod members;
 mod migrate;
 mod openapi;
 mod partner;
@@ -128,12 +130,15 @@ pub enum Command {
     /// See what connected brands have not answered yet, and have them asked again
     #[command(subcommand)]
     Pending(pending::PendingCommand),
-    /// Import members with their balances
+    /// Import members; look one's own up, freeze and forget them, as a partner
     #[command(subcommand)]
-    Members(import::MembersCommand),
+    Members(members::MembersCommand),
     /// Import links between members' accounts
     #[command(subcommand)]
     Links(import::LinksCommand),
+    /// Give, list and revoke consents to be debited, as a partner
+    #[command(subcommand)]
+    Consents(consents::ConsentsCommand),
     /// Propose, countersign, list and compare agreements, as a partner
     #[command(subcommand)]
     Agreements(agreements::AgreementsCommand),
@@ -273,8 +278,9 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::PartnerKeys(command) => partner_keys::run(command, printer),
         Command::Campaigns(command) => campaigns::run(command, printer),
         Command::Pending(command) => pending::run(command, printer),
-        Command::Members(command) => import::members(command, printer),
+        Command::Members(command) => members::run(command, printer),
         Command::Links(command) => import::links(command, printer),
+        Command::Consents(command) => consents::run(command, printer),
         Command::Agreements(command) => agreements::run(command, printer),
         Command::Keys(command) => keys::run(command, printer),
         Command::Rates(command) => rates::run(command, printer),

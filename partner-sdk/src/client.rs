@@ -42,9 +42,11 @@ mod call;
 mod calls;
 #[cfg(feature = "config-file")]
 mod config;
+mod consents;
 mod error;
 mod events;
 mod keys;
+mod members;
 mod memory;
 mod orders;
 mod proofs;

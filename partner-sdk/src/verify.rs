@@ -12,6 +12,8 @@
 //! | Its key was revoked: was it there before? | [`WitnessedCheckpoint`], [`verify_witnessed_receipt`] |
 //! | Does every value of this board follow, and is this quote what it comes to? | [`board::VerifiedBoard`], [`board::recompute_quote`] |
 //! | Have both partners signed this agreement? | [`agreement::verify_agreement`] |
+//! | Has this partner let the other order in its name? | [`consent::verify_consent`] |
+//! | Was this member forgotten, and when? | [`erasure::verify_erasure`] |
 //! | Who ordered exactly this? | [`evidence::verify_evidence`] |
 //!
 //! All faults are closed enums: a program can act on them, and a person can read them.
@@ -25,6 +27,8 @@ mod blocks;
 pub mod board;
 mod chain;
 mod checkpoint;
+pub mod consent;
+pub mod erasure;
 pub mod evidence;
 pub mod file;
 mod fork;

@@ -12,6 +12,7 @@
 //! | --- | --- |
 //! | agreements: signatures of both, the chain of a pair's versions | `agreements` |
 //! | boards: signature, chain, the terms that each commits to; flows that were late | `boards` |
+//! | erasures: signed, under the partner whose member it was | `erasures` |
 //! | events: numbered without a gap, each receipt told once, in its chain's order | `events` |
 //! | campaigns: spent as posted, within the budget; lots as granted and taken back | `campaigns` |
 //!
@@ -26,6 +27,7 @@
 mod agreements;
 mod boards;
 mod campaigns;
+mod erasures;
 mod events;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -7,6 +7,7 @@ mod campaigns;
 mod clock;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod consents;
 mod cosignatures;
 mod events;
 mod keys;

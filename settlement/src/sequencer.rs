@@ -323,11 +323,14 @@ impl Sequencer {
         self.registry.borrow().clone()
     }
 
-    /// A board and a new partner key list are signed like receipts: before the commit.
+    /// A board, erasures and a new partner key list are signed like receipts: before the commit.
     fn sign_documents(&self, set: &mut WorkingSet, before: &Registry) {
         if let Some(row) = &set.writes.board {
             let payload = row.board.payload();
             set.writes.board_jws = Some(jws::sign(JwsType::Board, &payload, &self.key));
+        }
+        for row in &mut set.writes.erasures {
+            row.jws = Some(row.erasure.sign(&self.key));
         }
         if !set.writes.changes_partner_keys() {
             return;

@@ -3,6 +3,7 @@
 
 mod agreements;
 mod bounds;
+mod consents;
 mod cosignatures;
 mod documents;
 mod events;
@@ -11,6 +12,7 @@ mod kinds;
 mod lifecycle;
 mod limits;
 mod links;
+mod members;
 mod observations;
 mod orders;
 mod rates;

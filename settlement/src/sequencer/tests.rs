@@ -125,6 +125,8 @@ impl Store for Faulty {
         agreement(id: alliance_contracts::ids::AgreementId) -> Option<crate::alliance::AgreementRecord>;
         agreements(partner: &'a alliance_contracts::names::PartnerId, with: Option<&'a alliance_contracts::names::PartnerId>, state: Option<alliance_contracts::agreement::AgreementState>, after: Option<alliance_contracts::ids::AgreementId>, limit: u32) -> Vec<crate::alliance::AgreementRecord>;
         member(lookup: crate::vault::Lookup) -> Option<crate::ledger::working_set::SealedMember>;
+        erasure(id: alliance_contracts::ids::ErasureId) -> Option<alliance_contracts::member::SignedErasure>;
+        erasures(partner: &'a alliance_contracts::names::PartnerId, after: Option<alliance_contracts::ids::ErasureId>, limit: u32) -> Vec<alliance_contracts::member::SignedErasure>;
         request(id: alliance_contracts::ids::RequestId) -> Option<Arc<crate::command::RequestEvidence>>;
         key_uses(kid: &'a alliance_contracts::keys::Kid, from: Timestamp, after: Option<alliance_contracts::ids::RequestId>, limit: u32) -> Vec<crate::store::KeyUseRecord>;
         standing(transactions: &'a [TransactionId]) -> Vec<alliance_contracts::partner_key::UsedForTransaction>;
