@@ -11,6 +11,7 @@
 
 mod bench;
 mod campaigns;
+mod canaries;
 mod cli;
 mod cluster;
 mod crash_table;
@@ -18,12 +19,16 @@ mod cuts;
 mod disk;
 mod exactly_once;
 mod faults;
+mod flood;
 mod frozen;
 mod harness;
+mod key_rotation;
 mod keys;
 mod kills;
 mod load;
 mod lost_commits;
+mod members;
+mod overlap;
 mod policy;
 mod proxy;
 mod rates_cli;

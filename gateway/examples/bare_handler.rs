@@ -138,7 +138,7 @@ async fn corridors() -> HttpResponse {
 }
 
 fn serve(dir: PathBuf, listen: &str, database: String) -> Result<(), Box<dyn Error>> {
-    let overrides = Overrides { database: Some(database), ..Overrides::default() };
+    let overrides = Overrides { database: Some(database.into()), ..Overrides::default() };
     let instance = Instance::load(&dir, &overrides)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     let bare = Data::new(prepare(&instance)?);

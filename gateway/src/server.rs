@@ -67,7 +67,7 @@ pub struct ServerSettings {
     pub authorities: Vec<String>,
     /// Where `/metrics` is served; none: nowhere.
     pub metrics_listen: Option<SocketAddr>,
-    /// Served at `/.well-known/jwks.json`, verbatim.
+    /// Served at `/.well-known/jwks.json`, verbatim, until the books have a list.
     pub gateway_keys: KeyList,
     /// How many requests of whom are taken.
     pub limits: LimitSettings,

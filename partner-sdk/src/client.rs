@@ -42,9 +42,11 @@ mod call;
 mod calls;
 #[cfg(feature = "config-file")]
 mod config;
+mod consents;
 mod error;
 mod events;
 mod keys;
+mod members;
 mod memory;
 mod orders;
 mod proofs;
@@ -54,6 +56,7 @@ mod sandbox;
 mod send;
 mod sse;
 mod webhooks;
+mod witness;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use agreements::{AgreementFilter, ReviewedAgreement};
@@ -64,9 +67,11 @@ pub use events::{EventStream, FollowedEvent};
 pub use keys::KEYS_KNOWN_WITHIN;
 pub use memory::{Memory, Remembered, SeenReceipt};
 pub use orders::{Batch, BatchAnswer, Exchange, Reversal, account};
+pub use proofs::SignedKeyLists;
 pub use receipts::{ReceiptStream, Receipts};
 pub use retry::RetryPolicy;
 pub use sandbox::Sandbox;
+pub use witness::Witnessed;
 
 /// A partner's connection to its alliance. Cloning is cheap, and clones share connections, the
 /// retry budget and what was seen.

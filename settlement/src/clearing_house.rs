@@ -7,6 +7,8 @@ mod campaigns;
 mod clock;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod consents;
+mod cosignatures;
 mod events;
 mod keys;
 mod members;
@@ -16,6 +18,7 @@ mod publisher;
 mod quotes;
 mod rates;
 mod sagas;
+mod signing;
 mod webhooks;
 
 use std::collections::HashMap;
@@ -42,6 +45,7 @@ use crate::vault::{KEY_LEN, QuoteSealer, Vault};
 
 pub use campaigns::{ApproveError, CampaignSpending};
 pub use clock::{Clock, Pauses, ReadTime};
+pub use cosignatures::{CosignatureRefused, ProvingCheckpoint};
 pub use members::{LinkView, MemberView};
 pub use proofs::{CheckpointError, ProofRefused};
 pub use proposals::ProposalError;
@@ -49,6 +53,7 @@ pub use publisher::{PublishError, Published};
 pub use quotes::OpenedToken;
 pub use rates::WhichBoard;
 pub use sagas::{Call, CallError, Heard};
+pub use signing::ImportKeysError;
 
 /// How often the registry and the quote keys are looked at. Revocations and suspensions made
 /// through another gateway take effect here within this time (T37 asks for at most 5 s).
@@ -71,7 +76,7 @@ pub struct Settings {
     pub master_key: [u8; KEY_LEN],
     /// Signs receipts, quotes, boards and checkpoints.
     pub signing_key: Arc<SigningKey>,
-    /// Every gateway key that ever signed.
+    /// Every gateway key that ever signed, until the books have a list.
     pub gateway_keys: TrustedKeys,
     /// Where the last checkpoint of every corridor is kept, beside the keys; none: nowhere.
     pub checkpoints_dir: Option<PathBuf>,
@@ -243,13 +248,22 @@ impl ClearingHouse {
     fn start_tasks(&self) {
         let (poll, mut pauses) = (self.clone(), self.pauses());
         let polling = self.inner.handle.spawn(async move {
+            let mut told = None;
             loop {
                 pauses.at_most(POLL).await;
                 if let Err(error) = poll.inner.sequencer.refresh().await {
                     tracing::warn!(%error, "the registry cannot be read");
                 }
+                let refused = poll.signer().err();
+                if let Some(error) = refused.filter(|refused| told != Some(*refused)) {
+                    tracing::error!(%error, "nothing is signed any more");
+                }
+                told = refused;
                 if let Err(error) = poll.keep_quote_keys().await {
                     tracing::warn!(%error, "the quote keys cannot be kept");
+                }
+                if let Err(error) = poll.vouch_anew().await {
+                    tracing::warn!(%error, "what a revoked key has signed is not signed anew yet");
                 }
             }
         });
@@ -300,12 +314,6 @@ impl ClearingHouse {
     /// [`Unavailable`]: the clearing house catches up within seconds.
     pub async fn clock_was_set(&self) -> Result<(), Unavailable> {
         self.keep_quote_keys().await
-    }
-
-    /// The key that signs here.
-    #[must_use]
-    pub fn signing_key(&self) -> &Arc<SigningKey> {
-        &self.inner.key
     }
 
     /// Finds and names members.

@@ -20,11 +20,12 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::{
-    agreement_changes, agreement_diff, agreement_proposals, agreements, campaigns,
-    corridor_checkpoint, corridor_proofs, corridor_receipts, corridors, events, health,
-    key_changes, key_uses, keys, link_changes, link_proposals, links, members, observations,
-    partner_keys, programs, quote_batch, quotes, rate_stream, rates, receipt_evidence,
-    receipt_proof, receipts, reversals, transaction_batch, transactions, well_known,
+    agreement_changes, agreement_diff, agreement_proposals, agreements, campaigns, consents,
+    corridor_checkpoint, corridor_proofs, corridor_receipts, corridors, cosignatures, erasures,
+    events, health, key_changes, key_uses, keys, link_changes, link_proposals, links,
+    member_changes, members, observations, partner_keys, programs, quote_batch, quotes,
+    rate_stream, rates, receipt_evidence, receipt_proof, receipts, reversals, transaction_batch,
+    transactions, webhook_changes, webhook_deliveries, webhooks, well_known,
 };
 use crate::server::edge::REQUEST_ID;
 
@@ -51,12 +52,19 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
         transaction_batch::create, reversals::create, links::list, links::show,
         link_proposals::create, link_changes::confirm, link_changes::revoke,
         campaigns::list,
+        consents::list, consents::show, consents::grant, consents::revoke,
         agreements::list, agreements::show, agreement_proposals::create, agreement_diff::show,
         agreement_changes::countersign, agreement_changes::withdraw,
         events::list,
         receipts::show, receipt_evidence::show, receipt_proof::show, corridors::list,
         corridor_receipts::list, corridor_checkpoint::show, corridor_proofs::inclusion,
-        corridor_proofs::consistency, members::balance, members::opening, partner_keys::list,
+        corridor_proofs::consistency, cosignatures::list, cosignatures::create, members::balance,
+        members::opening, member_changes::validate, member_changes::freeze,
+        member_changes::unfreeze, erasures::forget, erasures::list, erasures::show,
+        webhooks::list, webhooks::show, webhooks::create, webhook_changes::settings,
+        webhook_changes::secret, webhook_changes::remove, webhook_changes::resend,
+        webhook_changes::replay, webhook_deliveries::list, webhook_deliveries::show,
+        partner_keys::list,
         keys::list, keys::show, keys::create, key_changes::retire, key_changes::revoke,
         key_uses::list, well_known::jwks, health::live, health::ready,
     ),
@@ -65,6 +73,7 @@ lists all codes. Repeat a POST that got no answer, a 5xx or a 429 with the same 
         (name = "orders", description = "Quotes, transactions and reversals (protocol § 3, § 4)"),
         (name = "links", description = "Two accounts that belong to one person (protocol § 4)"),
         (name = "campaigns", description = "More points for a while, out of a budget"),
+        (name = "consents", description = "What a partner lets another order in its name"),
         (name = "agreements", description = "What two partners agree on and both sign"),
         (name = "events", description = "What has happened, as it happens (protocol § 7)"),
         (name = "receipts", description = "Receipts, chains and proofs (protocol § 5)"),

@@ -70,7 +70,10 @@ impl Ground {
         let alliance: AllianceId = parsed(ALLIANCE);
         let created = create::keys(folder, &alliance, Clock::system().now()).map_err(unmade)?;
         create::write_config(folder, &definition(folder, &alliance)?).map_err(unmade)?;
-        let overrides = Overrides { database: database.map(str::to_owned), ..Overrides::default() };
+        let overrides = Overrides {
+            database: database.map(|url| url.to_owned().into()),
+            ..Overrides::default()
+        };
         let instance = Instance::load(folder, &overrides).map_err(|f| Failure::of_faults(&f))?;
         instance.migrate().map_err(Failure::config)?;
         must_be_new(&instance)?;

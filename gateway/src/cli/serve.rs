@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::thread::available_parallelism;
 
+use alliance_settlement::clearing_house::ClearingHouse;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use super::Place;
 use super::failure::{Exit, Failure};
@@ -119,8 +121,7 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
     }
     let house = instance.start().map_err(Failure::config)?;
     let runtime = runtime().map_err(Failure::wrong)?;
-    let applied =
-        runtime.block_on(instance.apply(&house)).map_err(|faults| Failure::of_faults(&faults));
+    let applied = apply(&instance, &house, &runtime);
     let settings = settings(&instance);
     let served = applied.and_then(|_| {
         let ready = |server: &RunningServer| {
@@ -142,6 +143,15 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
     }
     drop(guard);
     served.map(|()| Exit::Good)
+}
+
+/// Applies the configuration, if the gateway's key may sign: else nothing could be served.
+fn apply(instance: &Instance, house: &ClearingHouse, runtime: &Runtime) -> Result<usize, Failure> {
+    let faults = instance.key_faults(house.registry().gateway_keys.as_deref());
+    if !faults.is_empty() {
+        return Err(Failure::of_faults(&faults));
+    }
+    runtime.block_on(instance.apply(house)).map_err(|faults| Failure::of_faults(&faults))
 }
 
 /// How the server is started for an instance.

@@ -137,8 +137,9 @@ impl Caller {
             tag: Tag::Callback,
         };
         let components = required_components(method.as_str());
-        let signature = sign_request(&view, components, &params, house.signing_key())
-            .map_err(|error| error.to_string())?;
+        let key = house.signer().map_err(|refused| refused.to_string())?;
+        let signature =
+            sign_request(&view, components, &params, key).map_err(|error| error.to_string())?;
         let mut request = self.http.request(method.clone(), url.clone());
         for (name, value) in &headers.0 {
             request = request.header(name, value.as_slice());

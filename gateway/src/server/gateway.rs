@@ -130,9 +130,11 @@ impl Gateway {
         &self.house
     }
 
-    /// The gateway's key list, as served.
+    /// The gateway's key list, as served: the books', and before they have one its own.
     pub fn jwks(&self) -> Bytes {
-        self.jwks.clone()
+        let registry = self.house.registry();
+        let listed = registry.gateway_keys.as_ref();
+        listed.map_or_else(|| self.jwks.clone(), |list| Bytes::from(list.document.clone()))
     }
 
     /// Asks the ledger, and waits no longer than the caller would.

@@ -57,7 +57,7 @@ fn sign_head(
     };
     let status = head.status().as_u16();
     let response = ResponseView { status, headers: &Fields(head.headers()) };
-    let key = house.signing_key();
+    let key = house.signer().map_err(|_| "this gateway's key may not sign")?;
     let signed = sign_response(&response, &bound, Tag::Response, house.message_time(), key)
         .map_err(|_| "a field cannot be signed")?;
     insert(head, "signature-input", &signed.signature_input)?;

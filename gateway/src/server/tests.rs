@@ -3,6 +3,8 @@
 
 mod agreements;
 mod bounds;
+mod consents;
+mod cosignatures;
 mod documents;
 mod events;
 mod keys;
@@ -10,6 +12,7 @@ mod kinds;
 mod lifecycle;
 mod limits;
 mod links;
+mod members;
 mod observations;
 mod orders;
 mod rates;

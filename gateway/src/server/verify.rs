@@ -89,6 +89,8 @@ access! {
     AskMany: (), MAX_BATCH_BODY_BYTES, Ask, None, |_| Ok(());
     /// A `POST` that moves points, links accounts or reports readings.
     Change: IdempotencyKey, MAX_BODY_BYTES, Trade, None, idempotency_key;
+    /// A `POST` of a cosignature.
+    Witness: IdempotencyKey, MAX_BODY_BYTES, Witness, None, idempotency_key;
     /// A `POST` that binds the partner beyond an order: agreements, keys.
     Govern: IdempotencyKey, MAX_BODY_BYTES, Govern, None, idempotency_key;
     /// A `POST` of many orders, each with a key of its own; its own key must be one, too.

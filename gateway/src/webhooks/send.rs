@@ -98,7 +98,7 @@ impl Sender {
         let body = json::canonical(&event);
         let url = CallbackUrl::parse(&endpoint.url, self.private)?;
         let sent_at = house.message_time().as_seconds();
-        let key = Some(&**house.signing_key());
+        let key = house.signer().ok().map(|key| &**key);
         let fields = fields(secrets, key, &event.id.to_string(), sent_at, &body)?;
         let answered = self.outbound.post(&url, fields, body).await?;
         let came_to =

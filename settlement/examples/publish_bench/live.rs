@@ -239,7 +239,7 @@ impl Live {
         let request = RequestEvidence {
             id: self.id(),
             partner: partner.clone(),
-            kid: self.house.signing_key().kid().clone(),
+            kid: self.house.public_key().kid().clone(),
             base_hash: Hash::of(&base),
             base,
             signature: [0; 64],

@@ -135,7 +135,7 @@ struct Flight {
 
 enum Leg {
     There,
-    Back(Heard),
+    Back(Box<Heard>),
 }
 
 /// An order that its partner asks for until it has an answer.
@@ -375,7 +375,7 @@ impl Brands {
         if dice.per_mille(network) {
             let due = now + PATIENCE;
             let heard = Heard { answer: Answer::Silent, signed: None };
-            self.flights.push(Flight { due, gateway, call, leg: Leg::Back(heard) });
+            self.flights.push(Flight { due, gateway, call, leg: Leg::Back(Box::new(heard)) });
             return;
         }
         let copies = 1 + usize::from(dice.per_mille(network));
@@ -394,7 +394,7 @@ impl Brands {
         for flight in due {
             match flight.leg {
                 Leg::There => self.arrive(flight.gateway, flight.call),
-                Leg::Back(heard) => self.come_back(flight.gateway, flight.call, heard),
+                Leg::Back(heard) => self.come_back(flight.gateway, flight.call, *heard),
             }
         }
     }
@@ -428,7 +428,7 @@ impl Brands {
                 Heard { answer: Answer::Silent, signed: None }
             }
         };
-        self.flights.push(Flight { due, gateway, call, leg: Leg::Back(heard) });
+        self.flights.push(Flight { due, gateway, call, leg: Leg::Back(Box::new(heard)) });
     }
 
     fn signed(&self, call: &Call, said: &Said) -> Heard {

@@ -142,7 +142,7 @@ const MEMBERS: &[(&str, &str, i64)] = &[
     ("cedar", "C-9", 12_345),
 ];
 
-fn member(house: &ClearingHouse, program: &str, reference: &str, opening: i64) -> NewMember {
+pub fn member(house: &ClearingHouse, program: &str, reference: &str, opening: i64) -> NewMember {
     let program: ProgramId = program.parse().unwrap();
     let reference: MemberRef = reference.parse().unwrap();
     let secret: [u8; 32] = house.random();
