@@ -49,7 +49,8 @@ pub struct DebitConsent {
     pub kinds: Vec<TransactionKind>,
     /// How much.
     pub limits: DebitLimits,
-    /// Out of which programs of the source's; none of them: all it has, and what it pays for itself.
+    /// Out of which programs of the source's; none of them: all it has, and what it pays for
+    /// itself.
     pub programs: Vec<ProgramId>,
     /// Who will owe, and signs this.
     pub source: PartnerId,
@@ -65,7 +66,7 @@ pub struct DebitConsent {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConsentError {
     /// The document or its form.
-    #[error("the consent is faulty: {}", .0.iter().map(|f| &*f.detail).collect::<Vec<_>>().join("; "))]
+    #[error("the consent is faulty: {}", .0.first().map_or("", |fault| &fault.detail))]
     Faulty(Vec<FieldError>),
     /// No key of the source's that was in force then.
     #[error("{kid} is no key of {partner} that was in force")]

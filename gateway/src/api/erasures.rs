@@ -1,5 +1,5 @@
-//! `POST /v1/members/forget`, `GET /v1/erasures` and `GET /v1/erasures/{id}`: forgetting a member of
-//! the caller's, and what was signed about those that were forgotten.
+//! `POST /v1/members/forget`, `GET /v1/erasures` and `GET /v1/erasures/{id}`: forgetting a member
+//! of the caller's, and what was signed about those that were forgotten.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;

@@ -1,6 +1,6 @@
 //! `GET /v1/receipts/{id}/evidence`: what the partner signed when it ordered this, and connected
-//! brands when they answered; and the consent under which it was ordered in another's name. With it and the partner key list, a receipt proves who ordered
-//! exactly this, and who carried it out.
+//! brands when they answered; and the consent under which it was ordered in another's name. With it
+//! and the partner key list, a receipt proves who ordered exactly this, and who carried it out.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;

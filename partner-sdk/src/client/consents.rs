@@ -1,4 +1,5 @@
-//! Consents to be debited: what the partner lets another order in its name, and the other way round.
+//! Consents to be debited: what the partner lets another order in its name, and the other way
+//! round.
 
 use alliance_contracts::debit_consent::{ConsentRequest, ConsentView, Consents, DebitConsent};
 use alliance_contracts::ids::ConsentId;
@@ -13,7 +14,8 @@ impl Client {
     /// ```no_run
     /// use alliance_partner_sdk::contracts::debit_consent::{DebitConsent, DebitLimits};
     /// use alliance_partner_sdk::contracts::quote::TransactionKind;
-    /// # async fn f(client: alliance_partner_sdk::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use alliance_partner_sdk::Client;
+    /// # async fn f(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let consent = DebitConsent {
     ///     alliance: "demo".parse()?,
     ///     kinds: vec![TransactionKind::Redemption],
