@@ -128,7 +128,7 @@ fn a_key_that_is_not_listed_is_refused() {
     alliance_ok(&["keys", "generate", &key]);
     let output = alliance(&["serve", "--dir", &dir, "--listen", "127.0.0.1:0"]);
     assert_eq!(output.status.code(), Some(78));
-    assert!(stderr(&output).contains("not in jwks.json"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("not in the books' key list"), "{}", stderr(&output));
 }
 
 #[test]

@@ -336,7 +336,7 @@ fn a_brand_in_any_mood_ends_as_it_says() {
         let text = String::from_utf8(listed.stdout).unwrap();
         assert!(text.contains(&silent) && text.contains("crediting"), "{text}");
         assert!(listed.status.success(), "nothing is parked yet: {text}");
-        stage.brand.set_speaking(true);
+        stage.brand.voice().set_speaking(true);
         let retried = stage.alliance.run(&["pending", "retry", &silent]);
         assert!(retried.status.success(), "{}", String::from_utf8_lossy(&retried.stderr));
         for mood in ["silent-", "unsigned-"] {

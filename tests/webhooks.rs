@@ -12,7 +12,7 @@ use alliance_contracts::event::Event;
 use alliance_contracts::names::PartnerId;
 use alliance_contracts::webhook::{WebhookSecret, WebhookVerifier};
 use alliance_partner_sdk::client::Client;
-use alliance_settlement::clearing_house::system_clock;
+use alliance_settlement::clearing_house::Clock;
 
 use crate::harness::{Alliance, Engine, Gateway, block_on, free_port, psql, quote};
 
@@ -169,7 +169,7 @@ fn a_gateway_killed_while_it_sends_loses_nothing(engine: Engine) {
     for got in receiver.got.lock().unwrap().iter() {
         let field = |name: &str| got.fields[name].as_str();
         let (id, sent) = (field("webhook-id"), field("webhook-timestamp"));
-        let now = system_clock()().plus_seconds(-60);
+        let now = Clock::system().now().plus_seconds(-60);
         verifier.verify(id, sent, field("webhook-signature"), &got.body, now).unwrap();
         let event = got.event();
         assert_eq!(event.id.to_string(), id);

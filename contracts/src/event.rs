@@ -26,8 +26,8 @@ pub use crate::names::EventCursor;
 use crate::time::Timestamp;
 
 pub use data::{
-    AgreementEvent, BoardEvent, CampaignEvent, EndpointEvent, LinkEvent, LinkEventSide,
-    OverrideEvent, PairEvent, PartnerEvent, TransactionEvent,
+    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EndpointEvent, LinkEvent,
+    LinkEventSide, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent,
 };
 pub use place::event_id;
 
@@ -97,6 +97,12 @@ event_types! {
     LinkActive "link.active";
     /// A link was taken back.
     LinkRevoked "link.revoked";
+    /// A partner lets another order in its name.
+    ConsentGranted "consent.granted";
+    /// It does so no more.
+    ConsentRevoked "consent.revoked";
+    /// A member of the partner's own was forgotten.
+    MemberForgotten "member.forgotten";
     /// A board was published; it may take effect later.
     BoardPublished "board.published";
     /// A direction of a pair takes no orders.

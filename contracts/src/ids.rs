@@ -44,6 +44,8 @@ kinds! {
     Link, LinkId, "lnk";
     /// A version of what two partners have agreed on.
     Agreement, AgreementId, "agr";
+    /// A consent to be debited.
+    Consent, ConsentId, "cns";
     /// A campaign: more points for a while, out of a budget.
     Campaign, CampaignId, "cmp";
     /// A settlement window.
@@ -56,6 +58,8 @@ kinds! {
     Break, BreakId, "brk";
     /// A dispute.
     Dispute, DisputeId, "dsp";
+    /// A member that was forgotten.
+    Erasure, ErasureId, "ers";
     /// Where a partner's events are pushed to.
     Endpoint, EndpointId, "end";
     /// An event.

@@ -1,5 +1,5 @@
 //! Compact JWS (RFC 7515, RFC 8037) in the one form that receipts, quotes, boards, statements, key
-//! lists, agreements and key registrations have.
+//! lists, agreements, key registrations and erasures have.
 //!
 //! | in | out of scope |
 //! | --- | --- |
@@ -33,11 +33,15 @@ pub enum JwsType {
     KeyProof,
     /// What a brand's connector did in the scripted cases.
     Conformance,
+    /// That a member was forgotten.
+    Erasure,
+    /// A consent to be debited, signed by the partner that will owe.
+    DebitConsent,
 }
 
 impl JwsType {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Receipt,
         Self::Quote,
         Self::Board,
@@ -46,6 +50,8 @@ impl JwsType {
         Self::Agreement,
         Self::KeyProof,
         Self::Conformance,
+        Self::Erasure,
+        Self::DebitConsent,
     ];
 
     /// The `typ` string.
@@ -60,6 +66,8 @@ impl JwsType {
             Self::Agreement => "alliance-agreement+jws",
             Self::KeyProof => "alliance-key-proof+jws",
             Self::Conformance => "alliance-conformance+jws",
+            Self::Erasure => "alliance-erasure+jws",
+            Self::DebitConsent => "alliance-consent+jws",
         }
     }
 

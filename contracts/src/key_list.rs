@@ -236,6 +236,36 @@ impl KeyList {
     }
 }
 
+/// Why there is no next list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NextListError {
+    /// The last list is not signed by this root key, or one of the two is malformed.
+    #[error(transparent)]
+    List(#[from] KeyListError),
+    /// The keys may not take the place of the last list's.
+    #[error(transparent)]
+    Succession(#[from] SuccessionError),
+}
+
+impl KeyList {
+    /// The next list: these keys, with the next number, naming this list, signed by the root key.
+    ///
+    /// # Errors
+    /// [`NextListError`]: a list only grows.
+    pub fn next(&self, keys: Vec<Jwk>, root: &SigningKey) -> Result<Self, NextListError> {
+        let last = self.verify(root.public_key())?;
+        let statement = KeyStatement {
+            alliance: last.alliance().to_owned(),
+            keys,
+            number: last.number() + 1,
+            previous: *last.hash(),
+        };
+        let next = statement.publish(root);
+        next.verify(root.public_key())?.check_follows(&last)?;
+        Ok(next)
+    }
+}
+
 /// Why a list may not take the place of another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SuccessionError {
@@ -281,9 +311,13 @@ impl TrustedKey {
     /// Whether the key was in force at `at`: `nbf` ≤ `at` < `exp`, and before `revoked_at`.
     #[must_use]
     pub fn valid_at(&self, at: Timestamp) -> bool {
-        self.nbf.is_none_or(|nbf| nbf <= at)
-            && self.exp.is_none_or(|exp| at < exp)
-            && self.revoked_at.is_none_or(|revoked_at| at < revoked_at)
+        self.in_its_time(at) && self.revoked_at.is_none_or(|revoked_at| at < revoked_at)
+    }
+
+    /// Whether `at` lies between the key's begin and its end, revoked or not.
+    #[must_use]
+    pub fn in_its_time(&self, at: Timestamp) -> bool {
+        self.nbf.is_none_or(|nbf| nbf <= at) && self.exp.is_none_or(|exp| at < exp)
     }
 
     fn of(jwk: Jwk) -> Result<Self, KeyListError> {
@@ -477,6 +511,22 @@ mod tests {
         let other = list(vec![entry(1), entry(2)], 2, Hash::ZERO);
         assert_eq!(other.check_follows(&second), Err(SuccessionError::NotSuccessor(2)));
         assert_eq!(other.check_follows(&first), Err(SuccessionError::NotSuccessor(2)));
+    }
+
+    #[test]
+    fn the_next_list_names_the_last_and_only_grows() {
+        let first = statement(vec![entry(1)]).publish(&key(9));
+        let next = first.next(vec![entry(1), entry(2)], &key(9)).unwrap();
+        let (one, two) = (first.verify(key(9).public_key()), next.verify(key(9).public_key()));
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert_eq!((two.number(), two.previous()), (one.number() + 1, one.hash()));
+        assert_eq!(two.check_follows(&one), Ok(()));
+        let forgotten = NextListError::Succession(SuccessionError::Forgotten(entry(1).kid));
+        assert_eq!(first.next(vec![entry(2)], &key(9)), Err(forgotten));
+        let foreign = NextListError::List(JwsError::WrongKey.into());
+        assert_eq!(first.next(vec![entry(1)], &key(8)), Err(foreign));
+        let twice = NextListError::List(KeyListError::DuplicateKid);
+        assert_eq!(first.next(vec![entry(1), entry(1)], &key(9)), Err(twice));
     }
 
     #[test]

@@ -9,13 +9,16 @@
 //! | boards: values, how each came about, pairs' terms | [`board`], [`valuation`], [`total`] | protocol § 4 |
 //! | what partners report about their programs | [`observation`] | docs/value-model.md |
 //! | what two partners agree on and both sign | [`agreement`] | protocol § 4 |
+//! | what a partner lets another order in its name | [`debit_consent`] | protocol § 4 |
 //! | more points for a while, out of a budget | [`campaign`] | docs/formats/campaigns.md |
 //! | what has happened, told to those it concerns | [`event`] | protocol § 7, CloudEvents 1.0 |
 //! | a pushed event: how it is signed and checked | [`webhook`] | Standard Webhooks 1.0 |
 //! | the exact arithmetic and its only roundings | [`arithmetic`] | protocol § 4 |
 //! | what a point is worth, and why | [`valuation`] | docs/value-model.md |
+//! | members of one's own, and what is left of forgotten ones | [`member`] | docs/formats/erasures.md |
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
 //! | partners' keys over the API, and what each may do | [`partner_key`] | docs/formats/keys.md |
+//! | what only a sandbox is asked | [`sandbox`] | docs/sandbox.md |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
 //!
 //! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
@@ -29,6 +32,8 @@ pub mod conformance;
 pub mod connector;
 pub mod content_digest;
 pub mod corridor;
+pub mod cosignature;
+pub mod debit_consent;
 pub mod decimal;
 mod drafts;
 pub mod encoding;
@@ -42,6 +47,7 @@ pub mod key_list;
 pub mod keys;
 pub mod limits;
 pub mod link;
+pub mod member;
 pub mod merkle;
 pub mod names;
 pub mod note;
@@ -53,6 +59,7 @@ pub mod problem;
 pub mod program;
 pub mod quote;
 pub mod receipt;
+pub mod sandbox;
 pub mod side;
 pub mod time;
 pub mod tlog_proof;

@@ -94,6 +94,8 @@ codes! {
     AgreementStale, "agreement_stale", 409, true, false, "This does not follow on the last version that both have signed, or takes effect too soon: propose again.";
     MemberUnknown, "member_unknown", 404, true, false, "You have no such member here.";
     MemberFrozen, "member_frozen", 423, true, false, "Your member is frozen.";
+    MemberPending, "member_pending", 409, true, false, "A transaction of this member is under way: ask again with a new key when it has ended.";
+    MemberHasPoints, "member_has_points", 409, true, false, "The member has points: let it spend them, or say forfeit to give them up with it.";
     KindNotAllowed, "kind_not_allowed", 403, true, false, "The agreement does not allow this kind of order to this caller now.";
     AmountTooSmall, "amount_too_small", 422, true, false, "The amount comes to nothing, is below the minimum or off the increment.";
     AmountOutOfRange, "amount_out_of_range", 422, true, false, "An amount is beyond 10^12.";
@@ -101,6 +103,8 @@ codes! {
     RateMoved, "rate_moved", 409, true, false, "The rate has moved too far since the quote: ask for a new one.";
     InsufficientPoints, "insufficient_points", 409, true, false, "The member has too few points.";
     ExceedsMemberLimit, "exceeds_member_limit", 409, true, false, "The member's limit would be exceeded.";
+    ExceedsConsent, "exceeds_consent", 409, true, false, "The consent to be debited allows less in an order, a day or a month.";
+    TooManyConsents, "too_many_consents", 409, true, false, "No more consents in force between two partners: revoke one first.";
     ExceedsNetDebitCap, "exceeds_net_debit_cap", 409, true, false, "The debtor's position would exceed its net debit cap.";
     ExceedsCampaignBudget, "exceeds_campaign_budget", 409, true, false, "The campaign's budget is spent.";
     ExceedsReversible, "exceeds_reversible", 409, true, false, "More than is left of the original transaction.";

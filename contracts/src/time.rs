@@ -47,6 +47,21 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
+    /// The UTC month that this time is in, counted from January of the year 0.
+    ///
+    /// ```
+    /// use alliance_contracts::time::Timestamp;
+    /// let month = |text: &str| text.parse::<Timestamp>().unwrap().month_number();
+    /// assert_eq!(month("2026-11-30T23:59:59.999Z"), 2026 * 12 + 10);
+    /// assert_eq!(month("2026-12-01T00:00:00.000Z"), 2026 * 12 + 11);
+    /// assert_eq!(month("2027-01-01T00:00:00.000Z"), 2027 * 12);
+    /// ```
+    #[must_use]
+    pub const fn month_number(self) -> i64 {
+        let (year, month, _) = civil_from_days(self.0.div_euclid(86_400_000));
+        year * 12 + month - 1
+    }
+
     /// The second that this time is in: where signatures, which tell their time in seconds, count
     /// from.
     #[must_use]

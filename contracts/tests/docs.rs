@@ -23,13 +23,15 @@ use alliance_contracts::content_digest::{
 use alliance_contracts::corridor::{
     EvidenceList, Opening, OrderInclusion, Proof, Seen, StreamTrailer,
 };
+use alliance_contracts::debit_consent::DebitConsent;
 use alliance_contracts::decimal::{Decimal, format_micros};
 use alliance_contracts::encoding::{
     Hash, base64_decode, base64_decode_array, base64url_decode, hex_decode, hex_encode, sha256,
 };
 use alliance_contracts::event::{
-    AgreementEvent, BoardEvent, CampaignEvent, EndpointEvent, Event, EventCursor, EventType,
-    LinkEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent, event_id,
+    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EndpointEvent, Event, EventCursor,
+    EventType, LinkEvent, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent,
+    event_id,
 };
 use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, HeaderList, Headers, RequestBinding, RequestView, ResponseView, Tag,
@@ -40,6 +42,7 @@ use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::key_list::{KeyList, KeyStatement, TrustedKeys};
 use alliance_contracts::keys::{PublicKey, SigningKey};
+use alliance_contracts::member::Erasure;
 use alliance_contracts::merkle::{
     leaf_hash, node_hash, root_of, verify_consistency, verify_inclusion,
 };
@@ -95,7 +98,11 @@ const KINDS: &[(&str, &str)] = &[
     ("connector-call", "connectors.md"),
     ("connector-operation", "connectors.md"),
     ("connector-refusal", "connectors.md"),
+    ("consent", "consents.md"),
+    ("consent-jws", "consents.md"),
     ("consistency-proof", "checkpoints-and-proofs.md"),
+    ("erasure", "erasures.md"),
+    ("erasure-jws", "erasures.md"),
     ("event", "events.md"),
     ("event-cursor", "events.md"),
     ("event-samples", "events.md"),
@@ -431,6 +438,41 @@ fn the_conformance_report_is_signed_and_counts_its_cases() {
     }
 }
 
+// --- consents.md -------------------------------------------------------------------------------
+
+#[test]
+fn the_consent_is_signed_by_its_source_over_its_canonical_form() {
+    let consent: DebitConsent = read_whole("consent");
+    let (signed, shown) = DebitConsent::read_signed(&line("consent-jws")).unwrap();
+    assert_eq!((&shown, signed.payload.as_slice()), (&consent, jcs("consent").as_slice()));
+    let at = "2026-11-23T04:05:06.789Z".parse().unwrap();
+    assert_eq!(consent.verify_signature(&signed, &partner_keys(), at), Ok(()));
+    assert!(consent.covers(TransactionKind::Redemption, Some(&"aurora".parse().unwrap()), at));
+    let Value::Object(members) = read::<Value>("consent") else { panic!("an object") };
+    let text = page("consents.md");
+    assert!(members.keys().all(|member| text.contains(&format!("`{member}`"))));
+}
+
+// --- erasures.md -------------------------------------------------------------------------------
+
+#[test]
+fn the_erasure_is_signed_over_exactly_the_payload_shown_and_names_a_receipts_member() {
+    let erasure: Erasure = read_whole("erasure");
+    let parsed = jws::parse(&line("erasure-jws")).unwrap();
+    parsed.verify(JwsType::Erasure, key("gateway").public_key()).unwrap();
+    assert_eq!(parsed.payload, erasure.payload());
+    assert_eq!(parsed.payload, jcs("erasure"));
+    assert_eq!(erasure.requested_with, *key("aurora-air").kid());
+    let receipt = &receipts()[0];
+    let named = erasure.pseudonyms.iter().find(|one| one.corridor == receipt.corridor);
+    assert_eq!(Some(&named.unwrap().member), receipt.source.member());
+    let Value::Object(members) = read::<Value>("erasure") else { panic!("an object") };
+    let text = page("erasures.md");
+    for member in members.keys() {
+        assert!(text.contains(&format!("`{member}`")), "{member}");
+    }
+}
+
 // --- http-signatures.md ------------------------------------------------------------------------
 
 /// A message as its page shows it: start line, fields, an empty line, the body on one line.
@@ -616,6 +658,8 @@ fn written_back(kind: &EventType, data: Value) -> Value {
     match kind.as_str().split('.').next().unwrap() {
         "transaction" => through::<TransactionEvent>(data),
         "link" => through::<LinkEvent>(data),
+        "consent" => through::<ConsentEvent>(data),
+        "member" => through::<MemberEvent>(data),
         "board" => through::<BoardEvent>(data),
         "pair" => through::<PairEvent>(data),
         "override" => through::<OverrideEvent>(data),

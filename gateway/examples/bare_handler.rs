@@ -25,7 +25,7 @@ use alliance_gateway::bench::{self, Mode, Options};
 use alliance_gateway::cli::printer::Printer;
 use alliance_gateway::draw;
 use alliance_gateway::instance::{Instance, KEY_LIST_FILE, Overrides};
-use alliance_settlement::clearing_house::{Clock, system_clock};
+use alliance_settlement::clearing_house::Clock;
 use clap::Parser;
 
 /// Measures a bare handler.
@@ -112,7 +112,7 @@ async fn bare(http: HttpRequest, body: Bytes, bare: Data<Bare>) -> HttpResponse 
         query: http.uri().query(),
         headers: &fields,
     };
-    let Ok(signed) = parse_request(&request, Tag::Request, (bare.clock)()) else {
+    let Ok(signed) = parse_request(&request, Tag::Request, bare.clock.now()) else {
         return HttpResponse::Unauthorized().finish();
     };
     let Some(key) = bare.keys.get(&signed.kid) else {
@@ -138,7 +138,7 @@ async fn corridors() -> HttpResponse {
 }
 
 fn serve(dir: PathBuf, listen: &str, database: String) -> Result<(), Box<dyn Error>> {
-    let overrides = Overrides { database: Some(database), ..Overrides::default() };
+    let overrides = Overrides { database: Some(database.into()), ..Overrides::default() };
     let instance = Instance::load(&dir, &overrides)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     let bare = Data::new(prepare(&instance)?);
@@ -172,7 +172,7 @@ fn prepare(instance: &Instance) -> Result<Bare, Box<dyn Error>> {
     Ok(Bare {
         keys: keys.collect::<Result<_, _>>()?,
         key: instance.signing_key.clone(),
-        clock: system_clock(),
+        clock: Clock::system(),
         payload: jws::parse(&quote.token)?.payload,
         before_token: before_token.ok_or("a quote ends with its token")?.to_owned(),
         key_list: std::fs::read(instance.folder.join(KEY_LIST_FILE))?,

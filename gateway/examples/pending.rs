@@ -117,6 +117,7 @@ async fn measure(pending: usize) -> Fallible<()> {
         gateway_keys: key_list(),
         limits: LimitSettings::NONE,
         private_webhooks: false,
+        sandbox: None,
         workers: 2,
     };
     let server = server::start(house, settings).await?;

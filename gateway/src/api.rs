@@ -8,11 +8,12 @@
 //! | links | `links`, `link_proposals`, `link_changes` |
 //! | campaigns | `campaigns` |
 //! | events | `events`, `event_stream` |
+//! | consents to be debited | `consents` |
 //! | webhooks | `webhooks`, `webhook_changes`, `webhook_deliveries` |
 //! | agreements | `agreements`, `agreement_proposals`, `agreement_changes`, `agreement_diff` |
 //! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
-//! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs` |
-//! | members | `members` |
+//! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs`, `cosignatures` |
+//! | members | `members`, `member_changes`, `erasures` |
 //! | keys | `keys`, `key_changes`, `key_uses`, `partner_keys`, `well_known` |
 //! | health | `health` |
 //! | this document, for people and programs | `docs`, `document`, `xml_schema` |
@@ -26,12 +27,15 @@ mod agreement_diff;
 mod agreement_proposals;
 mod agreements;
 mod campaigns;
+mod consents;
 mod corridor_checkpoint;
 mod corridor_proofs;
 mod corridor_receipts;
 mod corridors;
+mod cosignatures;
 mod docs;
 mod document;
+mod erasures;
 mod event_stream;
 mod events;
 mod health;
@@ -41,6 +45,7 @@ mod keys;
 mod link_changes;
 mod link_proposals;
 mod links;
+mod member_changes;
 mod members;
 mod observations;
 mod partner_keys;
@@ -53,7 +58,7 @@ mod receipt_evidence;
 mod receipt_proof;
 mod receipts;
 mod render;
-mod reply;
+pub(crate) mod reply;
 mod reversals;
 mod transaction_batch;
 mod transactions;
@@ -91,6 +96,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/v1/links/{id}/confirm", link_changes::confirm))
         .service(post("/v1/links/{id}/revoke", link_changes::revoke))
         .service(get("/v1/campaigns", campaigns::list))
+        .service(both("/v1/consents", consents::list, consents::grant))
+        .service(get("/v1/consents/{id}", consents::show))
+        .service(post("/v1/consents/{id}/revoke", consents::revoke))
         .service(both("/v1/agreements", agreements::list, agreement_proposals::create))
         .service(get("/v1/agreements/{id}", agreements::show))
         .service(get("/v1/agreements/{id}/diff", agreement_diff::show))
@@ -111,8 +119,19 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/v1/corridors", corridors::list))
         .service(get("/v1/corridors/{corridor}/receipts", corridor_receipts::list))
         .service(get("/v1/corridors/{corridor}/checkpoint", corridor_checkpoint::show))
+        .service(both(
+            "/v1/corridors/{corridor}/cosignatures",
+            cosignatures::list,
+            cosignatures::create,
+        ))
         .service(get("/v1/corridors/{corridor}/proofs/inclusion", corridor_proofs::inclusion))
         .service(get("/v1/corridors/{corridor}/proofs/consistency", corridor_proofs::consistency))
+        .service(post("/v1/members/validate", member_changes::validate))
+        .service(post("/v1/members/freeze", member_changes::freeze))
+        .service(post("/v1/members/unfreeze", member_changes::unfreeze))
+        .service(post("/v1/members/forget", erasures::forget))
+        .service(get("/v1/erasures", erasures::list))
+        .service(get("/v1/erasures/{id}", erasures::show))
         .service(get("/v1/members/{program}/{member}/balance", members::balance))
         .service(get("/v1/members/{program}/{member}/openings/{corridor}", members::opening))
         .service(get("/v1/partners/keys", partner_keys::list))
@@ -134,7 +153,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(nothing));
 }
 
-fn get<F, Args>(template: &'static str, handler: F) -> impl HttpServiceFactory
+pub(crate) fn get<F, Args>(template: &'static str, handler: F) -> impl HttpServiceFactory
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -164,7 +183,7 @@ where
     resource(template, "POST").route(web::post().to(handler))
 }
 
-fn both<F, G, A, B>(template: &'static str, gets: F, posts: G) -> impl HttpServiceFactory
+pub(crate) fn both<F, G, A, B>(template: &'static str, gets: F, posts: G) -> impl HttpServiceFactory
 where
     F: Handler<A>,
     G: Handler<B>,

@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::printer::Printer;
+use crate::instance::database_url::DatabaseUrl;
 use crate::telemetry::{self, LogFormat, TelemetrySettings};
 use drive::Work;
 use ground::Ground;
@@ -93,7 +94,7 @@ pub struct Options {
     /// What is measured.
     pub mode: Mode,
     /// `sqlite:FILE` or `postgres://…`; none: SQLite, in the run's own folder.
-    pub database: Option<String>,
+    pub database: Option<DatabaseUrl>,
     /// How long the clock runs.
     pub time: Duration,
     /// Requests under way at once.

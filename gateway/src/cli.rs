@@ -11,6 +11,7 @@ mod campaigns;
 mod check;
 mod completions;
 mod conformance;
+mod consents;
 mod demo;
 mod events;
 pub mod failure;
@@ -20,6 +21,7 @@ mod init;
 mod keys;
 pub mod layout;
 mod listen;
+mod members;
 mod migrate;
 mod openapi;
 mod partner;
@@ -29,10 +31,12 @@ pub mod printer;
 pub mod progress;
 mod rates;
 mod receipts;
+mod sandbox;
 mod serve;
 mod trigger;
 mod verify;
 mod webhooks;
+mod witness;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +45,7 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Args, Parser, Subcommand};
 
+use crate::instance::database_url::DatabaseUrl;
 use crate::instance::{Instance, Overrides};
 use failure::{Exit, Failure};
 use printer::Printer;
@@ -84,6 +89,13 @@ pub enum Command {
     /// and verifies them offline. Stays open until Ctrl-C unless --once is given. On a folder of an
     /// earlier demo it goes on with the same alliance.
     Demo(demo::DemoArgs),
+    /// Try against brands of every character, with a clock that you set
+    ///
+    /// Makes a folder with a whole alliance in it, with seven simulated brands that keep their
+    /// members' balances themselves, and opens its gateway on this machine until Ctrl-C. On the
+    /// folder of an earlier sandbox it goes on with the same alliance. Every outcome can be had by
+    /// a member's name: docs/sandbox.md.
+    Sandbox(sandbox::SandboxCommand),
     /// Make an empty alliance to fill in, with new keys
     ///
     /// The folder must be empty, or not there. alliance.toml comes with an explanation of every
@@ -118,16 +130,19 @@ pub enum Command {
     /// See what connected brands have not answered yet, and have them asked again
     #[command(subcommand)]
     Pending(pending::PendingCommand),
-    /// Import members with their balances
+    /// Import members; look one's own up, freeze and forget them, as a partner
     #[command(subcommand)]
-    Members(import::MembersCommand),
+    Members(members::MembersCommand),
     /// Import links between members' accounts
     #[command(subcommand)]
     Links(import::LinksCommand),
+    /// Give, list and revoke consents to be debited, as a partner
+    #[command(subcommand)]
+    Consents(consents::ConsentsCommand),
     /// Propose, countersign, list and compare agreements, as a partner
     #[command(subcommand)]
     Agreements(agreements::AgreementsCommand),
-    /// List, generate and export keys
+    /// List, generate and export keys; introduce and revoke gateway keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// See what points are worth, and what a model would make of them
@@ -154,9 +169,18 @@ pub enum Command {
     /// Verify exported receipts, offline
     ///
     /// Every signature, every link of the chain, every amount against its terms; with --checkpoint
-    /// also that the end was not cut off. Needs the receipts and the key list and nothing else: no
-    /// network, no database. Ends with 1 where anything is wrong, naming the first bad receipt.
+    /// also that the end was not cut off. Receipts under a gateway key that was revoked count as
+    /// far as a checkpoint goes that a partner cosigned before (--cosigned). Needs the receipts and
+    /// the key list and nothing else: no network, no database. Ends with 1 where anything is wrong,
+    /// naming the first bad receipt.
     Verify(verify::VerifyArgs),
+    /// Witness what the corridors' receipts are, as a partner: cosign their checkpoints
+    ///
+    /// Fetches each corridor's checkpoint, verifies it and that it has grown out of the last one
+    /// that this witness cosigned, cosigns it and hands the cosignature in. What was witnessed
+    /// before a gateway key was revoked counts for ever; nothing else under that key does. Ends
+    /// with 1 where the alliance tells two histories, and keeps both.
+    Witness(witness::WitnessArgs),
     /// Recompute all balances, positions and chains from the receipts
     ///
     /// Reads every receipt in the books, verifies it, and works out anew what every member and
@@ -195,7 +219,7 @@ pub struct Place {
     pub config: Option<PathBuf>,
     /// The database, over the configuration's: sqlite:FILE or postgres://…
     #[arg(long, value_name = "URL", env = "ALLIANCE_DATABASE", hide_env_values = true)]
-    pub database: Option<String>,
+    pub database: Option<DatabaseUrl>,
 }
 
 impl Place {
@@ -245,6 +269,7 @@ pub fn run() -> ExitCode {
 fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
     match command {
         Command::Demo(args) => demo::run(args, printer),
+        Command::Sandbox(command) => sandbox::run(command, printer),
         Command::Init(args) => init::run(&args, printer),
         Command::Check(args) => check::run(&args, printer),
         Command::Serve(args) => serve::run(&args, printer),
@@ -253,8 +278,9 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::PartnerKeys(command) => partner_keys::run(command, printer),
         Command::Campaigns(command) => campaigns::run(command, printer),
         Command::Pending(command) => pending::run(command, printer),
-        Command::Members(command) => import::members(command, printer),
+        Command::Members(command) => members::run(command, printer),
         Command::Links(command) => import::links(command, printer),
+        Command::Consents(command) => consents::run(command, printer),
         Command::Agreements(command) => agreements::run(command, printer),
         Command::Keys(command) => keys::run(command, printer),
         Command::Rates(command) => rates::run(command, printer),
@@ -264,6 +290,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Trigger(args) => trigger::run(&args, printer),
         Command::Receipts(command) => receipts::run(command, printer),
         Command::Verify(args) => verify::run(&args, printer),
+        Command::Witness(args) => witness::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),
         Command::Bench(args) => bench::run(args, printer),
         Command::Conformance(args) => conformance::run(args, printer),

@@ -12,10 +12,10 @@ mod drive;
 mod folder;
 mod offline;
 mod plan;
-mod random;
+pub(crate) mod random;
 mod rates;
 mod render;
-mod service;
+pub(crate) mod service;
 mod summary;
 
 use std::future::Future;
@@ -41,6 +41,7 @@ use crate::instance::import::{read_links, read_members, write_links, write_membe
 use crate::instance::{Instance, PARTNERS_DIR, authority};
 use crate::server::ServerSettings;
 use crate::telemetry::{self, LogFormat, TelemetrySettings};
+pub(crate) use cast::parsed;
 use cast::{BRANDS, Cast, PEOPLE};
 use connected::{Connected, ConnectedOrders};
 use folder::Folder;
@@ -138,6 +139,7 @@ fn serve(
         gateway_keys: instance.key_list.clone(),
         limits: instance.gateway.limits,
         private_webhooks: instance.gateway.private_webhooks,
+        sandbox: None,
         workers,
     };
     Service::start(house.clone(), settings).map_err(|error| {

@@ -65,6 +65,7 @@ pub async fn run(house: ClearingHouse, caller: Caller, mut closing: watch::Recei
     let mut places = Places::default();
     let freed = Arc::new(Notify::new());
     let mut counted: Option<Instant> = None;
+    let mut pauses = house.pauses();
     loop {
         if *closing.borrow() {
             return;
@@ -80,7 +81,7 @@ pub async fn run(house: ClearingHouse, caller: Caller, mut closing: watch::Recei
         tokio::select! {
             () = house.saga_written() => {}
             () = freed.notified() => {}
-            () = rt::time::sleep(LOOK_EVERY) => {}
+            () = pauses.at_most(LOOK_EVERY) => {}
             _ = closing.changed() => return,
         }
     }

@@ -3,7 +3,8 @@
 //! ```text
 //! alliance.toml            what the alliance has agreed on, and [gateway]: how this gateway runs
 //! alliance.db              the database, unless [gateway] names another
-//! jwks.json                every gateway key that ever signed, signed by the root key
+//! jwks.json                every gateway key that ever signed, signed by the root key; the books
+//!                          take it up once, and go on from it (`alliance keys import`)
 //! keys/gateway.pem         signs receipts, quotes and checkpoints
 //! keys/root.pem            signs the key list; partners pin its public half. Not needed to serve
 //! keys/master.key          wraps what the database holds of members
@@ -16,6 +17,8 @@
 pub mod authority;
 pub mod config;
 pub mod create;
+pub mod database_url;
+pub mod gateway_keys;
 pub mod import;
 pub mod keyfile;
 pub mod open;
@@ -29,11 +32,12 @@ use std::sync::Arc;
 use alliance_contracts::json;
 use alliance_contracts::key_list::{KeyList, TrustedKeys};
 use alliance_contracts::keys::SigningKey;
-use alliance_settlement::alliance::Definition;
+use alliance_settlement::alliance::{Definition, GatewayKeys};
 use alliance_settlement::vault::KEY_LEN;
 use zeroize::Zeroizing;
 
 use config::{Config, Gateway};
+use database_url::DatabaseUrl;
 
 /// The configuration's file name.
 pub const CONFIG_FILE: &str = "alliance.toml";
@@ -76,7 +80,7 @@ impl fmt::Display for Fault {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `sqlite:PATH` or `postgres://…`.
-    pub database: Option<String>,
+    pub database: Option<DatabaseUrl>,
     /// Where to listen.
     pub listen: Option<SocketAddr>,
     /// What partners call the gateway.
@@ -103,6 +107,8 @@ pub struct Instance {
     pub key_list: KeyList,
     /// The same, checked.
     pub trusted_keys: TrustedKeys,
+    /// The same, as the books take it up.
+    pub first_list: GatewayKeys,
 }
 
 impl fmt::Debug for Instance {
@@ -137,14 +143,11 @@ impl Instance {
         let master_key = master_key.map_err(|fault| faults.push(fault)).ok();
         let list = read_key_list(&folder.join(KEY_LIST_FILE));
         let list = list.map_err(|fault| faults.push(fault)).ok();
-        if let (Some(config), Some((_, trusted))) = (&config, &list) {
-            faults.extend(foreign_list(&config.definition, trusted));
-        }
-        if let (Some(key), Some((_, trusted))) = (&key, &list) {
-            faults.extend(unlisted_key(key, trusted));
+        if let (Some(config), Some((_, listed))) = (&config, &list) {
+            faults.extend(foreign_list(&config.definition, &listed.trusted));
         }
         match (config, key, master_key, list) {
-            (Some(config), Some(key), Some(master_key), Some((key_list, trusted_keys)))
+            (Some(config), Some(key), Some(master_key), Some((key_list, first_list)))
                 if faults.is_empty() =>
             {
                 Ok(Self {
@@ -155,7 +158,8 @@ impl Instance {
                     signing_key: Arc::new(key),
                     master_key,
                     key_list,
-                    trusted_keys,
+                    trusted_keys: first_list.trusted.clone(),
+                    first_list,
                 })
             }
             _ => Err(faults),
@@ -183,14 +187,14 @@ fn folder_of(config_file: &Path) -> PathBuf {
     }
 }
 
-fn read_key_list(path: &Path) -> Result<(KeyList, TrustedKeys), Fault> {
+fn read_key_list(path: &Path) -> Result<(KeyList, GatewayKeys), Fault> {
     let fault = |text: String| Fault::new(path.display(), text);
     let bytes = std::fs::read(path).map_err(|error| fault(keyfile::unreadable(&error)))?;
     let list: KeyList = json::read(&bytes)
         .map_err(|error| fault(format!("is no key list: {} {}", error.pointer, error.detail)))?;
     // Our own file: who signed it, the partners check against the root key they have pinned.
-    let trusted = list.trust_without_root().map_err(|error| fault(error.to_string()))?;
-    Ok((list, trusted))
+    let checked = GatewayKeys::of(&list).map_err(|error| fault(error.to_string()))?;
+    Ok((list, checked))
 }
 
 fn foreign_list(definition: &Definition, trusted: &TrustedKeys) -> Option<Fault> {
@@ -202,22 +206,4 @@ fn foreign_list(definition: &Definition, trusted: &TrustedKeys) -> Option<Fault>
         );
         Fault::new(KEY_LIST_FILE, fault)
     })
-}
-
-fn unlisted_key(key: &SigningKey, trusted: &TrustedKeys) -> Option<Fault> {
-    match trusted.find(key.kid()) {
-        None => Some(Fault::new(
-            GATEWAY_KEY_FILE,
-            format!(
-                "its key {} is not in {KEY_LIST_FILE}: nobody would believe what it signs; put \
-                 back the key that is listed",
-                key.kid()
-            ),
-        )),
-        Some(listed) if listed.revoked_at.is_some() => {
-            let fault = format!("its key {} is revoked in {KEY_LIST_FILE}", key.kid());
-            Some(Fault::new(GATEWAY_KEY_FILE, fault))
-        }
-        Some(_) => None,
-    }
 }

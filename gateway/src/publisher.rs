@@ -11,8 +11,9 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use jiff::tz::TimeZone;
 
-/// The longest sleep: a clock that is set, and a schedule that is changed, are noticed within it.
-const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+/// The longest pause: a machine's clock that is set, and a schedule that is changed, are noticed
+/// within it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// When boards are published.
 #[derive(Clone, Debug)]
@@ -61,6 +62,7 @@ impl Schedule {
 
 /// Publishes by the schedule for as long as it is polled.
 pub async fn run(house: ClearingHouse) {
+    let mut pauses = house.pauses();
     let mut from = house.now();
     loop {
         let registry = house.registry();
@@ -75,10 +77,10 @@ pub async fn run(house: ClearingHouse) {
             Some(slot) => {
                 let wait = slot.as_millis().saturating_sub(now.as_millis());
                 let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
-                tokio::time::sleep(wait.min(LONGEST_SLEEP)).await;
+                pauses.at_most(wait.min(LONGEST_PAUSE)).await;
             }
             None => {
-                tokio::time::sleep(LONGEST_SLEEP).await;
+                pauses.at_most(LONGEST_PAUSE).await;
                 from = house.now();
             }
         }

@@ -8,7 +8,7 @@
 //! | body within its bounds | `body` |
 //! | signature, key, digest, scope, query, `Alliance-Seen` | `verify`, `signatures` |
 //! | what is refused, and how it is told | `refusal` |
-//! | the routes and what each does | [`crate::api`] |
+//! | the routes and what each does | [`crate::api`]; a sandbox's: [`crate::sandbox::api`] |
 //!
 //! What actix refuses before there is a request (bytes that are no HTTP, header fields beyond its
 //! limits) is answered by actix with a bare status line; everything later is a problem.
@@ -41,6 +41,7 @@ use alliance_settlement::clearing_house::ClearingHouse;
 use tokio::sync::watch;
 
 pub use crate::api::openapi_json;
+use crate::sandbox::{self, Sandbox};
 use crate::{api, driver, publisher, telemetry, webhooks};
 use gateway::Gateway;
 use limits::LimitSettings;
@@ -67,12 +68,14 @@ pub struct ServerSettings {
     pub authorities: Vec<String>,
     /// Where `/metrics` is served; none: nowhere.
     pub metrics_listen: Option<SocketAddr>,
-    /// Served at `/.well-known/jwks.json`, verbatim.
+    /// Served at `/.well-known/jwks.json`, verbatim, until the books have a list.
     pub gateway_keys: KeyList,
     /// How many requests of whom are taken.
     pub limits: LimitSettings,
     /// Whether webhooks may go to the gateway's own network, and by `http`.
     pub private_webhooks: bool,
+    /// What a sandbox's gateway has; none: this is not one.
+    pub sandbox: Option<Sandbox>,
     /// Worker threads.
     pub workers: usize,
 }
@@ -102,7 +105,8 @@ pub struct RunningServer {
 /// An address that cannot be listened on.
 pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result<RunningServer> {
     let (keys, private) = (&settings.gateway_keys, settings.private_webhooks);
-    let gateway = Data::new(Gateway::new(house.clone(), keys, &settings.limits, private));
+    let gateway = Gateway::new(house.clone(), keys, &settings.limits, private);
+    let gateway = Data::new(gateway.in_sandbox(settings.sandbox));
     let shared = gateway.clone();
     let server = HttpServer::new(move || app(shared.clone()))
         .workers(settings.workers.max(1))
@@ -227,7 +231,16 @@ pub(crate) fn app(
     >,
 > {
     let bench = signatures::Bench::default();
-    App::new().app_data(gateway).app_data(bench).configure(api::routes).wrap(from_fn(edge::edge))
+    let routes = match gateway.sandbox() {
+        Some(_) => sandbox::api::routes,
+        None => |_: &mut web::ServiceConfig| {},
+    };
+    App::new()
+        .app_data(gateway)
+        .app_data(bench)
+        .configure(routes)
+        .configure(api::routes)
+        .wrap(from_fn(edge::edge))
 }
 
 fn serve_metrics(listen: SocketAddr) -> io::Result<(SocketAddr, ServerHandle)> {

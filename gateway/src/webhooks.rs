@@ -57,7 +57,7 @@ type AtWork = Rc<RefCell<HashSet<EndpointId>>>;
 pub async fn run(house: ClearingHouse, sender: Sender, mut closing: watch::Receiver<bool>) {
     let sender = Rc::new(sender);
     let at_work = AtWork::default();
-    let mut tellings = house.tellings();
+    let (mut tellings, mut pauses) = (house.tellings(), house.pauses());
     loop {
         if *closing.borrow() {
             return;
@@ -68,7 +68,7 @@ pub async fn run(house: ClearingHouse, sender: Sender, mut closing: watch::Recei
         rt::time::sleep(TURN).await;
         tokio::select! {
             _ = tellings.changed() => {}
-            () = rt::time::sleep(LOOK_EVERY) => {}
+            () = pauses.at_most(LOOK_EVERY) => {}
             _ = closing.changed() => return,
         }
     }

@@ -64,7 +64,6 @@ CREATE TABLE attempts (
 ) STRICT;
 
 -- See 0001: what the planner is to believe from the first day on.
-ANALYZE;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('endpoints',  'sqlite_autoindex_endpoints_1',  '1000 1000 1'),
     ('endpoints',  'endpoints_partner',             '1000 1000 4 1'),

@@ -42,17 +42,21 @@ mod call;
 mod calls;
 #[cfg(feature = "config-file")]
 mod config;
+mod consents;
 mod error;
 mod events;
 mod keys;
+mod members;
 mod memory;
 mod orders;
 mod proofs;
 mod receipts;
 mod retry;
+mod sandbox;
 mod send;
 mod sse;
 mod webhooks;
+mod witness;
 
 pub use crate::clock::{Clock, SystemClock};
 pub use agreements::{AgreementFilter, ReviewedAgreement};
@@ -63,8 +67,11 @@ pub use events::{EventStream, FollowedEvent};
 pub use keys::KEYS_KNOWN_WITHIN;
 pub use memory::{Memory, Remembered, SeenReceipt};
 pub use orders::{Batch, BatchAnswer, Exchange, Reversal, account};
+pub use proofs::SignedKeyLists;
 pub use receipts::{ReceiptStream, Receipts};
 pub use retry::RetryPolicy;
+pub use sandbox::Sandbox;
+pub use witness::Witnessed;
 
 /// A partner's connection to its alliance. Cloning is cheap, and clones share connections, the
 /// retry budget and what was seen.
@@ -82,6 +89,7 @@ struct Inner {
     retry: RetryPolicy,
     budget: retry::RetryBudget,
     clock: Box<dyn Clock>,
+    alliance_clock: Option<Box<dyn Clock>>,
     random: SystemRandom,
     memory: Mutex<Memory>,
     keys: Mutex<Option<proofs::CachedKeys>>,
@@ -130,6 +138,11 @@ impl Client {
 
     fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// The alliance's time.
+    fn alliance_time(&self) -> Timestamp {
+        self.0.alliance_clock.as_ref().map_or_else(|| self.now(), |clock| clock.now())
     }
 
     /// A key that nobody else draws: the time in milliseconds, then 80 random bits. Keys of one

@@ -9,8 +9,11 @@
 //! | Is this what the alliance tells everybody, and is it recent? | [`VerifiedCheckpoint`] |
 //! | Did the newer history grow out of the older? | [`compare_checkpoints`] |
 //! | Is this receipt in that history? | [`verify_proof_file`] |
+//! | Its key was revoked: was it there before? | [`WitnessedCheckpoint`], [`verify_witnessed_receipt`] |
 //! | Does every value of this board follow, and is this quote what it comes to? | [`board::VerifiedBoard`], [`board::recompute_quote`] |
 //! | Have both partners signed this agreement? | [`agreement::verify_agreement`] |
+//! | Has this partner let the other order in its name? | [`consent::verify_consent`] |
+//! | Was this member forgotten, and when? | [`erasure::verify_erasure`] |
 //! | Who ordered exactly this? | [`evidence::verify_evidence`] |
 //!
 //! All faults are closed enums: a program can act on them, and a person can read them.
@@ -24,12 +27,15 @@ mod blocks;
 pub mod board;
 mod chain;
 mod checkpoint;
+pub mod consent;
+pub mod erasure;
 pub mod evidence;
 pub mod file;
 mod fork;
 pub mod keys;
 mod receipt;
 mod terms;
+mod witness;
 
 pub use alliance_contracts::encoding::Hash;
 pub use alliance_contracts::key_list::TrustedKeys;
@@ -46,3 +52,4 @@ pub use fork::ForkEvidence;
 pub use keys::KeysError;
 pub use receipt::{ParsedReceipt, ReceiptFault, VerifiedReceipt};
 pub use terms::{TermsFault, check_terms};
+pub use witness::{WitnessFault, WitnessedCheckpoint, verify_witnessed_receipt};

@@ -18,6 +18,7 @@ use c::content_digest::{
     content_digest, orders_digest, parse_orders_digest, verify_content_digest,
 };
 use c::corridor::{Proof, ReceiptPage};
+use c::cosignature::{CosignatureRequest, CosignedCheckpoint};
 use c::encoding::{Hash, base64_encode, base64url_encode};
 use c::http_signature::{
     HeaderList, RequestBinding, RequestView, ResponseView, SignedRequest, Tag, parse_request,
@@ -27,6 +28,7 @@ use c::json;
 use c::keys::pkcs8_pem_from_seed;
 use c::merkle;
 use c::names::SourceReference;
+use c::note;
 use c::problem::{Fork, PROBLEM_JSON, Problem, ProblemCode};
 use c::quote::{PricedItem, Quote, QuoteSide};
 use c::time::Timestamp;
@@ -708,6 +710,84 @@ async fn an_inconsistent_checkpoint_is_a_fork_with_both_kept() {
     // What is remembered is what was believed.
     let remembered = client.memory().of(&corridor()).unwrap().checkpoint.clone();
     assert_eq!(remembered, Some(notes[0].clone()));
+}
+
+const COSIGNATURES: &str = "/v1/corridors/aurora-air~borealis-coffee/cosignatures";
+
+async fn takes_cosignatures(server: &MockServer) {
+    let kept = CosignedCheckpoint {
+        cosigned_at: start(),
+        kid: partner_key().kid().clone(),
+        note: String::new(),
+        partner: "aurora-air".parse().unwrap(),
+        size: 3,
+    };
+    let taken = Mock::given(method("POST")).and(path(COSIGNATURES));
+    taken.respond_with(good(&kept)).mount(server).await;
+}
+
+/// The notes that were handed in.
+async fn handed_in(server: &MockServer) -> Vec<String> {
+    let posts = received(server).await.into_iter().filter(|r| r.url.path() == COSIGNATURES);
+    posts.map(|r| r.body_json::<CosignatureRequest>().unwrap().note).collect()
+}
+
+#[tokio::test]
+async fn a_witness_cosigns_what_has_grown_out_of_what_it_cosigned_before() {
+    let chain = Chain::of(5);
+    let notes = [chain.checkpoint(3, start()), chain.checkpoint(5, start())];
+    let server = checkpoint_gateway(notes.clone()).await;
+    with_proof(&server, &chain, 3).await;
+    takes_cosignatures(&server).await;
+    let client = client(&server);
+    let name = note::witness_name(support::ALLIANCE, "aurora-air");
+    for (served, size) in notes.iter().zip([3, 5]) {
+        let witnessed = client.witness(&corridor()).await.unwrap();
+        assert_eq!((witnessed.size, witnessed.known), (size, false));
+        assert!(witnessed.note.starts_with(served));
+        let read = note::parse_note(&witnessed.note).unwrap();
+        let at = note::verify_cosignature(&read, &name, partner_key().public_key()).unwrap();
+        assert_eq!(i64::try_from(at).unwrap(), start().as_seconds());
+        let kept = client.memory().of(&corridor()).unwrap().cosigned.clone();
+        assert_eq!(kept.as_ref(), Some(&witnessed.note));
+        assert_eq!(handed_in(&server).await.last(), kept.as_ref());
+    }
+    // What the gateway serves with this partner's line is not handed in again.
+    let known = client.memory().of(&corridor()).unwrap().cosigned.clone().unwrap();
+    let server = checkpoint_gateway([known]).await;
+    takes_cosignatures(&server).await;
+    assert!(builder(&server).build().unwrap().witness(&corridor()).await.unwrap().known);
+    assert_eq!(handed_in(&server).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_witness_never_cosigns_two_histories_whatever_key_signed_the_first() {
+    let (told_first, told_later) = two_histories();
+    let server = checkpoint_gateway([told_first.checkpoint(3, start())]).await;
+    takes_cosignatures(&server).await;
+    let first = client(&server);
+    let cosigned = first.witness(&corridor()).await.unwrap().note;
+    // Of the checkpoint nothing is believed any more, as its key is revoked since, say.
+    let mut memory = serde_json::to_value(first.memory()).unwrap();
+    memory["corridors"][corridor().as_str()]["checkpoint"] = serde_json::Value::Null;
+    for size in [5, 3, 2] {
+        let note = told_later.checkpoint(size, start());
+        let server = checkpoint_gateway([note.clone()]).await;
+        with_proof(&server, &told_later, 3.min(size as u64)).await;
+        takes_cosignatures(&server).await;
+        let memory = serde_json::from_value(memory.clone()).unwrap();
+        let client = builder(&server).memory(memory).build().unwrap();
+        let error = client.witness(&corridor()).await.unwrap_err();
+        let Error::Fork(evidence) = error else { panic!("{size}: {error:?}") };
+        let ForkEvidence::Checkpoints { smaller, larger, .. } = *evidence else { panic!() };
+        let expected = if size < 3 { [&note, &cosigned] } else { [&cosigned, &note] };
+        assert_eq!([&smaller, &larger], expected, "{size}");
+        assert_eq!(handed_in(&server).await, Vec::<String>::new(), "{size}");
+    }
+    // T35: one that is replayed is not cosigned either.
+    let late = builder(&server).clock(|| start().plus_seconds(601)).build().unwrap();
+    let error = late.witness(&corridor()).await.unwrap_err();
+    assert!(format!("{error:?}").contains("Stale"), "{error:?}");
 }
 
 #[tokio::test]

@@ -10,14 +10,15 @@ use alliance_partner_sdk::contracts::json;
 use alliance_partner_sdk::contracts::jws::{self, JwsError, JwsType};
 use alliance_partner_sdk::contracts::key_list::{Jwk, TrustedKeys};
 use alliance_partner_sdk::contracts::merkle::{self, ProofError};
+use alliance_partner_sdk::contracts::note;
 use alliance_partner_sdk::contracts::quote::{FeeBearer, TransactionKind};
 use alliance_partner_sdk::contracts::tlog_proof::TlogProof;
 use alliance_partner_sdk::verify::file::{self, After, FileError, Options};
 use alliance_partner_sdk::verify::keys as key_lists;
 use alliance_partner_sdk::verify::{
     ChainError, ChainFault, ChainVerifier, CheckpointError, Consistency, ForkEvidence, KeysError,
-    ReceiptFault, TermsFault, VerifiedCheckpoint, VerifiedReceipt, compare_checkpoints,
-    verify_proof_file,
+    ReceiptFault, TermsFault, VerifiedCheckpoint, VerifiedReceipt, WitnessFault,
+    compare_checkpoints, verify_proof_file, verify_witnessed_receipt,
 };
 use support::{
     Chain, checkpoint, corridor, gateway, gateway_list, jwk, key, keys, line, of, start,
@@ -494,6 +495,120 @@ fn a_checkpoint_under_a_revoked_key_says_nothing() {
     let note = Chain::of(2).checkpoint(2, start());
     let refused = VerifiedCheckpoint::verify(&note, &corridor(), &trusted);
     assert!(matches!(refused, Err(CheckpointError::KeyNotValid { .. })));
+}
+
+/// The list of all partners' keys, changed.
+fn partner_list(change: impl FnOnce(&mut Jwk)) -> TrustedKeys {
+    let mut own = jwk(&support::partner_key());
+    (own.partner, own.scope) = (Some("aurora-air".to_owned()), Some("witness".to_owned()));
+    change(&mut own);
+    support::list(1, Hash::ZERO, vec![own]).verify(support::root().public_key()).unwrap()
+}
+
+/// The checkpoint of so many receipts, cosigned by the partner so many seconds after the start.
+fn cosigned(chain: &Chain, size: usize, seconds: u64) -> String {
+    let mut note = chain.checkpoint(size, start());
+    let text = note::parse_note(&note).unwrap().checkpoint().unwrap();
+    let name = note::witness_name(support::ALLIANCE, "aurora-air");
+    let at = u64::try_from(start().as_seconds()).unwrap() + seconds;
+    let line = note::cosign(&text, &name, &support::partner_key(), at).unwrap();
+    note::append_signature_line(&mut note, &line.to_string()).unwrap();
+    note
+}
+
+/// A chain that differs from the second receipt on.
+fn another_history() -> Chain {
+    Chain::altered(3, |receipt| {
+        if receipt.seq == 2 {
+            receipt.order = Hash::of(b"another");
+        }
+    })
+}
+
+/// The gateway's list: its key was revoked so many seconds after the start.
+fn revoked_after(seconds: i64) -> TrustedKeys {
+    let mut revoked = jwk(&gateway());
+    revoked.revoked_at = Some(start().plus_seconds(seconds));
+    support::list(1, Hash::ZERO, vec![revoked]).verify(support::root().public_key()).unwrap()
+}
+
+/// T34, T38: what was witnessed before the revocation stays, and nothing else.
+#[test]
+fn receipts_under_a_revoked_key_count_as_far_as_they_were_witnessed_before() {
+    let chain = Chain::of(3);
+    let verify = |note: String, keys: &TrustedKeys, partners: TrustedKeys| {
+        let options = Options::new().cosigned(vec![note], partners);
+        let quick = file::verify(&*chain.ndjson(), keys, &options);
+        let strict = file::verify(&*chain.ndjson(), keys, &options.strict());
+        assert_eq!(quick.is_ok(), strict.is_ok());
+        strict
+    };
+    let listed = || partner_list(|_| ());
+    let keys = revoked_after(600);
+    assert_eq!(verify(cosigned(&chain, 3, 599), &keys, listed()).unwrap().receipts, 3);
+    // One receipt less, and it is the third that is refused.
+    let third = fault(verify(cosigned(&chain, 2, 599), &keys, listed()));
+    assert!(
+        matches!(third, (3, ChainFault::Receipt(ReceiptFault::RevokedKey { .. }))),
+        "{third:?}"
+    );
+    // At the very moment, or later, is not before.
+    let late = fault(verify(cosigned(&chain, 3, 600), &keys, listed()));
+    assert!(matches!(late, (1, ChainFault::Receipt(ReceiptFault::RevokedKey { .. }))), "{late:?}");
+    // Beyond what is there, or over other receipts.
+    let longer = Chain::of(4);
+    let cut = fault(verify(cosigned(&longer, 4, 5), &keys, listed()));
+    assert_eq!(cut, (4, ChainFault::Truncated { size: 4 }));
+    let other = another_history();
+    let forked = fault(verify(cosigned(&other, 3, 5), &keys, listed()));
+    assert!(matches!(forked, (3, ChainFault::Fork(_))), "{forked:?}");
+    // A cosigner that does not count.
+    let changes: [fn(&mut Jwk); 4] = [
+        |own| own.partner = Some("cedar-hotels".to_owned()),
+        |own| own.scope = Some("trade".to_owned()),
+        |own| own.revoked_at = Some(start().plus_seconds(9_000)),
+        |own| own.nbf = Some(start().plus_seconds(9_000)),
+    ];
+    for change in changes {
+        let refused = verify(cosigned(&chain, 3, 5), &keys, partner_list(change));
+        assert!(matches!(refused, Err(FileError::Checkpoint(CheckpointError::NotWitnessed))));
+    }
+    let nobody = verify(chain.checkpoint(3, start()), &keys, listed());
+    assert!(matches!(nobody, Err(FileError::Checkpoint(CheckpointError::NotWitnessed))));
+}
+
+#[test]
+fn one_receipt_under_a_revoked_key_is_proven_by_a_witnessed_checkpoint() {
+    let chain = Chain::of(3);
+    let proof = |note: String, seq: u64| {
+        let path = merkle::inclusion_path_of(&chain.leaves(), seq - 1);
+        TlogProof { extra: None, index: seq - 1, path, checkpoint: note }.to_string()
+    };
+    let verify = |file: &str, keys: &TrustedKeys| {
+        verify_witnessed_receipt(&chain.jws[1], file, keys, &partner_list(|_| ()))
+    };
+    let good = proof(cosigned(&chain, 3, 599), 2);
+    assert_eq!(verify(&good, &revoked_after(600)).unwrap().receipt().seq, 2);
+    assert!(matches!(
+        verify(&good, &revoked_after(599)),
+        Err(WitnessFault::Receipt(ReceiptFault::RevokedKey { .. }))
+    ));
+    let another = proof(cosigned(&chain, 3, 5), 3);
+    assert!(matches!(
+        verify(&another, &revoked_after(600)),
+        Err(WitnessFault::Checkpoint(CheckpointError::WrongIndex { proven: 3, seq: 2 }))
+    ));
+    let other = another_history();
+    let elsewhere = proof(cosigned(&other, 3, 5), 2);
+    assert!(matches!(
+        verify(&elsewhere, &revoked_after(600)),
+        Err(WitnessFault::Checkpoint(CheckpointError::Proof(_)))
+    ));
+    let nobody = proof(chain.checkpoint(3, start()), 2);
+    assert!(matches!(
+        verify(&nobody, &revoked_after(600)),
+        Err(WitnessFault::Checkpoint(CheckpointError::NotWitnessed))
+    ));
 }
 
 #[test]

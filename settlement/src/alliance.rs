@@ -6,6 +6,7 @@
 //! | [`changes`] | what may not change from one version to the next |
 //! | [`rates`] | how boards are made: when, how far ahead, within which bounds |
 //! | [`campaigns`] | more points for a while, as it is kept |
+//! | [`consents`] | what a partner lets another order in its name, as it is kept |
 //! | [`agreements`] | what two partners have signed, as it is kept |
 //! | [`terms`] | what holds between two partners at a moment |
 //! | [`keys`] | keys, as definition, partners and root key have made them |
@@ -14,6 +15,7 @@
 pub mod agreements;
 pub mod campaigns;
 pub mod changes;
+pub mod consents;
 pub mod definition;
 pub mod keys;
 pub mod rates;
@@ -22,6 +24,7 @@ pub mod terms;
 
 pub use agreements::{AgreementRecord, AgreementSignature};
 pub use campaigns::CampaignRecord;
+pub use consents::{ConsentRecord, ConsentSpent};
 pub use definition::{
     AgreementDefinition, Definition, DefinitionFault, KeyDefinition, PartnerDefinition,
     ProgramDefinition, Scope,

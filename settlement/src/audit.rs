@@ -12,8 +12,13 @@
 //! | --- | --- |
 //! | agreements: signatures of both, the chain of a pair's versions | `agreements` |
 //! | boards: signature, chain, the terms that each commits to; flows that were late | `boards` |
+//! | erasures: signed, under the partner whose member it was | `erasures` |
 //! | events: numbered without a gap, each receipt told once, in its chain's order | `events` |
 //! | campaigns: spent as posted, within the budget; lots as granted and taken back | `campaigns` |
+//!
+//! Receipts and boards under a key that was revoked are looked at like all others: a revocation
+//! comes into the books later than its own time, and what was written until then stands. Whether
+//! they still prove anything to partners is for cosignatures to say (docs/decisions/0031).
 //!
 //! How much of a flow was late is checked within bounds: it goes by what the deciding gateway had
 //! seen of boards, which receipts do not say. They say when it surely
@@ -22,6 +27,7 @@
 mod agreements;
 mod boards;
 mod campaigns;
+mod erasures;
 mod events;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -173,7 +179,7 @@ impl<'a> Auditor<'a> {
         self.follow(stored, parsed.as_ref().ok())?;
         verified.map_err(|_| "its signature does not verify")?;
         let receipt = parsed.map_err(|error| error.to_string())?;
-        if !key.valid_at(receipt.completed_at) {
+        if !key.in_its_time(receipt.completed_at) {
             return Err("signed by a key that was not in force".to_owned());
         }
         if receipt.corridor != stored.corridor || receipt.seq != stored.seq {

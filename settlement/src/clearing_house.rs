@@ -4,8 +4,11 @@
 
 mod agreements;
 mod campaigns;
+mod clock;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod consents;
+mod cosignatures;
 mod events;
 mod keys;
 mod members;
@@ -15,12 +18,13 @@ mod publisher;
 mod quotes;
 mod rates;
 mod sagas;
+mod signing;
 mod webhooks;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::key_list::TrustedKeys;
@@ -40,6 +44,8 @@ use crate::store::{self, Store, StoreError, TransactionDetail};
 use crate::vault::{KEY_LEN, QuoteSealer, Vault};
 
 pub use campaigns::{ApproveError, CampaignSpending};
+pub use clock::{Clock, Pauses, ReadTime};
+pub use cosignatures::{CosignatureRefused, ProvingCheckpoint};
 pub use members::{LinkView, MemberView};
 pub use proofs::{CheckpointError, ProofRefused};
 pub use proposals::ProposalError;
@@ -47,6 +53,7 @@ pub use publisher::{PublishError, Published};
 pub use quotes::OpenedToken;
 pub use rates::WhichBoard;
 pub use sagas::{Call, CallError, Heard};
+pub use signing::ImportKeysError;
 
 /// How often the registry and the quote keys are looked at. Revocations and suspensions made
 /// through another gateway take effect here within this time (T37 asks for at most 5 s).
@@ -56,18 +63,6 @@ const BEHIND: Duration = Duration::from_secs(60);
 /// How often chains that have grown are given a checkpoint, so that the copy beside the keys is
 /// never more than half the protocol's minute behind.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
-
-/// The clock: handed in, so that tests and sandboxes have their own.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// The machine's clock.
-#[must_use]
-pub fn system_clock() -> Clock {
-    Arc::new(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    })
-}
 
 /// What a clearing house is started with.
 pub struct Settings {
@@ -81,7 +76,7 @@ pub struct Settings {
     pub master_key: [u8; KEY_LEN],
     /// Signs receipts, quotes, boards and checkpoints.
     pub signing_key: Arc<SigningKey>,
-    /// Every gateway key that ever signed.
+    /// Every gateway key that ever signed, until the books have a list.
     pub gateway_keys: TrustedKeys,
     /// Where the last checkpoint of every corridor is kept, beside the keys; none: nowhere.
     pub checkpoints_dir: Option<PathBuf>,
@@ -110,7 +105,7 @@ impl Settings {
             signing_key,
             gateway_keys,
             checkpoints_dir: None,
-            clock: system_clock(),
+            clock: Clock::system(),
             queue_capacity: CAPACITY,
         }
     }
@@ -211,7 +206,7 @@ impl ClearingHouse {
             vault: vault.clone(),
             key: settings.signing_key.clone(),
             registry,
-            clock: settings.clock.clone(),
+            clock: settings.clock.reader(),
             queue: Arc::new(Queue::new(settings.queue_capacity)),
             kept: Mutex::default(),
             writability: Writability::default(),
@@ -251,22 +246,31 @@ impl ClearingHouse {
     }
 
     fn start_tasks(&self) {
-        let poll = self.clone();
+        let (poll, mut pauses) = (self.clone(), self.pauses());
         let polling = self.inner.handle.spawn(async move {
+            let mut told = None;
             loop {
-                tokio::time::sleep(POLL).await;
+                pauses.at_most(POLL).await;
                 if let Err(error) = poll.inner.sequencer.refresh().await {
                     tracing::warn!(%error, "the registry cannot be read");
                 }
+                let refused = poll.signer().err();
+                if let Some(error) = refused.filter(|refused| told != Some(*refused)) {
+                    tracing::error!(%error, "nothing is signed any more");
+                }
+                told = refused;
                 if let Err(error) = poll.keep_quote_keys().await {
                     tracing::warn!(%error, "the quote keys cannot be kept");
                 }
+                if let Err(error) = poll.vouch_anew().await {
+                    tracing::warn!(%error, "what a revoked key has signed is not signed anew yet");
+                }
             }
         });
-        let checkpoint = self.clone();
+        let (checkpoint, mut pauses) = (self.clone(), self.pauses());
         let checkpointing = self.inner.handle.spawn(async move {
             loop {
-                tokio::time::sleep(CHECKPOINT_EVERY).await;
+                pauses.at_most(CHECKPOINT_EVERY).await;
                 checkpoint.checkpoint_all().await;
             }
         });
@@ -288,13 +292,28 @@ impl ClearingHouse {
     /// The time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        (self.inner.clock)()
+        self.inner.clock.now()
     }
 
-    /// The key that signs here.
+    /// The time that messages are signed at, and their age is judged by.
     #[must_use]
-    pub fn signing_key(&self) -> &Arc<SigningKey> {
-        &self.inner.key
+    pub fn message_time(&self) -> Timestamp {
+        self.inner.clock.message_time()
+    }
+
+    /// For whoever waits for a time to come.
+    #[must_use]
+    pub fn pauses(&self) -> Pauses {
+        self.inner.clock.pauses()
+    }
+
+    /// Takes up that the clock has been set: what quotes are sealed with at this time is there when
+    /// this comes back. Everything else looks by itself.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: the clearing house catches up within seconds.
+    pub async fn clock_was_set(&self) -> Result<(), Unavailable> {
+        self.keep_quote_keys().await
     }
 
     /// Finds and names members.

@@ -7,10 +7,12 @@ use alliance_contracts::agreement::Agreement;
 use alliance_contracts::board::Board;
 use alliance_contracts::campaign::Campaign;
 use alliance_contracts::connector::Step;
+use alliance_contracts::debit_consent::DebitConsent;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::event::EventType;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, EndpointId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+    AgreementId, CampaignId, ConsentId, EndpointId, ErasureId, LinkId, QuoteId, RequestId,
+    TransactionId, WindowId,
 };
 use alliance_contracts::jws::Parsed;
 use alliance_contracts::keys::Kid;
@@ -256,6 +258,41 @@ pub struct ProposeLink {
     pub nonce: crate::vault::NonceBytes,
 }
 
+/// Forgets a member of the caller's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForgetMember {
+    /// The erasure's id.
+    pub erasure: ErasureId,
+    /// The member's program.
+    pub program: ProgramId,
+    /// Where the member is found.
+    pub lookup: Lookup,
+    /// Whether points that it still has are given up.
+    pub forfeit: bool,
+}
+
+/// Freezes a member of the caller's own, or lets it go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FreezeMember {
+    /// The member's program.
+    pub program: ProgramId,
+    /// Where the member is found.
+    pub lookup: Lookup,
+    /// Whether it is to be frozen.
+    pub frozen: bool,
+}
+
+/// Lets another partner order in the caller's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantConsent {
+    /// The new consent's id.
+    pub id: ConsentId,
+    /// What it says: read from what is signed.
+    pub consent: DebitConsent,
+    /// The caller's JWS; not verified yet.
+    pub signed: Parsed,
+}
+
 /// Proposes a version of an agreement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProposeAgreement {
@@ -486,6 +523,14 @@ pub enum Command {
     ConfirmLink(Keyed, LinkId),
     /// A partner revokes a link.
     RevokeLink(Keyed, LinkId),
+    /// A partner lets another order in its name.
+    GrantConsent(Keyed, Box<GrantConsent>),
+    /// A partner ends a consent that it has given, or been given.
+    RevokeConsent(Keyed, ConsentId),
+    /// A partner forgets a member of its own.
+    ForgetMember(Keyed, ForgetMember),
+    /// A partner freezes a member of its own, or lets it go.
+    FreezeMember(Keyed, FreezeMember),
     /// A partner proposes a version of an agreement.
     ProposeAgreement(Keyed, Box<ProposeAgreement>),
     /// The other partner countersigns it.
@@ -514,6 +559,8 @@ pub enum Command {
     RevokeKeyOf(PartnerId, Kid),
     /// An operator imports the gateway's key list; it was verified under the root key.
     ImportGatewayKeys(Box<GatewayKeys>),
+    /// A gateway signs the partner key list anew, as the key that did is revoked.
+    VouchForPartnerKeys,
     /// An operator imports what partners report: all or none.
     Observe(Arc<Vec<Observation>>),
     /// An operator imports members: all or none.
@@ -560,6 +607,13 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether nothing of it is signed, whatever comes of it: a gateway whose key may not sign any
+    /// more can carry it out.
+    #[must_use]
+    pub const fn needs_no_signature(&self) -> bool {
+        matches!(self, Self::ImportGatewayKeys(_) | Self::StoreQuoteKey { .. })
+    }
+
     /// Who asked, of what partners ask.
     #[must_use]
     pub fn keyed(&self) -> Option<&Keyed> {
@@ -569,6 +623,10 @@ impl Command {
             | Self::ProposeLink(keyed, _)
             | Self::ConfirmLink(keyed, _)
             | Self::RevokeLink(keyed, _)
+            | Self::GrantConsent(keyed, _)
+            | Self::RevokeConsent(keyed, _)
+            | Self::ForgetMember(keyed, _)
+            | Self::FreezeMember(keyed, _)
             | Self::ProposeAgreement(keyed, _)
             | Self::CountersignAgreement(keyed, _)
             | Self::WithdrawAgreement(keyed, _)
@@ -600,6 +658,14 @@ pub enum Outcome {
     Transaction(TransactionId),
     /// The link was made or changed.
     Link(LinkId),
+    /// The consent was given or ended.
+    Consent(ConsentId),
+    /// A consent is faulty; nothing was changed. No decision: the key stays unused.
+    ConsentRefused(Vec<FieldError>),
+    /// The member was forgotten.
+    Erased(ErasureId),
+    /// The member was frozen, or let go.
+    Member,
     /// The agreement was made or changed.
     Agreement(AgreementId),
     /// A partner's readings are in the books.

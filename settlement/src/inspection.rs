@@ -37,6 +37,8 @@ pub struct AuditReport {
     pub agreements: u64,
     /// Campaigns read.
     pub campaigns: usize,
+    /// Erasures read.
+    pub erasures: u64,
     /// Every difference; none in good books.
     pub findings: Vec<Finding>,
 }
@@ -81,8 +83,10 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
         let seq = place.seq.map(|seq| (&place.corridor, seq));
         auditor.transaction(*id, seq, place.reversed);
     }
+    let mut erasures = 0;
     for defined in &registry.definition.partners {
         audit_events(store, &mut auditor, &defined.partner, &heads).await?;
+        erasures += audit_erasures(store, &mut auditor, &defined.partner).await?;
     }
     audit_sagas(store, &places, &mut auditor).await?;
     let members = audit_members(store, &mut auditor).await?;
@@ -111,8 +115,26 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
         boards,
         agreements,
         campaigns: campaigns.len(),
+        erasures,
         findings,
     })
+}
+
+async fn audit_erasures(
+    store: &dyn Store,
+    auditor: &mut Auditor<'_>,
+    partner: &PartnerId,
+) -> Result<u64, StoreError> {
+    let (mut read, mut after) = (0, None);
+    loop {
+        let page = store.erasures(partner, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(read) };
+        after = Some(last.erasure.id);
+        for signed in &page {
+            auditor.erasure(signed, partner);
+            read += 1;
+        }
+    }
 }
 
 struct Place {

@@ -18,6 +18,8 @@
 //! | `pending` | what follows on connected brands' answers |
 //! | `limits` | what a member may give in a day, and one partner owe the other |
 //! | `links` | proposing, confirming, revoking |
+//! | `consents` | consents to be debited: given, ended, what is left of their limits |
+//! | `members` | forgetting, freezing |
 //! | `agreements` | proposing, countersigning, withdrawing |
 //! | `feeds` | what partners report |
 //! | `proposals` | what operators propose about rates, and approve |
@@ -30,6 +32,7 @@
 
 mod agreements;
 mod campaigns;
+mod consents;
 pub mod events;
 pub mod feeds;
 pub mod flow;
@@ -38,6 +41,7 @@ mod keys;
 mod limits;
 mod links;
 pub mod lots;
+mod members;
 mod newcomers;
 mod operations;
 mod orders;
@@ -56,7 +60,7 @@ mod tests;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::time::Timestamp;
 
-use crate::command::{Command, Decided, Keyed, Outcome};
+use crate::command::{Command, Decided, ForgetMember, FreezeMember, Keyed, Outcome};
 pub use flow::{Direction, Flow, FlowEnd, FlowRow};
 pub use operations::is_here_whole;
 pub use working_set::{
@@ -85,6 +89,7 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::StopCampaign(order) => campaigns::stop(set, order, now),
         Command::RevokeKeyOf(partner, kid) => keys::revoke_as_operator(set, partner, kid, now),
         Command::ImportGatewayKeys(keys) => keys::import_list(set, keys),
+        Command::VouchForPartnerKeys => keys::vouch_anew(set),
         Command::TakeCalls(wanted) => pending::take(set, wanted, now),
         Command::Answered(told) => pending::answered(set, told, now),
         Command::AskAgain(id) => pending::ask_again(set, id, now),
@@ -99,6 +104,10 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         | Command::ProposeLink(..)
         | Command::ConfirmLink(..)
         | Command::RevokeLink(..)
+        | Command::GrantConsent(..)
+        | Command::RevokeConsent(..)
+        | Command::ForgetMember(..)
+        | Command::FreezeMember(..)
         | Command::ProposeAgreement(..)
         | Command::CountersignAgreement(..)
         | Command::WithdrawAgreement(..)
@@ -135,6 +144,10 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
         Command::ProposeLink(keyed, proposal) => links::propose(set, keyed, proposal, now),
         Command::ConfirmLink(keyed, link) => links::confirm(set, keyed, *link),
         Command::RevokeLink(_, link) => links::revoke(set, *link),
+        Command::GrantConsent(keyed, order) => consents::grant(set, keyed, order, now),
+        Command::RevokeConsent(_, id) => consents::revoke(set, id, now),
+        Command::ForgetMember(keyed, order) => members::forget(set, keyed, order, now),
+        Command::FreezeMember(_, order) => members::freeze(set, order, now),
         Command::ProposeAgreement(keyed, order) => agreements::propose(set, keyed, order, now),
         Command::CountersignAgreement(keyed, order) => {
             agreements::countersign(set, keyed, order, now)
@@ -154,9 +167,10 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
     let outcome = result.unwrap_or_else(Outcome::Refused);
     let consumes_key = match &outcome {
         Outcome::Refused(code) => code.is_decision(),
-        Outcome::AgreementRefused(_) | Outcome::ObservationsRefused(_) | Outcome::KeyRefused(_) => {
-            false
-        }
+        Outcome::AgreementRefused(_)
+        | Outcome::ConsentRefused(_)
+        | Outcome::ObservationsRefused(_)
+        | Outcome::KeyRefused(_) => false,
         _ => true,
     };
     if consumes_key {
@@ -178,6 +192,13 @@ fn not_found(set: &WorkingSet, keyed: &Keyed, command: &Command) -> Option<Probl
             .is_some_and(|original| original.corridor.includes(&keyed.partner)),
         Command::ConfirmLink(_, link) | Command::RevokeLink(_, link) => {
             set.link(link).is_some_and(|link| link.includes(&keyed.partner))
+        }
+        Command::RevokeConsent(_, id) => set.consent(id).is_some_and(|record| {
+            [&record.consent.source, &record.consent.target].contains(&&keyed.partner)
+        }),
+        Command::ForgetMember(_, ForgetMember { program, .. })
+        | Command::FreezeMember(_, FreezeMember { program, .. }) => {
+            set.registry.program(program).is_some_and(|program| program.partner == keyed.partner)
         }
         Command::CountersignAgreement(_, order) => {
             set.agreement(&order.id).is_some_and(|record| record.includes(&keyed.partner))

@@ -284,7 +284,7 @@ fn allowed<'a>(
     {
         return refuse("/target/program", "source and target are one program".to_owned());
     }
-    if caller != giver {
+    if caller != giver && !has_consent(registry, caller, asked, now) {
         return match asked.source {
             End::Partner(_) => refuse("/source/partner", format!("only {giver} may pay for it")),
             _ => refuse("/source/program", format!("only {giver} may give its points")),
@@ -302,6 +302,19 @@ fn allowed<'a>(
         Some(agreed) if agreed.kinds.contains(&asked.kind) => Ok(Some(agreed)),
         _ => refuse("/kind", format!("{giver} and {taker} have no agreement for it")),
     }
+}
+
+/// Whether the source lets the caller, who is the target, order this. What is left of its limits is
+/// the order's to check.
+fn has_consent(registry: &Registry, caller: &PartnerId, asked: &Asked<'_>, now: Timestamp) -> bool {
+    let (giver, taker) = (asked.source.partner(), asked.target.partner());
+    let program = match asked.source {
+        End::Program(source, _) => Some(&source.program),
+        _ => None,
+    };
+    let mut given = registry.consents_between(giver, caller);
+    taker == caller
+        && given.any(|one| one.is_live(now) && one.consent.covers(asked.kind, program, now))
 }
 
 /// What a member's tier multiplies the source's worth with; without a tier, nothing.

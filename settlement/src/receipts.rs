@@ -185,6 +185,12 @@ pub fn evidence(request: &RequestEvidence) -> Evidence {
     }
 }
 
+/// The request, and the consent that it was made under, where its caller is not its source.
+#[must_use]
+pub fn evidence_with(request: &RequestEvidence, consent: Option<Evidence>) -> Vec<Evidence> {
+    std::iter::once(evidence(request)).chain(consent).collect()
+}
+
 /// What the receipt of a transaction under way will say: a payload without its place in a chain.
 #[must_use]
 pub fn terms(

@@ -33,7 +33,7 @@ use alliance_contracts::time::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::alliance::{Registry, RegistryParts, keys};
+use crate::alliance::{MayNotSign, Registry, RegistryParts, keys};
 use crate::command::{Command, Decided, Outcome};
 use crate::ledger::kept::{self, Kept};
 use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet, Writes};
@@ -185,7 +185,9 @@ impl Sequencer {
         failpoint!("sequencer::locked");
         let registry = self.registry_under_lock(batch.as_mut()).await?;
         let now = (self.clock)();
-        self.may_sign(&registry, now)?;
+        if !jobs.iter().all(|job| job.command.needs_no_signature()) {
+            self.may_sign(&registry, now)?;
+        }
         // Load: what the batch before this one has not left here.
         let orders = jobs.iter().all(|job| kept::is_order(&job.command));
         let (number, continues) = (batch.number(), batch.continues());
@@ -250,10 +252,10 @@ impl Sequencer {
         Ok(answers)
     }
 
-    /// With a key that the root key has revoked nothing is signed any more, and so nothing written.
+    /// With a key that the root key has revoked nothing is signed any more, and so nothing written
+    /// but what needs no signature: the list that says which key may.
     fn may_sign(&self, registry: &Registry, now: Timestamp) -> Result<(), StoreError> {
-        let hint = "the root key has to sign a list that lets it";
-        let refused = |why| StoreError::Unavailable(format!("{why}: {hint}"));
+        let refused = |why: MayNotSign| StoreError::Unavailable(why.to_string());
         registry.may_sign(self.key.kid(), now).map_err(refused)
     }
 
@@ -321,11 +323,14 @@ impl Sequencer {
         self.registry.borrow().clone()
     }
 
-    /// A board and a new partner key list are signed like receipts: before the commit.
+    /// A board, erasures and a new partner key list are signed like receipts: before the commit.
     fn sign_documents(&self, set: &mut WorkingSet, before: &Registry) {
         if let Some(row) = &set.writes.board {
             let payload = row.board.payload();
             set.writes.board_jws = Some(jws::sign(JwsType::Board, &payload, &self.key));
+        }
+        for row in &mut set.writes.erasures {
+            row.jws = Some(row.erasure.sign(&self.key));
         }
         if !set.writes.changes_partner_keys() {
             return;

@@ -41,10 +41,11 @@ use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::endpoint::DeliveryState;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, EndpointId, LinkId, RequestId, TransactionId,
+    AgreementId, CampaignId, EndpointId, ErasureId, LinkId, RequestId, TransactionId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
+use alliance_contracts::member::SignedErasure;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
 use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
@@ -259,6 +260,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// The member that is found there.
     fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>>;
+
+    /// What was signed about a member that was forgotten.
+    fn erasure(&self, id: ErasureId) -> StoreFuture<'_, Option<SignedErasure>>;
+
+    /// The same of a partner's members, with `id > after`, by id, at most `limit`.
+    fn erasures<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        after: Option<ErasureId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<SignedErasure>>;
 
     /// What a key was accepted for, from a time on and after a request of that very time, by time
     /// and request, at most `limit`.

@@ -10,7 +10,7 @@
 //! Destroy a member's wrapped key and its lookup, and the person is forgotten while every chain
 //! still verifies. Nonces are handed in: nothing here draws randomness.
 
-use alliance_contracts::encoding::hex_encode;
+use alliance_contracts::encoding::{Hash, hex_encode};
 use alliance_contracts::json;
 use alliance_contracts::names::{AllianceId, Corridor, MemberRef, ProgramId, Pseudonym};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -44,6 +44,7 @@ pub struct Vault {
     alliance: AllianceId,
     wrapping: LessSafeKey,
     lookup: hmac::Key,
+    blind: hmac::Key,
 }
 
 impl std::fmt::Debug for Vault {
@@ -98,10 +99,12 @@ impl Vault {
         let mut wrapping = Zeroizing::new([0; KEY_LEN]);
         wrapping.copy_from_slice(derive(master, "alliance/wrapping/v1").as_ref());
         let lookup = derive(master, "alliance/lookup/v1");
+        let blind = derive(master, "alliance/blind/v1");
         Self {
             alliance,
             wrapping: aead(&wrapping),
             lookup: hmac::Key::new(hmac::HMAC_SHA256, lookup.as_ref()),
+            blind: hmac::Key::new(hmac::HMAC_SHA256, blind.as_ref()),
         }
     }
 
@@ -113,6 +116,15 @@ impl Vault {
         let mut lookup = [0; 16];
         lookup.copy_from_slice(&tag.as_ref()[..16]);
         Lookup(lookup)
+    }
+
+    /// A digest of what names members, which says nothing to whoever lacks the key.
+    #[must_use]
+    pub fn blind(&self, text: &[u8]) -> Hash {
+        let tag = hmac::sign(&self.blind, text);
+        let mut digest = [0; 32];
+        digest.copy_from_slice(tag.as_ref());
+        Hash::from(digest)
     }
 
     /// A member's key, wrapped for the database.

@@ -116,6 +116,16 @@ impl Gateway {
         true
     }
 
+    /// Begins something on its runtime; nothing where nobody opens.
+    pub fn spawn<F>(&self, work: impl FnOnce(ClearingHouse) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if let (Some(house), Some(process)) = (self.house(), &self.process) {
+            process.runtime.spawn(work(house));
+        }
+    }
+
     /// Lets it run until it waits for the world, and so many milliseconds of its time.
     pub fn run(&mut self, millis: u64) {
         if let Some(process) = &self.process {

@@ -12,6 +12,7 @@
 //! | `client` | errands, and how they arrive at a door |
 //! | `workload` | what is asked for |
 //! | `world` | what goes wrong, and in which order everything happens |
+//! | `world/brands` | orders of every kind at brands that keep their own books, compared with ours |
 //! | `auditor` | what should be true |
 //! | `sweep` | a crash at every await |
 //! | `terms` | the auditor's arithmetic against the product's |
@@ -50,6 +51,7 @@ mod world;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use world::brands::Brands;
 use world::{Trouble, World};
 
 /// Of each fixed seed; twelve of them make a million.
@@ -58,6 +60,11 @@ const COMMANDS: u64 = 85_000;
 fn from_environment(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+fn drawn_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_nanos() as u64 % 1_000_000_000
 }
 
 fn played(seed: u64, commands: u64) {
@@ -91,14 +98,43 @@ fixed_seeds! {
     seed_12_keeps_every_promise = 12;
 }
 
+/// Orders of every kind at connected brands, of each fixed seed.
+const ORDERS: u64 = 5_000;
+
+fn played_with_brands(seed: u64) {
+    let gateways = 2 + usize::try_from(seed % 2).unwrap();
+    let trouble = Trouble { network: 80, kills: 10, jumps: 0, ..Trouble::USUAL };
+    Brands::new(seed, gateways).run(ORDERS, trouble);
+}
+
+macro_rules! fixed_seeds_with_brands {
+    ($($name:ident = $seed:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            played_with_brands($seed);
+        }
+    )*};
+}
+
+fixed_seeds_with_brands! {
+    brands_of_seed_21_and_we_have_the_same_books = 21;
+    brands_of_seed_22_and_we_have_the_same_books = 22;
+    brands_of_seed_23_and_we_have_the_same_books = 23;
+    brands_of_seed_24_and_we_have_the_same_books = 24;
+}
+
+/// Another one in every run, printed; or the one that `ALLIANCE_SEED` names.
+#[test]
+fn brands_of_a_seed_that_nobody_chose() {
+    let seed = from_environment("ALLIANCE_SEED").unwrap_or_else(drawn_seed);
+    println!("ALLIANCE_SEED={seed}");
+    played_with_brands(seed);
+}
+
 /// Another one in every run, printed; or the one that `ALLIANCE_SEED` names.
 #[test]
 fn a_seed_that_nobody_chose() {
-    let drawn = || {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        since.as_nanos() as u64 % 1_000_000_000
-    };
-    let seed = from_environment("ALLIANCE_SEED").unwrap_or_else(drawn);
+    let seed = from_environment("ALLIANCE_SEED").unwrap_or_else(drawn_seed);
     println!("ALLIANCE_SEED={seed}");
     played(seed, from_environment("ALLIANCE_COMMANDS").unwrap_or(COMMANDS / 4));
 }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::endpoint::DeliveryState;
-use alliance_contracts::ids::{AgreementId, EndpointId, LinkId, RequestId, TransactionId};
+use alliance_contracts::ids::{
+    AgreementId, EndpointId, ErasureId, LinkId, RequestId, TransactionId,
+};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
+use alliance_contracts::member::SignedErasure;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
 use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
@@ -282,6 +285,8 @@ impl Store for StagedStore {
         agreement(id: AgreementId) -> Option<AgreementRecord>;
         agreements(partner: &'a PartnerId, with: Option<&'a PartnerId>, state: Option<AgreementState>, after: Option<AgreementId>, limit: u32) -> Vec<AgreementRecord>;
         member(lookup: Lookup) -> Option<SealedMember>;
+        erasure(id: ErasureId) -> Option<SignedErasure>;
+        erasures(partner: &'a PartnerId, after: Option<ErasureId>, limit: u32) -> Vec<SignedErasure>;
         request(id: RequestId) -> Option<Arc<RequestEvidence>>;
         key_uses(kid: &'a Kid, from: Timestamp, after: Option<RequestId>, limit: u32) -> Vec<KeyUseRecord>;
         standing(transactions: &'a [TransactionId]) -> Vec<UsedForTransaction>;

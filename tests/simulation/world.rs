@@ -1,11 +1,14 @@
 //! The world: one store, some gateways on it, a network, clients, clocks, and everything that can
 //! go wrong, in an order that the seed decides. One thread; time stands still unless it is let go.
 
+pub mod brands;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use alliance_contracts::key_list::TrustedKeys;
+use alliance_settlement::clearing_house::Clock;
 use alliance_settlement::command::Keyed;
 use alliance_settlement::inspection;
 use alliance_settlement::store::Store;
@@ -280,7 +283,7 @@ impl World {
         let store =
             StagedStore { inner: self.store.clone(), stage: self.stage.clone(), gateway, manner };
         let mut settings = self.props.settings(&self.trusted);
-        settings.clock = self.stage.clock(gateway);
+        settings.clock = Clock::told_by(self.stage.clock(gateway));
         settings.checkpoints_dir.clone_from(&self.checkpoints);
         self.gateways[gateway].boot(settings, store);
         self.note(Event::Booted(gateway));

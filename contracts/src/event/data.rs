@@ -7,7 +7,10 @@ use crate::agreement::AgreementState;
 use crate::campaign::CampaignState;
 use crate::encoding::Hash;
 use crate::endpoint::EndpointState;
-use crate::ids::{AgreementId, CampaignId, EndpointId, LinkId, QuoteId, ReceiptId, TransactionId};
+use crate::ids::{
+    AgreementId, CampaignId, ConsentId, EndpointId, ErasureId, LinkId, QuoteId, ReceiptId,
+    TransactionId,
+};
 use crate::link::{Consent, LinkState};
 use crate::names::{Corridor, PartnerId, ProgramId, Pseudonym};
 use crate::quote::{Bonus, Rate, Settlement, TransactionKind};
@@ -83,6 +86,28 @@ pub struct LinkEvent {
     pub proposed_by: PartnerId,
     /// Where it stood.
     pub state: LinkState,
+}
+
+/// `consent.*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ConsentEvent {
+    /// The consent.
+    pub id: ConsentId,
+    /// Who will owe.
+    pub source: PartnerId,
+    /// Who may order.
+    pub target: PartnerId,
+}
+
+/// `member.forgotten`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MemberEvent {
+    /// What was forgotten: `GET /v1/erasures/{id}` says more.
+    pub erasure: ErasureId,
+    /// The member's program.
+    pub program: ProgramId,
 }
 
 /// `board.published`.

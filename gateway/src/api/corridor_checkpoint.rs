@@ -8,7 +8,8 @@ use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
 use crate::server::verify::{Read, VerifiedRequest};
 
-/// A C2SP `tlog-checkpoint`, at most a minute behind the head; none of an empty chain.
+/// A C2SP `tlog-checkpoint`, at most a minute behind the head, with the cosignatures of partners
+/// that have witnessed it; none of an empty chain.
 #[utoipa::path(
     get, path = "/v1/corridors/{corridor}/checkpoint", operation_id = "get_checkpoint",
     tag = "receipts",
@@ -18,6 +19,6 @@ use crate::server::verify::{Read, VerifiedRequest};
 )]
 pub async fn show(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Reply {
     let corridor = request.corridor()?;
-    let checkpoint = gateway.house().checkpoint(&corridor).await?;
-    Ok(reply::text(checkpoint.ok_or_else(Refusal::not_found)?.note))
+    let checkpoint = gateway.house().cosigned_checkpoint(&corridor).await?;
+    Ok(reply::text(checkpoint.ok_or_else(Refusal::not_found)?))
 }

@@ -34,7 +34,8 @@ pub async fn live() -> Reply {
     Ok(reply::json(StatusCode::OK, &OK))
 }
 
-/// The database answers, the clock is not behind its receipts, a definition has been applied.
+/// The database answers, the clock is not behind its receipts, the gateway's key may sign, a
+/// definition has been applied.
 #[utoipa::path(
     get, path = "/health/ready", operation_id = "ready",
     tag = "health",
@@ -42,6 +43,10 @@ pub async fn live() -> Reply {
 )]
 pub async fn ready(gateway: Data<Gateway>) -> Reply {
     let house = gateway.house();
+    // Before the database, which takes nothing then.
+    house.signer().map_err(|refused| {
+        not_ready("the gateway's key may not sign").because(refused.to_string())
+    })?;
     let ping = actix_web::rt::time::timeout(PING_WITHIN, house.ping()).await;
     if let Err(error) = ping
         .map_err(|_| "no answer in time".to_owned())

@@ -2,15 +2,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use alliance_contracts::encoding::Hash;
 use alliance_contracts::link::{Link, LinkRequest};
 use alliance_contracts::problem::{FieldError, ProblemCode};
 use alliance_contracts::quote::MemberAccount;
-use alliance_contracts::transaction::request_bytes;
 use alliance_settlement::command::{Command, Keyed, LinkEnd, ProposeLink};
 
-use super::links;
 use super::reply::Reply;
+use super::{links, members};
 use crate::draw;
 use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
@@ -31,7 +29,7 @@ use crate::server::verify::{Change, VerifiedRequest};
 pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) -> Reply {
     let asked: LinkRequest = request.json()?;
     check(&asked)?;
-    let digest = Hash::of(&request_bytes(request.path(), &asked));
+    let digest = members::blinded(&gateway, request.path(), &asked);
     let proposal = ProposeLink {
         link: draw::id(),
         a: end(&gateway, asked.a, "/a/program")?,

@@ -4,10 +4,12 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use alliance_contracts::corridor::{MemberBalance, Opening};
-use alliance_contracts::encoding::base64_encode;
+use alliance_contracts::encoding::{Hash, base64_encode};
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
 use alliance_contracts::problem::ProblemCode;
+use alliance_contracts::transaction::request_bytes;
 use alliance_settlement::clearing_house::MemberView;
+use serde::Serialize;
 
 use super::render;
 use super::reply::{self, Reply};
@@ -59,17 +61,23 @@ async fn own_member(
     gateway: &Gateway,
 ) -> Result<(ProgramId, MemberRef, MemberView), Refusal> {
     let program: ProgramId = request.path_parameter("program")?;
-    if !owns(gateway, &request.partner, &program) {
-        return Err(Refusal::not_found());
-    }
+    must_own(gateway, &request.partner, &program)?;
     let member: MemberRef = request.path_parameter("member").map_err(|_| unknown())?;
     let view = gateway.house().member(&program, &member).await?.ok_or_else(unknown)?;
     Ok((program, member, view))
 }
 
-fn owns(gateway: &Gateway, caller: &PartnerId, program: &ProgramId) -> bool {
+/// Of another's program nothing is told, not even that it is another's.
+pub fn must_own(gateway: &Gateway, caller: &PartnerId, program: &ProgramId) -> Result<(), Refusal> {
     let registry = gateway.house().registry();
-    registry.program(program).is_some_and(|program| program.partner == *caller)
+    let owns = registry.program(program).is_some_and(|program| program.partner == *caller);
+    if owns { Ok(()) } else { Err(Refusal::not_found()) }
+}
+
+/// What a request that names members in its body is compared by when its key comes again. A plain
+/// digest would tell whoever has the database which reference it was of: there are not that many.
+pub fn blinded<T: Serialize>(gateway: &Gateway, path: &str, asked: &T) -> Hash {
+    gateway.house().vault().blind(&request_bytes(path, asked))
 }
 
 fn unknown() -> Refusal {

@@ -1,12 +1,13 @@
 //! `GET /v1/receipts/{id}/evidence`: what the partner signed when it ordered this, and connected
-//! brands when they answered. With it and the partner key list, a receipt proves who ordered
-//! exactly this, and who carried it out.
+//! brands when they answered; and the consent under which it was ordered in another's name. With it
+//! and the partner key list, a receipt proves who ordered exactly this, and who carried it out.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use alliance_contracts::corridor::{EvidenceDetail, EvidenceList, OrderInclusion};
 use alliance_contracts::encoding::{Hash, base64_encode};
 use alliance_contracts::ids::ReceiptId;
+use alliance_contracts::receipt::Receipt;
 use alliance_contracts::transaction::{ReversalRequest, order_bytes, reversal_bytes};
 use alliance_contracts::{json, merkle, receipt};
 use alliance_settlement::command::RequestEvidence;
@@ -65,7 +66,21 @@ pub async fn show(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Rep
             order: None,
         });
     }
+    evidence.extend(consents_of(&gateway, &receipt));
     Ok(reply::json(StatusCode::OK, &EvidenceList { evidence }))
+}
+
+/// The consent that the order was made under: what was signed of it, and nothing else.
+fn consents_of(gateway: &Gateway, receipt: &Receipt) -> Vec<EvidenceDetail> {
+    let registry = gateway.house().registry();
+    let (source, target) = (receipt.source.partner(), receipt.target.partner());
+    let given = registry.consents_between(source, target).map(|record| record.signing_input());
+    let named = given.filter_map(|signed| {
+        let evidence = receipt.evidence.iter().find(|one| one.base == Hash::of(&signed))?.clone();
+        let base = base64_encode(&signed);
+        Some(EvidenceDetail { base, body: None, evidence, inclusion: None, order: None })
+    });
+    named.collect()
 }
 
 /// The order's bytes, as its digest was made of them (protocol § 3).

@@ -11,7 +11,8 @@ use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
 use crate::server::verify::{Read, VerifiedRequest};
 
-/// The receipt's inclusion in a signed checkpoint.
+/// The receipt's inclusion in a signed checkpoint; of a receipt whose key was revoked, in one that
+/// a partner cosigned before.
 #[utoipa::path(
     get, path = "/v1/receipts/{id}/proof", operation_id = "get_receipt_proof",
     tag = "receipts",
@@ -24,7 +25,7 @@ pub async fn show(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Rep
         receipts::visible(&gateway, &request.partner, request.path_parameter("id")?).await?;
     let house = gateway.house();
     let checkpoint = house
-        .checkpoint_including(&receipt.corridor, receipt.seq)
+        .checkpoint_for(&receipt)
         .await?
         .ok_or_else(|| Refusal::internal("a receipt in no tree"))?;
     let path =

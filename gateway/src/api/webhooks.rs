@@ -145,10 +145,10 @@ pub fn url_fault(gateway: &Gateway, url: &str) -> Option<FieldError> {
 /// Types that no event has: a slip of the pen would be an endpoint that is sent nothing.
 pub fn type_faults(types: &[EventType]) -> Vec<FieldError> {
     let unknown = types.iter().enumerate().filter_map(|(at, one)| match one {
-        EventType::Other(text) => Some((at, text)),
+        EventType::Other(text) => Some((at, &**text)),
         _ => None,
     });
-    let fault = |(at, text): (usize, &Box<str>)| {
+    let fault = |(at, text): (usize, &str)| {
         field(&format!("/types/{at}"), format!("there are no events of type {text:?}"))
     };
     unknown.map(fault).collect()

@@ -12,7 +12,7 @@ use alliance_contracts::program::Balances;
 use alliance_contracts::quote::{
     AskedSide, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
 };
-use alliance_settlement::clearing_house::{ClearingHouse, system_clock};
+use alliance_settlement::clearing_house::{ClearingHouse, Clock};
 use alliance_settlement::store;
 
 use crate::cli::failure::Failure;
@@ -68,9 +68,12 @@ impl Ground {
         printer: Printer,
     ) -> Result<Self, Failure> {
         let alliance: AllianceId = parsed(ALLIANCE);
-        let created = create::keys(folder, &alliance, system_clock()()).map_err(unmade)?;
+        let created = create::keys(folder, &alliance, Clock::system().now()).map_err(unmade)?;
         create::write_config(folder, &definition(folder, &alliance)?).map_err(unmade)?;
-        let overrides = Overrides { database: database.map(str::to_owned), ..Overrides::default() };
+        let overrides = Overrides {
+            database: database.map(|url| url.to_owned().into()),
+            ..Overrides::default()
+        };
         let instance = Instance::load(folder, &overrides).map_err(|f| Failure::of_faults(&f))?;
         instance.migrate().map_err(Failure::config)?;
         must_be_new(&instance)?;

@@ -4,7 +4,7 @@
 mod draft;
 mod shown;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use alliance_contracts::agreement::{AgreementState, AgreementView};
 use alliance_contracts::encoding::Hash;
@@ -173,6 +173,16 @@ pub(super) fn run(command: AgreementsCommand, printer: Printer) -> Result<Exit, 
 }
 
 impl As {
+    /// The settings' file.
+    pub(super) fn file(&self) -> &Path {
+        &self.client
+    }
+
+    /// A place beside them.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.client.with_file_name(name)
+    }
+
     pub(super) fn client(&self) -> Result<Client, Failure> {
         Client::from_config(&self.client).map_err(|error| failed(&error))
     }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::failure::{Exit, Failure};
 use super::printer::Printer;
 use crate::bench::{self, Mode, Options};
+use crate::instance::database_url::DatabaseUrl;
 
 /// What to measure, and how.
 #[derive(Debug, Args)]
@@ -17,7 +18,7 @@ use crate::bench::{self, Mode, Options};
 pub struct BenchArgs {
     /// An empty database: sqlite:FILE or postgres://… [default: SQLite, in the run's own folder]
     #[arg(long, value_name = "URL")]
-    database: Option<String>,
+    database: Option<DatabaseUrl>,
     /// What to measure
     #[arg(long, value_enum, default_value_t = ModeName::Orders)]
     mode: ModeName,

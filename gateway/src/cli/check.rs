@@ -64,6 +64,9 @@ pub(super) fn run(args: &CheckArgs, printer: Printer) -> Result<Exit, Failure> {
         faults.extend(database(instance));
         faults.extend(addresses(instance));
     }
+    if let Some(instance) = instance.as_ref().filter(|_| args.no_environment) {
+        faults.extend(instance.key_faults(None));
+    }
     let Some(instance) = instance.filter(|_| faults.is_empty()) else {
         return Err(Failure::of_faults(&faults));
     };
@@ -95,7 +98,8 @@ fn database(instance: &Instance) -> Vec<Fault> {
         && !file.exists()
     {
         let fault = "is not there yet: `alliance migrate` or `alliance serve` makes it";
-        return vec![Fault::new(file.display(), fault)];
+        let missing = Fault::new(file.display(), fault);
+        return std::iter::once(missing).chain(instance.key_faults(None)).collect();
     }
     instance.check_database().err().unwrap_or_default()
 }

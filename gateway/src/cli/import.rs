@@ -18,20 +18,6 @@ use crate::instance::import::{
 };
 use crate::instance::open::Books;
 
-/// Import members with their balances.
-#[derive(Debug, Subcommand)]
-pub enum MembersCommand {
-    /// Import members with their opening balances: all rows, or none
-    ///
-    /// The file's first line is program,member,balance. Every bad row is listed with its line, and
-    /// nothing is imported while there is one. Works beside a running gateway.
-    #[command(
-        after_help = "Examples:\n  alliance members import members.csv --dir my-alliance\n  \
-        alliance members import members.csv --dir my-alliance --dry-run"
-    )]
-    Import(ImportArgs),
-}
-
 /// Import links between members' accounts.
 #[derive(Debug, Subcommand)]
 pub enum LinksCommand {
@@ -88,9 +74,8 @@ impl Shown for Imported {
     }
 }
 
-pub(super) fn members(command: MembersCommand, printer: Printer) -> Result<Exit, Failure> {
-    let MembersCommand::Import(args) = command;
-    import(&args, printer, "member", |input, books, reading, writing| {
+pub(super) fn members(args: &ImportArgs, printer: Printer) -> Result<Exit, Failure> {
+    import(args, printer, "member", |input, books, reading, writing| {
         let sheet = read_members(input, &books.house().registry().definition, reading);
         let rows = sheet.good.len();
         (rows, books.wait(write_members(books.house(), sheet, args.dry_run, writing)))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use alliance_contracts::names::{AllianceId, Currency};
-use alliance_settlement::clearing_house::system_clock;
+use alliance_settlement::clearing_house::Clock;
 use clap::Args;
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ pub(super) fn run(args: &InitArgs, printer: Printer) -> Result<Exit, Failure> {
         None => name_of(args)?,
     };
     let created =
-        create::keys(&args.dir, &alliance, system_clock()()).map_err(|error| match error {
+        create::keys(&args.dir, &alliance, Clock::system().now()).map_err(|error| match error {
             create::CreateError::Occupied(_) => Failure::usage(error),
             other => Failure::wrong(other),
         })?;

@@ -1,5 +1,8 @@
 //! `alliance keys`.
 
+mod import;
+mod offline;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +18,7 @@ use super::layout::{Column, table};
 use super::printer::{FAINT, GOOD, HEADING, Printer, Shown, paint};
 use crate::instance::{GATEWAY_KEY_FILE, Instance, ROOT_KEY_FILE, create, keyfile};
 
-/// List, generate and export keys.
+/// List, generate and export keys; introduce and revoke gateway keys.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// List the keys of an alliance: root, gateway and partners
@@ -33,6 +36,38 @@ pub enum KeysCommand {
             alliance keys export-public partner-key.pem --format pem > partner-public.pem"
     )]
     ExportPublic(ExportArgs),
+    /// Let a new gateway key sign: write the next key list, on the machine of the root key
+    ///
+    /// Needs the last signed list, the root key and the new key's public half, and nothing else: no
+    /// network, no database. The list that it writes is imported on a gateway's machine.
+    #[command(after_help = "Example:\n  alliance keys introduce gateway-2.pub.pem \
+        --list jwks.json --root root.pem")]
+    Introduce(offline::IntroduceArgs),
+    /// Revoke a gateway key: write the next key list, on the machine of the root key
+    ///
+    /// What the key has signed counts no more, but for receipts that a partner has witnessed before
+    /// that time. For good: no later list takes it back.
+    #[command(after_help = "Example:\n  alliance keys revoke \
+        HaeakAzDD3xURtG3WiSBx5zyrljo-_sii5W-wdhHxDI --list jwks-2.json --root root.pem")]
+    Revoke(offline::RevokeArgs),
+    /// Sign a list that was changed by hand as the next one, on the machine of the root key
+    ///
+    /// For what introduce and revoke cannot say, such as the end of a key or several changes at
+    /// once: copy the last list, change its keys, and have it signed. The number, the list before
+    /// and the signature are made anew. A list only grows, and no end is taken back.
+    #[command(
+        name = "sign-list",
+        after_help = "Example:\n  alliance keys sign-list draft.json \
+            --list jwks-2.json --root root.pem"
+    )]
+    SignList(offline::SignListArgs),
+    /// Bring a signed key list into the books: every gateway follows it
+    ///
+    /// Lists come one after the other, signed by the root key that signed the first. One that would
+    /// leave this gateway without a key that may sign is taken with --force only.
+    #[command(after_help = "Examples:\n  alliance keys import jwks-2.json --dir my-alliance\n  \
+        alliance keys import jwks-3.json --force --dir my-alliance")]
+    Import(import::ImportArgs),
 }
 
 /// Whose keys.
@@ -77,6 +112,10 @@ pub(super) fn run(command: KeysCommand, printer: Printer) -> Result<Exit, Failur
         KeysCommand::List(args) => list(&args, printer),
         KeysCommand::Generate(args) => generate(&args, printer),
         KeysCommand::ExportPublic(args) => export(&args, printer),
+        KeysCommand::Introduce(args) => offline::introduce(&args, printer),
+        KeysCommand::Revoke(args) => offline::revoke(&args, printer),
+        KeysCommand::SignList(args) => offline::sign_list(&args, printer),
+        KeysCommand::Import(args) => import::run(&args, printer),
     }
 }
 
@@ -128,7 +167,9 @@ fn list(args: &ListArgs, printer: Printer) -> Result<Exit, Failure> {
     if let Ok(root) = keyfile::read_private(&root_file) {
         keys.push(line("root", root.public_key(), "in force", Some(&root_file)));
     }
-    for key in instance.trusted_keys.iter() {
+    let listed = instance.listed_gateway_keys().map_err(Failure::config)?;
+    let listed = listed.as_ref().map_or(&instance.trusted_keys, |list| &list.trusted);
+    for key in listed.iter() {
         let own = key.kid == *instance.signing_key.kid();
         let file = own.then(|| instance.folder.join(GATEWAY_KEY_FILE));
         let state = if key.revoked_at.is_some() { "revoked" } else { "in force" };

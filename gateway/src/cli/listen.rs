@@ -1,7 +1,7 @@
 //! `alliance listen`: a partner's events, forwarded to a developer's machine.
 
 use alliance_contracts::event::EventCursor;
-use alliance_settlement::clearing_house::system_clock;
+use alliance_settlement::clearing_house::Clock;
 use clap::Args;
 use futures_util::TryStreamExt;
 use serde::Serialize;
@@ -77,10 +77,10 @@ async fn listen(args: &ListenArgs, printer: Printer) -> Result<Exit, Failure> {
         secret: forwarder.secret(),
         after: after.clone(),
     });
-    let clock = system_clock();
+    let clock = Clock::system();
     let mut events = client.follow_events(Some(after));
     while let Some(followed) = events.try_next().await.map_err(|error| failed(&error))? {
-        let (line, _) = forwarder.send(&followed.event, clock().as_millis()).await;
+        let (line, _) = forwarder.send(&followed.event, clock.now().as_millis()).await;
         let json = || serde_json::to_string(&followed.event).unwrap_or_default();
         printer.document(&if printer.is_json() { json() } else { line });
     }

@@ -218,7 +218,7 @@ fn add(args: &AddArgs, printer: Printer) -> Result<Exit, Failure> {
 }
 
 /// A kind that partners can agree on.
-fn kind(text: &str) -> Result<TransactionKind, String> {
+pub(super) fn kind(text: &str) -> Result<TransactionKind, String> {
     let kinds = [TransactionKind::Exchange, TransactionKind::Redemption, TransactionKind::Accrual];
     let found = kinds.into_iter().find(|kind| kind.as_str() == text);
     found.ok_or_else(|| "exchange, redemption or accrual".to_owned())

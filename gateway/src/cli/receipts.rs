@@ -182,9 +182,9 @@ fn unread(error: StoreError) -> Failure {
 }
 
 fn checkpoint(books: &Books, corridor: &Corridor, file: &Path) -> Result<Option<String>, Failure> {
-    let signed = books.wait(books.house().checkpoint(corridor)).map_err(Failure::wrong)?;
-    let Some(signed) = signed else { return Ok(None) };
-    fs::write(file, signed.note).map_err(|error| {
+    let signed = books.wait(books.house().cosigned_checkpoint(corridor)).map_err(Failure::wrong)?;
+    let Some(note) = signed else { return Ok(None) };
+    fs::write(file, note).map_err(|error| {
         Failure::wrong(format!("{} cannot be written: {error}", file.display()))
     })?;
     Ok(Some(file.display().to_string()))

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::thread::available_parallelism;
 
+use alliance_settlement::clearing_house::ClearingHouse;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use super::Place;
 use super::failure::{Exit, Failure};
@@ -12,6 +14,7 @@ use super::printer::{GOOD, HEADING, LIVE, Printer, Shown, paint};
 use crate::instance::open::runtime;
 use crate::instance::{GATEWAY_KEY_FILE, MASTER_KEY_FILE};
 use crate::instance::{Instance, Overrides, authority, config, keyfile};
+use crate::sandbox::folder;
 use crate::server::{self, RunningServer, ServerSettings};
 use crate::telemetry::{self, LogFormat, TelemetrySettings};
 
@@ -90,6 +93,13 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
     };
     let instance = Instance::load(args.place.path(), &overrides)
         .map_err(|faults| Failure::of_faults(&faults))?;
+    if folder::is_sandbox(&instance.folder) {
+        // By the machine's clock time would go back.
+        return Err(Failure::usage(format!(
+            "{0} is a sandbox's: open it with `alliance sandbox --dir {0}`",
+            instance.folder.display()
+        )));
+    }
     for secret in [GATEWAY_KEY_FILE, MASTER_KEY_FILE] {
         if let Some(fault) = keyfile::too_open(&instance.folder.join(secret)) {
             printer.note(&format!("warning: {fault}"));
@@ -111,8 +121,7 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
     }
     let house = instance.start().map_err(Failure::config)?;
     let runtime = runtime().map_err(Failure::wrong)?;
-    let applied =
-        runtime.block_on(instance.apply(&house)).map_err(|faults| Failure::of_faults(&faults));
+    let applied = apply(&instance, &house, &runtime);
     let settings = settings(&instance);
     let served = applied.and_then(|_| {
         let ready = |server: &RunningServer| {
@@ -136,6 +145,15 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
     served.map(|()| Exit::Good)
 }
 
+/// Applies the configuration, if the gateway's key may sign: else nothing could be served.
+fn apply(instance: &Instance, house: &ClearingHouse, runtime: &Runtime) -> Result<usize, Failure> {
+    let faults = instance.key_faults(house.registry().gateway_keys.as_deref());
+    if !faults.is_empty() {
+        return Err(Failure::of_faults(&faults));
+    }
+    runtime.block_on(instance.apply(house)).map_err(|faults| Failure::of_faults(&faults))
+}
+
 /// How the server is started for an instance.
 pub(crate) fn settings(instance: &Instance) -> ServerSettings {
     let public = instance.gateway.public_url.as_deref();
@@ -147,6 +165,7 @@ pub(crate) fn settings(instance: &Instance) -> ServerSettings {
         gateway_keys: instance.key_list.clone(),
         limits: instance.gateway.limits,
         private_webhooks: instance.gateway.private_webhooks,
+        sandbox: None,
         workers: available_parallelism().map_or(1, std::num::NonZero::get),
     }
 }

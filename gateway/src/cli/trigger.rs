@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alliance_contracts::event::{Event, EventType, Told};
 use alliance_contracts::names::AllianceId;
-use alliance_settlement::clearing_house::system_clock;
+use alliance_settlement::clearing_house::Clock;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -74,7 +74,7 @@ pub(super) fn run(args: &TriggerArgs, printer: Printer) -> Result<Exit, Failure>
     let sample = samples()
         .remove(&args.event)
         .ok_or_else(|| Failure::wrong(format!("there is no sample of {}", args.event.as_str())))?;
-    let now = system_clock()();
+    let now = Clock::system().now();
     let Sample { data, subject, r#type } = sample;
     let told = Told { r#type, subject, data, test: true };
     let event = Event::new(&args.alliance, draw::id(), 1, now, told);

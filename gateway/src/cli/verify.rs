@@ -21,7 +21,9 @@ use crate::instance::keyfile;
 /// What to verify, and what with.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alliance verify receipts.ndjson --jwks jwks.json\n  \
-    alliance verify receipts.ndjson --jwks jwks.json --checkpoint receipts.checkpoint")]
+    alliance verify receipts.ndjson --jwks jwks.json --checkpoint receipts.checkpoint\n  \
+    alliance verify receipts.ndjson --jwks witness/jwks.json --partner-keys \
+    witness/partner-keys.json --cosigned witness/aurora-air~borealis-coffee.KID.note")]
 pub struct VerifyArgs {
     /// The exported receipts; - reads standard input
     #[arg(value_name = "FILE.ndjson")]
@@ -35,6 +37,13 @@ pub struct VerifyArgs {
     /// A signed checkpoint of the corridor, which the receipts must contain
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
+    /// A checkpoint that a partner cosigned, which the receipts must contain; may be given several
+    /// times: receipts under a key that was revoked later count as far as it goes
+    #[arg(long, value_name = "FILE", requires = "partner_keys")]
+    cosigned: Vec<PathBuf>,
+    /// The list of all partners' keys, as `alliance witness` keeps it
+    #[arg(long, value_name = "FILE", requires = "cosigned")]
+    partner_keys: Option<PathBuf>,
     /// Where the file begins, if not at receipt 1: the receipt before, and its hash
     #[arg(long, value_name = "SEQ:HASH")]
     after: Option<After>,
@@ -188,10 +197,16 @@ pub(super) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Failure> 
         root_checked: args.root.is_some(),
         strict: args.strict,
     };
-    match trusted(args, &list) {
+    let cosigned = cosigned(args)?;
+    let keys = trusted(args, &list);
+    let with_options = keys.and_then(|keys| {
+        let partners = partner_keys(args, &cosigned, &keys)?;
+        let options = options(args, note.as_deref(), cosigned.notes, partners);
+        Ok((keys, options))
+    });
+    match with_options {
         Err(fault) => verified.fault = Some(fault),
-        Ok(keys) => {
-            let options = options(args, note.as_deref());
+        Ok((keys, options)) => {
             match file::verify(BufReader::with_capacity(1 << 18, export), &keys, &options) {
                 Ok(report) => {
                     verified.ok = true;
@@ -217,8 +232,43 @@ fn trusted(args: &VerifyArgs, list: &[u8]) -> Result<TrustedKeys, String> {
     trusted.map_err(|error| format!("{}: {error}", args.jwks.display()))
 }
 
-fn options(args: &VerifyArgs, note: Option<&[u8]>) -> Options {
+/// What was cosigned, and who vouches for the cosigners, as read.
+struct Cosigned {
+    notes: Vec<String>,
+    partner_list: Option<Vec<u8>>,
+}
+
+fn cosigned(args: &VerifyArgs) -> Result<Cosigned, Failure> {
+    let notes = args.cosigned.iter().map(|file| read(file));
+    let notes = notes.map(|note| Ok(String::from_utf8_lossy(&note?).into_owned()));
+    Ok(Cosigned {
+        notes: notes.collect::<Result<_, Failure>>()?,
+        partner_list: args.partner_keys.as_deref().map(read).transpose()?,
+    })
+}
+
+fn partner_keys(
+    args: &VerifyArgs,
+    cosigned: &Cosigned,
+    keys: &TrustedKeys,
+) -> Result<Option<TrustedKeys>, String> {
+    let Some((list, file)) = cosigned.partner_list.as_ref().zip(args.partner_keys.as_ref()) else {
+        return Ok(None);
+    };
+    let partners = keys::verify_partner_list(list, keys);
+    partners.map(Some).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn options(
+    args: &VerifyArgs,
+    note: Option<&[u8]>,
+    cosigned: Vec<String>,
+    partners: Option<TrustedKeys>,
+) -> Options {
     let mut options = Options::new();
+    if let Some(partners) = partners {
+        options = options.cosigned(cosigned, partners);
+    }
     if let Some(note) = note {
         options = options.checkpoint(String::from_utf8_lossy(note));
     }

@@ -117,7 +117,7 @@ impl Connected {
             board_with(house, &parsed(PROGRAM)).await?;
         }
         let key = key_of(&own)?;
-        let gateway = house.signing_key().public_key().clone();
+        let gateway = house.public_key().clone();
         // Its server is started on a thread of its own, and waited for on another.
         let started =
             tokio::task::spawn_blocking(move || SimulatedBrand::start(listener, key, gateway));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use alliance_contracts::names::{AllianceId, Currency};
 use alliance_contracts::program::Balances;
-use alliance_settlement::clearing_house::system_clock;
+use alliance_settlement::clearing_house::Clock;
 use serde::{Deserialize, Serialize};
 
 use super::cast::{AGREEMENTS, BRANDS, Brand, Cast, KINDS, parsed};
@@ -77,7 +77,7 @@ impl Folder {
         let path = &self.path;
         let (alliance, currency): (AllianceId, Currency) = (parsed(ALLIANCE), parsed(CURRENCY));
         // The mark may stand there before all else: the folder must be free otherwise.
-        create::keys(path, &alliance, system_clock()()).map_err(unwritable)?;
+        create::keys(path, &alliance, Clock::system().now()).map_err(unwritable)?;
         self.write_mark()?;
         let text = template::head(&alliance, &currency, Some(listen));
         // Everybody here is on this machine.
@@ -136,20 +136,7 @@ impl Folder {
     /// # Errors
     /// [`Failure`] where a file cannot be written.
     pub fn follow(&self, listen: SocketAddr) -> Result<(), Failure> {
-        let config = self.path.join(CONFIG_FILE);
-        let text = fs::read_to_string(&config)
-            .map_err(|error| Failure::config(format!("{}: {error}", config.display())))?;
-        let lines: Vec<String> = text
-            .lines()
-            .map(|line| match line.starts_with("listen = ") {
-                true => format!("listen = \"{listen}\""),
-                false => line.to_owned(),
-            })
-            .collect();
-        let followed = lines.join("\n") + "\n";
-        if followed != text {
-            create::write(&config, &followed).map_err(unwritable)?;
-        }
+        create::listen_at(&self.path, listen).map_err(Failure::config)?;
         let root =
             keyfile::read_private(&self.path.join(ROOT_KEY_FILE)).map_err(Failure::config)?;
         let (url, root) = (crate::instance::authority::url_of(listen), create::x_of(&root));

@@ -131,14 +131,15 @@ impl Caller {
             headers: &headers,
         };
         let params = RequestSignatureParams {
-            created: house.now(),
+            created: house.message_time(),
             expires: None,
             nonce: None,
             tag: Tag::Callback,
         };
         let components = required_components(method.as_str());
-        let signature = sign_request(&view, components, &params, house.signing_key())
-            .map_err(|error| error.to_string())?;
+        let key = house.signer().map_err(|refused| refused.to_string())?;
+        let signature =
+            sign_request(&view, components, &params, key).map_err(|error| error.to_string())?;
         let mut request = self.http.request(method.clone(), url.clone());
         for (name, value) in &headers.0 {
             request = request.header(name, value.as_slice());
@@ -177,9 +178,9 @@ fn verified(
     body: &[u8],
     request: &RequestBinding<'_>,
 ) -> Result<SignedResponse, String> {
-    let now = house.now();
+    let (now, message_time) = (house.now(), house.message_time());
     let response = ResponseView { status, headers };
-    let signed = parse_response(&response, request, Tag::CallbackResponse, now)
+    let signed = parse_response(&response, request, Tag::CallbackResponse, message_time)
         .map_err(|error| format!("answered {status}, {error}"))?;
     let registry = house.registry();
     let key = registry

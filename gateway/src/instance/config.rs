@@ -12,6 +12,7 @@ use toml::de::DeTable;
 
 use every_fault::{Told, told};
 
+use super::database_url::DatabaseUrl;
 use super::{CONFIG_FILE, Fault, Overrides, authority, folder_of, keyfile};
 use crate::publisher::Schedule;
 use crate::server::limits::{LimitSettings, Rate};
@@ -40,7 +41,7 @@ pub struct Gateway {
     /// What partners call it; none: its address.
     pub public_url: Option<String>,
     /// `sqlite:PATH`, with the path as seen from here, or `postgres://…`.
-    pub database: String,
+    pub database: DatabaseUrl,
     /// Where metrics are served; none: nowhere.
     pub metrics_listen: Option<SocketAddr>,
     /// Where traces and metrics are sent; none: nowhere.
@@ -59,7 +60,7 @@ pub struct Gateway {
 struct GatewayTable {
     listen: Option<String>,
     public_url: Option<String>,
-    database: Option<String>,
+    database: Option<DatabaseUrl>,
     metrics_listen: Option<String>,
     otlp_endpoint: Option<String>,
     log_format: Option<String>,
@@ -174,6 +175,7 @@ impl GatewayTable {
             faults.push(Fault::new("database", fault));
             String::new()
         });
+        let database = database.into();
         let otlp_endpoint = self.otlp_endpoint;
         let usual = LimitSettings::default();
         let rate = |set: Option<u32>, usual| set.map_or(usual, Rate::per_second);
@@ -251,16 +253,17 @@ mod tests {
     fn the_gateway_table_is_taken_off_and_has_defaults() {
         let config = parse(SMALL).unwrap();
         assert_eq!(config.gateway.listen, DEFAULT_LISTEN);
-        assert_eq!(config.gateway.database, "sqlite:here/alliance.db");
+        assert_eq!(&*config.gateway.database, "sqlite:here/alliance.db");
         let text = format!("{SMALL}[gateway]\nlisten = \"127.0.0.1:1\"\ndatabase = \"sqlite:/x\"");
         let config = parse(&text).unwrap();
         assert_eq!(config.gateway.listen.port(), 1);
-        assert_eq!(config.gateway.database, "sqlite:/x");
-        let over = Overrides { database: Some("sqlite:y.db".to_owned()), ..Overrides::default() };
+        assert_eq!(&*config.gateway.database, "sqlite:/x");
+        let over =
+            Overrides { database: Some("sqlite:y.db".to_owned().into()), ..Overrides::default() };
         let config = Config::parse(&text, Path::new("here"), &over).unwrap();
-        assert_eq!(config.gateway.database, "sqlite:y.db");
+        assert_eq!(&*config.gateway.database, "sqlite:y.db");
         let odd = Config::parse(SMALL, Path::new("a?b%/c"), &Overrides::default()).unwrap();
-        assert_eq!(odd.gateway.database, "sqlite:a%3fb%25/c/alliance.db");
+        assert_eq!(&*odd.gateway.database, "sqlite:a%3fb%25/c/alliance.db");
         let file = sqlite_file(&odd.gateway.database).unwrap();
         assert_eq!(file, Path::new("a?b%/c/alliance.db"));
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use alliance_contracts::encoding::{Hash, base64url_encode};
@@ -79,6 +80,25 @@ pub fn keys(folder: &Path, alliance: &AllianceId, now: Timestamp) -> Result<Crea
 /// [`CreateError::Write`].
 pub fn write_config(folder: &Path, text: &str) -> Result<(), CreateError> {
     write(&folder.join(CONFIG_FILE), text)
+}
+
+/// Writes into the configuration where its gateway listens.
+///
+/// # Errors
+/// [`CreateError::Write`], also where it cannot be read.
+pub fn listen_at(folder: &Path, listen: SocketAddr) -> Result<(), CreateError> {
+    let path = folder.join(CONFIG_FILE);
+    let unreadable = |source| CreateError::Write { path: path.clone(), source };
+    let text = fs::read_to_string(&path).map_err(unreadable)?;
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| match line.starts_with("listen = ") {
+            true => format!("listen = \"{listen}\""),
+            false => line.to_owned(),
+        })
+        .collect();
+    let followed = lines.join("\n") + "\n";
+    if followed == text { Ok(()) } else { write(&path, &followed) }
 }
 
 /// Makes a partner's folder with a key of its own; gives the key's public half, base64url.

@@ -81,9 +81,21 @@ pub fn generate_master(path: &Path) -> Result<(), KeyFileError> {
 /// [`KeyFileError::Write`], also where the file is there already.
 pub fn write_secret(path: &Path, text: &str) -> Result<(), KeyFileError> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    write_with(options, path, text)
+}
+
+/// Writes a new file that everybody may read.
+///
+/// # Errors
+/// [`KeyFileError::Write`], also where the file is there already.
+pub fn write_new(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    write_with(OpenOptions::new(), path, text)
+}
+
+fn write_with(mut options: OpenOptions, path: &Path, text: &str) -> Result<(), KeyFileError> {
+    options.write(true).create_new(true);
     let written = options.open(path).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use alliance_contracts::keys::Kid;
-use alliance_settlement::alliance::{DefinitionFault, ListedKey, changes, keys};
+use alliance_settlement::alliance::{
+    DefinitionFault, GatewayKeys, ListedKey, RegistryParts, changes, keys,
+};
 use alliance_settlement::clearing_house::{
-    ClearingHouse, DefineError, PublishError, Settings, StartError,
+    ClearingHouse, Clock, DefineError, PublishError, Settings, StartError,
 };
 use alliance_settlement::inspection::{AuditReport, audit};
 use alliance_settlement::store::{self, Store, StoreError};
@@ -15,6 +18,7 @@ use tokio::runtime::Runtime;
 use super::config::{sqlite_file, without_password};
 use super::{CHECKPOINTS_DIR, CONFIG_FILE, Fault, Instance};
 use crate::draw;
+use crate::sandbox::folder;
 
 /// A runtime for a command that waits for a few answers.
 ///
@@ -76,14 +80,24 @@ impl Instance {
         });
         let faults = match applied {
             Err(fault) => vec![fault],
-            Ok(None) => Vec::new(),
+            Ok(None) => self.key_faults(None),
             Ok(Some((_, parts))) => {
                 let mut faults = changes::forbidden(&parts.definition, &self.definition);
                 faults.extend(changes::taken_keys(&self.definition, &parts.partner_keys));
-                definition_faults(&faults)
+                let mut faults = definition_faults(&faults);
+                faults.extend(self.key_faults(parts.gateway_keys.as_deref()));
+                faults
             }
         };
         if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// The gateway's keys as the books have them; none before they have a list.
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub fn listed_gateway_keys(&self) -> Result<Option<Arc<GatewayKeys>>, Fault> {
+        Ok(self.registry_parts()?.and_then(|parts| parts.gateway_keys))
     }
 
     /// Partners' keys: the configuration's, and what was registered, ended or revoked in the books,
@@ -92,17 +106,20 @@ impl Instance {
     /// # Errors
     /// What is wrong with the database.
     pub fn partner_keys(&self) -> Result<BTreeMap<Kid, ListedKey>, Fault> {
-        let no_books = sqlite_file(&self.gateway.database).is_some_and(|file| !file.exists());
-        let parts = if no_books {
-            None
-        } else {
-            self.with_store(async |store| match store.registry().await {
-                Err(StoreError::NotMigrated(_)) => Ok(None),
-                read => read,
-            })?
-        };
-        let changed = parts.map_or_else(Vec::new, |(_, parts)| parts.partner_keys);
+        let changed = self.registry_parts()?.map_or_else(Vec::new, |parts| parts.partner_keys);
         Ok(keys::listed(&self.definition, &changed))
+    }
+
+    /// The registry's parts, where there are books.
+    fn registry_parts(&self) -> Result<Option<RegistryParts>, Fault> {
+        if sqlite_file(&self.gateway.database).is_some_and(|file| !file.exists()) {
+            return Ok(None);
+        }
+        let read = self.with_store(async |store| match store.registry().await {
+            Err(StoreError::NotMigrated(_)) => Ok(None),
+            read => read,
+        })?;
+        Ok(read.map(|(_, parts)| parts))
     }
 
     /// Recomputes the books from their receipts; nothing is written.
@@ -112,7 +129,8 @@ impl Instance {
     pub fn audit(&self) -> Result<AuditReport, Fault> {
         self.with_store(async |store| {
             store.ping().await?;
-            audit(store, &self.trusted_keys).await
+            let listed = store.registry().await?.and_then(|(_, parts)| parts.gateway_keys);
+            audit(store, listed.as_ref().map_or(&self.trusted_keys, |list| &list.trusted)).await
         })
     }
 
@@ -132,19 +150,29 @@ impl Instance {
         looked.map_err(|error| self.database_fault(error))
     }
 
-    /// Starts the clearing house on the database as it is. Blocking: outside async code only.
+    /// Starts the clearing house on the database as it is; in a sandbox's folder by its clock.
+    /// Blocking: outside async code only.
     ///
     /// # Errors
     /// What is wrong with the database.
     pub fn start(&self) -> Result<ClearingHouse, Fault> {
+        self.start_by(folder::clock_of(&self.folder)?)
+    }
+
+    /// The same, by a clock.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_by(&self, clock: Clock) -> Result<ClearingHouse, Fault> {
         let mut settings = Settings::new(
             self.definition.alliance.clone(),
             self.definition.currency.clone(),
-            self.gateway.database.clone(),
+            self.gateway.database.expose().to_owned(),
             *self.master_key,
             self.signing_key.clone(),
             self.trusted_keys.clone(),
         );
+        settings.clock = clock;
         settings.checkpoints_dir = Some(self.folder.join(CHECKPOINTS_DIR));
         ClearingHouse::start(settings).map_err(|error| self.start_fault(&error))
     }
@@ -159,6 +187,7 @@ impl Instance {
             DefineError::Refused(faults) => definition_faults(&faults),
             DefineError::Unavailable(error) => vec![self.database_fault(error)],
         })?;
+        self.bring_first_list(house).await.map_err(|fault| vec![fault])?;
         if applied > 0 {
             self.take_up(house).await?;
         }

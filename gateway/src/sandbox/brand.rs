@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
@@ -20,12 +20,14 @@ use alliance_contracts::http_signature::HeaderList;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::json;
 use alliance_contracts::keys::{PublicKey, SigningKey};
+use alliance_contracts::time::Timestamp;
 use alliance_partner_sdk::connector::{
     CallError, Connector, MemoryStore, MemoryTx, Request, Service,
 };
+use alliance_settlement::clearing_house::Clock;
 use tokio::sync::oneshot;
 
-use super::mood::{LATE, Mood, SLOW};
+use super::mood::{LATE, Luck, Mood, SLOW, luck, next_batch};
 
 /// What every member has before anything is asked of it, in 10⁻⁶ points.
 const OPENING: i64 = 1_000_000_000_000;
@@ -74,7 +76,28 @@ impl Books {
     }
 }
 
-struct Brand;
+/// What a brand is like.
+#[derive(Clone)]
+pub struct Character {
+    /// The mood that it is in where nobody asks for another.
+    pub mood: Mood,
+    /// The clock that late answers and daily batches go by.
+    pub clock: Clock,
+}
+
+impl Default for Character {
+    fn default() -> Self {
+        Self { mood: Mood::Prompt, clock: Clock::system() }
+    }
+}
+
+impl Character {
+    fn mood(&self, reference: &str) -> Mood {
+        Mood::asked(reference).unwrap_or(self.mood)
+    }
+}
+
+struct Brand(Character);
 
 impl Connector for Brand {
     type Store = MemoryStore<Books>;
@@ -85,9 +108,10 @@ impl Connector for Brand {
         call: &ReserveCall,
     ) -> Result<Reserved, CallError> {
         let (member, points) = (call.member.expose(), call.amount.micros());
-        refuse_by_mood(Mood::of(member))?;
+        let mood = self.0.mood(member);
+        refuse_by_mood(mood)?;
         let has = OPENING + books.moved.get(member).copied().unwrap_or(0);
-        if has < points || Mood::of(member) == Mood::Poor {
+        if has < points || mood == Mood::Poor {
             return Err(RefusalCode::InsufficientPoints.into());
         }
         let reservation = format!("hold-{}", call.transaction);
@@ -103,7 +127,7 @@ impl Connector for Brand {
         call: &CaptureCall,
     ) -> Result<(), CallError> {
         let (member, points) = hold(books, call.reservation.as_str())?;
-        if Mood::of(&member) == Mood::Uncapturable {
+        if self.0.mood(&member) == Mood::Uncapturable {
             return Err(RefusalCode::Refused.into());
         }
         books.holds.remove(call.reservation.as_str());
@@ -131,18 +155,20 @@ impl Connector for Brand {
         let points = call.amount.micros();
         match call.gift() {
             Some(Gift::Points { member, .. }) => {
-                refuse_by_mood(Mood::of(member.expose()))?;
-                if Mood::of(member.expose()) == Mood::Ungiving {
+                let mood = self.0.mood(member.expose());
+                refuse_by_mood(mood)?;
+                if mood == Mood::Ungiving {
                     return Err(RefusalCode::Refused.into());
                 }
                 books.give(member.expose(), points);
                 books.effects(call.transaction).credited += points;
             }
             Some(Gift::Benefit(benefit)) => {
-                if Mood::of(benefit.item.as_str()) == Mood::Ungiving {
+                let mood = self.0.mood(benefit.item.as_str());
+                if matches!(mood, Mood::Ungiving | Mood::Refusing) {
                     return Err(RefusalCode::Refused.into());
                 }
-                if Mood::of(benefit.item.as_str()) == Mood::Uncancellable {
+                if mood == Mood::Uncancellable {
                     books.kept.insert(call.transaction);
                 }
                 books.effects(call.transaction).benefit += points;
@@ -170,6 +196,7 @@ fn refuse_by_mood(mood: Mood) -> Result<(), CallError> {
     match mood {
         Mood::Unknown => Err(RefusalCode::MemberUnknown.into()),
         Mood::Frozen => Err(RefusalCode::MemberFrozen.into()),
+        Mood::Refusing => Err(RefusalCode::Refused.into()),
         _ => Ok(()),
     }
 }
@@ -181,8 +208,11 @@ fn hold(books: &Books, reservation: &str) -> Result<(String, i64), CallError> {
 /// What the brand remembers of calls, beside its books.
 #[derive(Default)]
 struct Temper {
-    moods: HashMap<TransactionId, (Mood, Instant)>,
+    /// The mood of a transaction, and since when it is known.
+    moods: HashMap<TransactionId, (Mood, Timestamp)>,
     answered: HashSet<String>,
+    /// How often a brand that is flaky has been called for an operation.
+    calls: HashMap<String, u32>,
     speaks: bool,
     delay: Duration,
     at_once: usize,
@@ -191,6 +221,7 @@ struct Temper {
 
 struct Door {
     service: Service<Brand>,
+    character: Character,
     temper: Mutex<Temper>,
 }
 
@@ -201,22 +232,50 @@ impl Door {
     }
 
     /// The mood that a call's transaction is met in: told by its first call that names anybody.
-    fn mood(&self, key: &OperationKey, body: &[u8]) -> (Mood, Duration) {
+    fn mood(&self, key: &OperationKey, body: &[u8]) -> (Mood, Timestamp) {
+        let mood = |reference: &str| self.character.mood(reference);
         let named = match key.step {
             Step::Reserve => {
-                json::read::<ReserveCall>(body).ok().map(|call| Mood::of(call.member.expose()))
+                json::read::<ReserveCall>(body).ok().map(|call| mood(call.member.expose()))
             }
             Step::Credit => json::read::<CreditCall>(body).ok().map(|call| match call.gift() {
-                Some(Gift::Points { member, .. }) => Mood::of(member.expose()),
-                Some(Gift::Benefit(benefit)) => Mood::of(benefit.item.as_str()),
-                None => Mood::Prompt,
+                Some(Gift::Points { member, .. }) => mood(member.expose()),
+                Some(Gift::Benefit(benefit)) => mood(benefit.item.as_str()),
+                None => self.character.mood,
             }),
             Step::Capture | Step::Release | Step::Cancel => None,
         };
+        let (mut temper, now) = (self.temper(), self.character.clock.now());
+        match named {
+            Some(mood) => *temper.moods.entry(key.transaction).or_insert((mood, now)),
+            // Of what it does not know it says so, whatever its mood.
+            None => temper.moods.get(&key.transaction).copied().unwrap_or((Mood::Prompt, now)),
+        }
+    }
+
+    /// What becomes of a call that the brand itself would answer well.
+    fn luck(&self, operation: &str) -> Luck {
         let mut temper = self.temper();
-        let first = (named.unwrap_or_default(), Instant::now());
-        let (mood, since) = *temper.moods.entry(key.transaction).or_insert(first);
-        (mood, since.elapsed())
+        let calls = temper.calls.entry(operation.to_owned()).or_insert(0);
+        *calls += 1;
+        luck(operation, *calls - 1)
+    }
+}
+
+/// Whether a simulated brand answers where its mood is not to. Clones are one brand's.
+#[derive(Clone)]
+pub struct Voice(Arc<Door>);
+
+impl Voice {
+    /// Whether it does.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        self.0.temper().speaks
+    }
+
+    /// From now on it does, or does not.
+    pub fn set_speaking(&self, speaks: bool) {
+        self.0.temper().speaks = speaks;
     }
 }
 
@@ -236,12 +295,25 @@ impl SimulatedBrand {
     /// # Errors
     /// Where no server can be started.
     pub fn start(listener: TcpListener, key: SigningKey, gateway: PublicKey) -> io::Result<Self> {
+        Self::start_as(Character::default(), listener, key, gateway)
+    }
+
+    /// The same, of a character.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_as(
+        character: Character,
+        listener: TcpListener,
+        key: SigningKey,
+        gateway: PublicKey,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let store = MemoryStore::new(Books::default());
         let (kept, (started, begun)) = (store.clone(), oneshot::channel());
         let thread = std::thread::Builder::new().name("brand".to_owned()).spawn(move || {
             rt::System::new().block_on(async move {
-                let served = serve(listener, address, kept, key, gateway);
+                let served = serve(character, listener, kept, key, gateway);
                 let (door, server) = match served {
                     Ok(served) => served,
                     Err(error) => {
@@ -270,8 +342,9 @@ impl SimulatedBrand {
     }
 
     /// Whether it answers where its mood is not to.
-    pub fn set_speaking(&self, speaks: bool) {
-        self.door.temper().speaks = speaks;
+    #[must_use]
+    pub fn voice(&self) -> Voice {
+        Voice(self.door.clone().into_inner())
     }
 
     /// How long it takes over each call.
@@ -297,19 +370,19 @@ impl Drop for SimulatedBrand {
 }
 
 fn serve(
+    character: Character,
     listener: TcpListener,
-    address: SocketAddr,
     store: MemoryStore<Books>,
     key: SigningKey,
     gateway: PublicKey,
 ) -> io::Result<(Data<Door>, actix_web::dev::Server)> {
-    let service = Service::builder(Brand, store)
+    let service = Service::builder(Brand(character.clone()), store)
         .key(key)
-        .public_name(address.to_string())
+        .public_name(listener.local_addr()?.to_string())
         .trust_only(gateway)
         .build()
         .map_err(io::Error::other)?;
-    let door = Data::new(Door { service, temper: Mutex::default() });
+    let door = Data::new(Door { service, character, temper: Mutex::default() });
     let shared = door.clone();
     let server = HttpServer::new(move || {
         let answers = web::to(answer);
@@ -338,10 +411,13 @@ async fn answer(http: HttpRequest, body: Bytes, door: Data<Door>) -> HttpRespons
     if !wait.is_zero() {
         rt::time::sleep(wait).await;
     }
+    let now = door.character.clock.now();
+    let luck = if mood == Mood::Flaky { door.luck(&name) } else { Luck::Well };
     let silent = match mood {
         Mood::Silent => !speaks,
-        Mood::Late => since < LATE,
-        _ => false,
+        Mood::Late => now < since.plus_seconds(LATE.as_secs().cast_signed()),
+        Mood::Daily => now < next_batch(since),
+        _ => luck == Luck::NotReached,
     };
     let response = if silent {
         silence()
@@ -357,9 +433,13 @@ async fn answer(http: HttpRequest, body: Bytes, door: Data<Door>) -> HttpRespons
             path,
             query: http.uri().query().map(str::to_owned),
         };
+        if mood == Mood::Twice {
+            // The first answer meets nobody who waits for it; the second says the same.
+            door.service.answer(request.clone()).await;
+        }
         let answer = door.service.answer(request).await;
         let first = asked.is_none() && door.temper().answered.insert(name);
-        if mood == Mood::Lost && first {
+        if (mood == Mood::Lost && first) || luck == Luck::AnswerLost {
             silence()
         } else {
             let unsigned = mood == Mood::Unsigned && !speaks;

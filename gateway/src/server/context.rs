@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use actix_web::dev::Payload;
 use actix_web::{HttpMessage, HttpRequest};
+use alliance_contracts::http_signature::SignedRequest;
 use alliance_contracts::ids::RequestId;
 use alliance_contracts::names::PartnerId;
 
@@ -16,6 +17,8 @@ pub struct Context {
     pub id: RequestId,
     /// Who asks, once verified.
     pub partner: Option<PartnerId>,
+    /// As it was read, before its signature was verified; kept in a sandbox only.
+    pub signed: Option<SignedRequest>,
     /// What a signed answer is bound to, once there is a signature.
     pub binding: Option<Binding>,
     /// Where the caller stands with the limit that was looked at last.
@@ -28,7 +31,7 @@ pub struct Context {
 impl Context {
     /// A request that has just arrived.
     pub fn new(id: RequestId) -> Self {
-        Self { id, partner: None, binding: None, standing: None, unread: None }
+        Self { id, partner: None, signed: None, binding: None, standing: None, unread: None }
     }
 }
 

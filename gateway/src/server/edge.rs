@@ -24,10 +24,14 @@ use super::gateway::Gateway;
 use super::media::{self, Media};
 use super::refusal::Refusal;
 use super::{body, signing, target};
+use crate::sandbox::notes;
 use crate::{draw, telemetry};
 
 /// The request's id, in every answer.
 pub const REQUEST_ID: &str = "x-request-id";
+
+/// The template of what no route answers.
+pub const NOWHERE: &str = "unknown";
 
 /// A path in a problem is cut there: it is the caller's text.
 const INSTANCE_CHARS: usize = 256;
@@ -114,6 +118,12 @@ fn finish(
         answer = body::hold(answer, unread);
     }
     note(&request, &id, answer.status(), refusal.as_ref(), started);
+    if let Some(gateway) = request.app_data::<Data<Gateway>>()
+        && let Some(sandbox) = gateway.sandbox()
+    {
+        let (named, status) = ((id.as_str(), template(&request)), answer.status().as_u16());
+        notes::note((gateway, sandbox), &request, named, status, refusal.as_ref());
+    }
     ServiceResponse::new(request, answer)
 }
 
@@ -154,7 +164,7 @@ fn foreign(status: StatusCode) -> Refusal {
 
 /// The route's template: what logs and metrics know a path by.
 fn template(request: &HttpRequest) -> &'static str {
-    request.app_data::<Route>().map_or("unknown", |route| route.template)
+    request.app_data::<Route>().map_or(NOWHERE, |route| route.template)
 }
 
 /// Counts the request and, as loud as its outcome deserves, logs it.

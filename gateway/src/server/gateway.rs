@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::limits::{LimitSettings, Limits};
 use super::refusal::Refusal;
+use crate::sandbox::Sandbox;
 
 /// How long a handler waits for the ledger. Later the caller is told that nothing is known of the
 /// outcome; it repeats with the same key. Below the 30 s that a shutdown waits for handlers.
@@ -34,6 +35,8 @@ pub struct Gateway {
     /// Places for those who listen to a stream that does not end by itself.
     streams: Arc<Semaphore>,
     closing: watch::Sender<bool>,
+    /// Only on a sandbox's gateway.
+    sandbox: Option<Sandbox>,
 }
 
 impl Gateway {
@@ -55,7 +58,19 @@ impl Gateway {
             private_webhooks,
             streams: Arc::new(Semaphore::new(STREAMS)),
             closing: watch::Sender::new(false),
+            sandbox: None,
         }
+    }
+
+    /// The same, as a sandbox's.
+    #[must_use]
+    pub fn in_sandbox(self, sandbox: Option<Sandbox>) -> Self {
+        Self { sandbox, ..self }
+    }
+
+    /// What only a sandbox's gateway has.
+    pub fn sandbox(&self) -> Option<&Sandbox> {
+        self.sandbox.as_ref()
     }
 
     /// A place among those who listen; given back when it is dropped.
@@ -115,9 +130,11 @@ impl Gateway {
         &self.house
     }
 
-    /// The gateway's key list, as served.
+    /// The gateway's key list, as served: the books', and before they have one its own.
     pub fn jwks(&self) -> Bytes {
-        self.jwks.clone()
+        let registry = self.house.registry();
+        let listed = registry.gateway_keys.as_ref();
+        listed.map_or_else(|| self.jwks.clone(), |list| Bytes::from(list.document.clone()))
     }
 
     /// Asks the ledger, and waits no longer than the caller would.

@@ -9,6 +9,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use alliance_contracts::problem::{FieldError, Fork, PROBLEM_JSON, Problem, ProblemCode};
+use alliance_settlement::alliance::MayNotSign;
 use alliance_settlement::clearing_house::CheckpointError;
 use alliance_settlement::sequencer::Unavailable;
 use alliance_settlement::store::StoreError;
@@ -214,10 +215,17 @@ impl From<Unavailable> for Refusal {
     }
 }
 
+impl From<MayNotSign> for Refusal {
+    fn from(error: MayNotSign) -> Self {
+        Self::of(ProblemCode::Unavailable).because(error.to_string())
+    }
+}
+
 impl From<CheckpointError> for Refusal {
     fn from(error: CheckpointError) -> Self {
         match error {
             CheckpointError::Inconsistent(_) => Self::internal(error.to_string()),
+            CheckpointError::MayNotSign(error) => error.into(),
             CheckpointError::Store(error) => error.into(),
             CheckpointError::Unavailable(error) => error.into(),
         }

@@ -57,8 +57,8 @@ fn sign_head(
     };
     let status = head.status().as_u16();
     let response = ResponseView { status, headers: &Fields(head.headers()) };
-    let key = house.signing_key();
-    let signed = sign_response(&response, &bound, Tag::Response, house.now(), key)
+    let key = house.signer().map_err(|_| "this gateway's key may not sign")?;
+    let signed = sign_response(&response, &bound, Tag::Response, house.message_time(), key)
         .map_err(|_| "a field cannot be signed")?;
     insert(head, "signature-input", &signed.signature_input)?;
     insert(head, "signature", &signed.signature)
@@ -86,7 +86,7 @@ fn binding(request: &HttpRequest, gateway: &Gateway) -> Option<Binding> {
     let authority = gateway.authority(request.uri(), host);
     let fields = Fields(request.headers());
     let view = view(request, authority, &fields);
-    let at = created(request).unwrap_or_else(|| gateway.house().now());
+    let at = created(request).unwrap_or_else(|| gateway.house().message_time());
     let signed = parse_request(&view, Tag::Request, at).ok()?;
     Some(Binding {
         authority: Rc::from(authority),

@@ -3,6 +3,8 @@
 
 mod agreements;
 mod bounds;
+mod consents;
+mod cosignatures;
 mod documents;
 mod events;
 mod keys;
@@ -10,10 +12,12 @@ mod kinds;
 mod lifecycle;
 mod limits;
 mod links;
+mod members;
 mod observations;
 mod orders;
 mod rates;
 mod receipts;
+mod sandbox;
 mod signatures;
 mod webhooks;
 mod world;

@@ -90,6 +90,8 @@ access! {
     AskMany: (), MAX_BATCH_BODY_BYTES, Ask, None, |_| Ok(());
     /// A `POST` that moves points, links accounts or reports readings.
     Change: IdempotencyKey, MAX_BODY_BYTES, Trade, None, idempotency_key;
+    /// A `POST` of a cosignature.
+    Witness: IdempotencyKey, MAX_BODY_BYTES, Witness, None, idempotency_key;
     /// A `POST` that binds the partner beyond an order: agreements, keys.
     Govern: IdempotencyKey, MAX_BODY_BYTES, Govern, None, idempotency_key;
     /// A `POST` of many orders, each with a key of its own; its own key must be one, too.
@@ -296,7 +298,7 @@ async fn verify<A: Access, Q: Query>(
     let body = body::receive(&http, payload, A::BODY_LIMIT).await?;
     let media = check_media_type(&http)?;
     let received_at = gateway.house().now();
-    let signed = parse_signature::<A>(&gateway, &http, received_at)?;
+    let signed = parse_signature::<A>(&gateway, &http, gateway.house().message_time())?;
     let (signed, partner, scope) = verify_signature(&gateway, &http, signed, received_at).await?;
     context::admit(&http, gateway.limits().of_partner(&partner))?;
     check_digest(&http, &body)?;
@@ -356,7 +358,7 @@ fn takes_body(http: &HttpRequest) -> bool {
 }
 
 /// What the body is written in, told as such, and as it is: nothing here unpacks (threat T46).
-fn check_media_type(http: &HttpRequest) -> Result<Media, Refusal> {
+pub fn check_media_type(http: &HttpRequest) -> Result<Media, Refusal> {
     let headers = http.headers();
     let media = if takes_body(http) { media::of_body(headers) } else { Some(Media::Json) };
     media
@@ -380,10 +382,20 @@ fn parse_signature<A: Access>(
     let parsed = parse_request(&view, Tag::Request, now);
     let signed = parsed.map_err(|error| refused_signature(error, now))?;
     bind(http, authority, &signed);
+    if gateway.sandbox().is_some() {
+        keep(http, &signed);
+    }
     let seen = http.headers().contains_key(ALLIANCE_SEEN).then_some(ALLIANCE_SEEN);
     match [A::ALSO_COVERED, seen].into_iter().flatten().find(|name| !signed.covers(name)) {
         Some(missing) => Err(Refusal::incomplete(missing)),
         None => Ok(signed),
+    }
+}
+
+/// Keeps what was read, to tell why it does not verify, should it not.
+fn keep(http: &HttpRequest, signed: &SignedRequest) {
+    if let Some(context) = http.extensions_mut().get_mut::<Context>() {
+        context.signed = Some(signed.clone());
     }
 }
 

@@ -97,8 +97,8 @@ impl Sender {
         let event = read.ok_or_else(|| unreadable("it is not there".to_owned()))?;
         let body = json::canonical(&event);
         let url = CallbackUrl::parse(&endpoint.url, self.private)?;
-        let sent_at = house.now().as_millis().div_euclid(1_000);
-        let key = Some(&**house.signing_key());
+        let sent_at = house.message_time().as_seconds();
+        let key = house.signer().ok().map(|key| &**key);
         let fields = fields(secrets, key, &event.id.to_string(), sent_at, &body)?;
         let answered = self.outbound.post(&url, fields, body).await?;
         let came_to =

@@ -32,6 +32,7 @@ pub struct ClientBuilder {
     root: Option<String>,
     retry: RetryPolicy,
     clock: Box<dyn Clock>,
+    alliance_clock: Option<Box<dyn Clock>>,
     memory: Memory,
     verify_answers: bool,
     user_agent: String,
@@ -58,6 +59,7 @@ impl ClientBuilder {
             root: None,
             retry: RetryPolicy::default(),
             clock: Box::new(SystemClock),
+            alliance_clock: None,
             memory: Memory::default(),
             verify_answers: false,
             user_agent: concat!("alliance-partner-sdk/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -128,6 +130,15 @@ impl ClientBuilder {
         self
     }
 
+    /// The time that the alliance goes by, where that is not the client's: a sandbox's clock that
+    /// was set ([`Sandbox`](super::Sandbox) is one). How old a checkpoint may be is judged by it;
+    /// requests are signed, and signatures on answers judged, by the client's own.
+    #[must_use]
+    pub fn alliance_clock(mut self, clock: impl Clock) -> Self {
+        self.alliance_clock = Some(Box::new(clock));
+        self
+    }
+
     /// Begins with what an earlier client remembered.
     #[must_use]
     pub fn memory(mut self, memory: Memory) -> Self {
@@ -180,6 +191,7 @@ impl ClientBuilder {
             retry: self.retry,
             budget: RetryBudget::new(),
             clock: self.clock,
+            alliance_clock: self.alliance_clock,
             random: SystemRandom::new(),
             memory: Mutex::new(self.memory),
             keys: Mutex::new(None),
@@ -192,7 +204,7 @@ fn required<T>(value: Option<T>, what: &'static str) -> Result<T, ConfigError> {
     value.ok_or(ConfigError::Missing(what))
 }
 
-fn base_url(text: &str) -> Result<Url, ConfigError> {
+pub(super) fn base_url(text: &str) -> Result<Url, ConfigError> {
     let refused = || ConfigError::BaseUrl(text.to_owned());
     let url = Url::parse(text).map_err(|_| refused())?;
     let plain = matches!(url.scheme(), "http" | "https")
@@ -214,7 +226,7 @@ fn authority_of(base: &Url) -> String {
     }
 }
 
-fn http(user_agent: &str) -> Result<reqwest::Client, ConfigError> {
+pub(super) fn http(user_agent: &str) -> Result<reqwest::Client, ConfigError> {
     // Whoever installed a provider before keeps it: any of them speaks TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()

@@ -1,11 +1,11 @@
 //! One function for each route of protocol § 4 and § 5.
 
 use alliance_contracts::campaign::Campaigns;
-use alliance_contracts::corridor::{Corridors, EvidenceList, MemberBalance, Opening};
+use alliance_contracts::corridor::{Corridors, EvidenceList};
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::ids::{LinkId, ReceiptId, TransactionId};
 use alliance_contracts::link::{Empty, Link, LinkRequest, Links};
-use alliance_contracts::names::{Corridor, ReasonCode, SourceReference};
+use alliance_contracts::names::{ReasonCode, SourceReference};
 use alliance_contracts::observation::{Observation, ObservationsAccepted, ObservationsRequest};
 use alliance_contracts::program::Programs;
 use alliance_contracts::quote::{
@@ -156,7 +156,7 @@ impl Client {
     }
 }
 
-/// Programs and members.
+/// Programs.
 impl Client {
     /// All programs of the alliance.
     pub fn programs(&self) -> Call<Programs> {
@@ -185,20 +185,6 @@ impl Client {
     /// Campaigns that were approved and cover a program of the caller's.
     pub fn campaigns(&self) -> Call<Campaigns> {
         Call::get(self, "/v1/campaigns", "/v1/campaigns")
-    }
-
-    /// The balance of a member of the caller's.
-    pub fn member_balance(&self, member: &MemberAccount) -> Call<MemberBalance> {
-        let MemberAccount { program, member } = member;
-        let target = format!("/v1/members/{program}/{}/balance", member.expose());
-        Call::get(self, "/v1/members/{program}/{member}/balance", target)
-    }
-
-    /// What opens the pseudonym of a member of the caller's in one corridor.
-    pub fn opening(&self, member: &MemberAccount, corridor: &Corridor) -> Call<Opening> {
-        let MemberAccount { program, member } = member;
-        let target = format!("/v1/members/{program}/{}/openings/{corridor}", member.expose());
-        Call::get(self, "/v1/members/{program}/{member}/openings/{corridor}", target)
     }
 }
 

@@ -10,7 +10,9 @@ use alliance_contracts::problem::{Problem, ProblemCode};
 
 use crate::verify::agreement::AgreementFault;
 use crate::verify::board::BoardFault;
-use crate::verify::{ChainError, CheckpointError, ForkEvidence, KeysError, ReceiptFault};
+use crate::verify::{
+    ChainError, CheckpointError, ForkEvidence, KeysError, ReceiptFault, WitnessFault,
+};
 
 /// Why a call did not give what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +115,9 @@ pub enum VerificationError {
     /// A checkpoint, or a proof against one.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A receipt under a revoked key, or what was to prove it.
+    #[error(transparent)]
+    Witness(#[from] WitnessFault),
     /// A key list.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -191,6 +196,14 @@ pub enum ConfigError {
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
+}
+
+impl Error {
+    /// Whether a checkpoint that a partner has cosigned before may tell otherwise.
+    pub(super) const fn is_of_revoked_key(&self) -> bool {
+        let Self::Verification(VerificationError::Receipt(fault)) = self else { return false };
+        matches!(fault, ReceiptFault::RevokedKey { .. })
+    }
 }
 
 impl VerificationError {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use alliance_contracts::corridor::Seen;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::names::Corridor;
+use alliance_contracts::note;
 use serde::{Deserialize, Serialize};
 
 /// The last that was verified of every corridor. Kept in memory; take it out with
@@ -25,6 +26,9 @@ pub struct Memory {
 pub struct Remembered {
     /// The last checkpoint, as it was signed.
     pub checkpoint: Option<String>,
+    /// The last checkpoint that this partner has cosigned, as a witness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cosigned: Option<String>,
     /// The receipt with the highest number.
     pub receipt: Option<SeenReceipt>,
 }
@@ -78,6 +82,15 @@ impl Memory {
 
     pub(super) fn remember_checkpoint(&mut self, corridor: &Corridor, note: String) {
         self.entry(corridor).checkpoint = Some(note);
+    }
+
+    pub(super) fn remember_cosigned(&mut self, corridor: &Corridor, note: String) {
+        let size = |note: &str| note::parse_note(note).and_then(|n| n.checkpoint()).map(|c| c.size);
+        let entry = self.entry(corridor);
+        let known = entry.cosigned.as_deref().and_then(|known| size(known).ok());
+        if known <= size(&note).ok() {
+            entry.cosigned = Some(note);
+        }
     }
 
     fn entry(&mut self, corridor: &Corridor) -> &mut Remembered {

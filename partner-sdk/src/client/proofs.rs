@@ -32,6 +32,15 @@ pub(super) struct CachedKeys {
     outdated: bool,
 }
 
+/// The key lists as they are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedKeyLists {
+    /// The gateway's keys, signed by the root key: `jwks.json`.
+    pub gateway: String,
+    /// All partners' keys, signed by a gateway key.
+    pub partners: String,
+}
+
 /// Keys.
 impl Client {
     /// Every key that ever signed for the alliance, fetched now and verified under the pinned
@@ -40,6 +49,10 @@ impl Client {
     /// # Errors
     /// Any [`Error`]; `Verification` for a list that is refused or rolled back.
     pub async fn gateway_keys(&self) -> Result<Arc<TrustedKeys>, Error> {
+        Ok(self.signed_gateway_keys().await?.1)
+    }
+
+    async fn signed_gateway_keys(&self) -> Result<(Vec<u8>, Arc<TrustedKeys>), Error> {
         let root = self.root()?;
         let route = "/.well-known/jwks.json";
         let list = Call::<()>::get(self, route, route).unsigned_answer().bytes().await?;
@@ -51,7 +64,7 @@ impl Client {
         }
         let (keys_cached, fetched_at) = (Arc::clone(&keys), self.now());
         *cached = Some(CachedKeys { keys: keys_cached, fetched_at, outdated: false });
-        Ok(keys)
+        Ok((list, keys))
     }
 
     /// Every key of every partner, verified under a gateway key that the pinned root key vouches
@@ -60,12 +73,28 @@ impl Client {
     /// # Errors
     /// As [`Client::gateway_keys`].
     pub async fn partner_keys(&self) -> Result<TrustedKeys, Error> {
+        Ok(self.signed_partner_keys().await?.1)
+    }
+
+    async fn signed_partner_keys(&self) -> Result<(Vec<u8>, TrustedKeys), Error> {
         let route = "/v1/partners/keys";
         let list = Call::<()>::get(self, route, route).bytes().await?;
         let gateway = self.gateway_keys().await?;
         let keys = keys::verify_partner_list(&list, &gateway).map_err(VerificationError::Keys)?;
         self.check_alliance(&keys)?;
-        Ok(keys)
+        Ok((list, keys))
+    }
+
+    /// Both key lists as they are served, verified: what has to be kept to verify receipts without
+    /// the alliance.
+    ///
+    /// # Errors
+    /// As [`Client::gateway_keys`].
+    pub async fn signed_key_lists(&self) -> Result<SignedKeyLists, Error> {
+        let (partners, _) = self.signed_partner_keys().await?;
+        let (gateway, _) = self.signed_gateway_keys().await?;
+        let text = |list: Vec<u8>| String::from_utf8_lossy(&list).into_owned();
+        Ok(SignedKeyLists { gateway: text(gateway), partners: text(partners) })
     }
 
     fn check_alliance(&self, keys: &TrustedKeys) -> Result<(), VerificationError> {
@@ -139,7 +168,13 @@ impl Client {
     /// verified before.
     pub async fn verify_receipt(&self, signed: &SignedReceipt) -> Result<VerifiedReceipt, Error> {
         let verify = |keys: &TrustedKeys| VerifiedReceipt::verify(&signed.jws, keys);
-        let verified = self.under_keys(|keys| Ok(verify(keys)?)).await?;
+        let verified = match self.under_keys(|keys| Ok(verify(keys)?)).await {
+            // Where nobody has witnessed it, it is the revocation that has to be told.
+            Err(error) if error.is_of_revoked_key() => {
+                self.verify_witnessed(signed).await?.ok_or(error)?
+            }
+            outcome => outcome?,
+        };
         self.check_seen(&verified, &signed.jws)?;
         self.remember(&verified, &signed.jws);
         Ok(verified)
@@ -236,7 +271,7 @@ impl Client {
             VerifiedCheckpoint::verify(note, corridor, keys).map_err(VerificationError::Checkpoint)
         };
         let checkpoint = self.under_keys(|keys| verify(&note, keys)).await?;
-        checkpoint.check_fresh(self.now()).map_err(VerificationError::Checkpoint)?;
+        checkpoint.check_fresh(self.alliance_time()).map_err(VerificationError::Checkpoint)?;
         let known = self.remembered(|memory| memory.of(corridor)?.checkpoint.clone());
         // One whose key has been revoked since says nothing any more.
         let keys = self.trusted_keys().await?;

@@ -9,6 +9,7 @@ use alliance_contracts::corridor::ReceiptPage;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::names::Corridor;
+use alliance_contracts::time::Timestamp;
 use futures_core::Stream;
 use futures_util::stream;
 
@@ -148,6 +149,7 @@ impl Going {
             self.client.check_seen(&verified, &item.jws)?;
             self.ready.push_back(verified);
         }
+        self.prove_growth().await?;
         if let (Some(verified), Some(item)) = (self.ready.back(), page.items.last()) {
             self.client.remember(verified, &item.jws);
         }
@@ -168,8 +170,41 @@ impl Going {
                 let keys = self.client.gateway_keys().await?;
                 self.push_under(&keys, jws)
             }
-            Err(error) => Err(self.judge(error, jws)),
+            Err(error) => match error.fault {
+                ChainFault::Receipt(ReceiptFault::RevokedKey { revoked_at, .. }) => {
+                    self.push_witnessed(error, revoked_at, jws).await
+                }
+                _ => Err(self.judge(error, jws)),
+            },
         }
+    }
+
+    /// A receipt under a revoked key counts as far as a checkpoint goes that was cosigned before:
+    /// looks for one, and goes on as far as it vouches.
+    async fn push_witnessed(
+        &mut self,
+        error: ChainError,
+        revoked_at: Timestamp,
+        jws: &str,
+    ) -> Result<VerifiedReceipt, Error> {
+        let (corridor, seq) = (self.chain.corridor().clone(), error.seq);
+        match self.client.witnessed_before(&corridor, seq, revoked_at).await? {
+            None => Err(self.judge(error, jws)),
+            Some(witnessed) => {
+                self.chain.witnessed(witnessed).map_err(|error| self.judge(error, jws))?;
+                self.chain.push(jws).map_err(|error| self.judge(error, jws))
+            }
+        }
+    }
+
+    /// Before receipts are handed out that only count by a witnessed checkpoint further on, they
+    /// are proven to be the first of its.
+    async fn prove_growth(&self) -> Result<(), Error> {
+        let Some(ahead) = self.chain.witness_ahead() else { return Ok(()) };
+        let (from, to) = (self.chain.seq(), ahead.size());
+        let proof = self.client.consistency_proof(ahead.corridor(), from, to).await?;
+        self.chain.verify_growth(ahead, &proof).map_err(VerificationError::Chain)?;
+        Ok(())
     }
 
     fn push_under(&mut self, keys: &TrustedKeys, jws: &str) -> Result<VerifiedReceipt, Error> {

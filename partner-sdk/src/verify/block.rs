@@ -17,6 +17,7 @@ use super::chain::Link;
 use super::file::Totals;
 use super::receipt::{Signatures, check_key};
 use super::terms::check_terms;
+use super::witness::WitnessedCheckpoint;
 
 /// Lines, without their ends, one after the other in one buffer.
 #[derive(Debug, Default)]
@@ -74,6 +75,8 @@ pub(super) struct Checker<'k> {
     corridor: &'k Corridor,
     keys: &'k TrustedKeys,
     signatures: Signatures,
+    /// How far receipts under a revoked key count.
+    witnessed: &'k [WitnessedCheckpoint],
     /// Of each key, how a receipt under it begins: the header and the dot. The key of the last
     /// receipt stands first.
     headers: Vec<(Vec<u8>, &'k TrustedKey)>,
@@ -92,11 +95,12 @@ impl<'k> Checker<'k> {
         corridor: &'k Corridor,
         keys: &'k TrustedKeys,
         signatures: Signatures,
+        witnessed: &'k [WitnessedCheckpoint],
     ) -> Self {
         // What is signed for an empty payload is the header and the dot.
         let header = |key: &'k TrustedKey| jws::signing_input(JwsType::Receipt, &key.kid, b"");
         let headers = keys.iter().map(|key| (header(key), key)).collect();
-        Self { corridor, keys, signatures, headers }
+        Self { corridor, keys, signatures, witnessed, headers }
     }
 
     /// Verifies the block's receipts, but for their places. A last line that is no receipt is left
@@ -150,7 +154,7 @@ impl<'k> Checker<'k> {
 
     fn check_receipt(&self, line: &Line<'_, '_>, totals: &mut Totals) -> Option<Link> {
         let receipt = receipt::parse(line.payload).ok()?;
-        check_key(line.key, self.keys, &receipt).ok()?;
+        check_key(line.key, self.keys, &receipt, self.witnessed).ok()?;
         check_terms(&receipt).ok()?;
         if receipt.corridor != *self.corridor {
             return None;
@@ -227,7 +231,7 @@ mod tests {
         let keys = trust_key_list(documented(keys, "json gateway-keys").as_bytes()).unwrap();
         let corridor = "aurora-air~borealis-coffee".parse().unwrap();
         for signatures in [Signatures::Strict, Signatures::Batched] {
-            let mut checker = Checker::new(&corridor, &keys, signatures);
+            let mut checker = Checker::new(&corridor, &keys, signatures, &[]);
             let mut block = Block::default();
             for (at, line) in documented(page, "ndjson receipts-file").lines().enumerate() {
                 block.room().extend(line.as_bytes());

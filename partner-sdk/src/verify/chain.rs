@@ -16,6 +16,7 @@ use super::checkpoint::VerifiedCheckpoint;
 use super::fork::ForkEvidence;
 use super::receipt::{ParsedReceipt, ReceiptFault, Signatures, VerifiedReceipt};
 use super::terms::{TermsFault, check_terms};
+use super::witness::WitnessedCheckpoint;
 
 /// Where a chain stops being proven, and why. Every receipt before `seq` was verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -202,6 +203,7 @@ pub struct ChainVerifier {
     completed_at: Option<Timestamp>,
     tree: Option<Frontier>,
     awaited: Option<VerifiedCheckpoint>,
+    witnessed: Vec<WitnessedCheckpoint>,
     of_lines: bool,
     ended: bool,
 }
@@ -218,6 +220,7 @@ impl ChainVerifier {
             completed_at: None,
             tree: Some(Frontier::new()),
             awaited: None,
+            witnessed: Vec::new(),
             of_lines: false,
             ended: false,
         }
@@ -291,7 +294,7 @@ impl ChainVerifier {
     /// [`ChainError`] with the number that was expected.
     pub fn push(&mut self, jws: &str) -> Result<VerifiedReceipt, ChainError> {
         let verified = ParsedReceipt::parse(jws)
-            .and_then(|parsed| parsed.verify(&self.keys))
+            .and_then(|parsed| parsed.verify_by(Signatures::Strict, &self.keys, &self.witnessed))
             .map_err(|fault| self.error(fault))?;
         self.accept(&verified)?;
         Ok(verified)
@@ -335,8 +338,10 @@ impl ChainVerifier {
             if let Some(tree) = &mut tree {
                 tree.push(link.leaf_hash);
             }
-            let awaited = self.awaited.as_ref().filter(|checkpoint| checkpoint.size() == seq);
-            if awaited.is_some_and(|c| tree.as_ref().map(Frontier::root) != Some(c.root())) {
+            if self
+                .expected_at(seq)
+                .any(|(_, root)| tree.as_ref().map(Frontier::root) != Some(root))
+            {
                 return false;
             }
         }
@@ -404,7 +409,7 @@ impl ChainVerifier {
         signatures: Signatures,
     ) -> Result<Pushed, ChainError> {
         let verified = ParsedReceipt::parse(jws)
-            .and_then(|parsed| parsed.verify_by(signatures, &self.keys))
+            .and_then(|parsed| parsed.verify_by(signatures, &self.keys, &self.witnessed))
             .map_err(|fault| self.error(fault))?;
         if verified.payload() != decoded {
             return Err(self.error(ChainFault::DecodedDiffers));
@@ -443,18 +448,71 @@ impl ChainVerifier {
         Ok(())
     }
 
-    /// What the receipt would make of the tree, where that is the tree the checkpoint is about.
+    /// Has receipts under a revoked key count as far as this checkpoint goes, which was cosigned
+    /// before. The chain is compared with it when it gets there; if it never does, [`Self::finish`]
+    /// says that its tail was cut. One that lies behind says nothing of what follows.
+    ///
+    /// # Errors
+    /// [`ChainFault::NoTree`], [`ChainFault::ForeignCorridor`].
+    pub fn witnessed(&mut self, checkpoint: WitnessedCheckpoint) -> Result<(), ChainError> {
+        if *checkpoint.corridor() != self.corridor {
+            let found = checkpoint.corridor().clone();
+            return Err(self.error(ChainFault::ForeignCorridor { found }));
+        }
+        if self.tree.is_none() {
+            return Err(self.error(ChainFault::NoTree));
+        }
+        if checkpoint.size() > self.seq {
+            self.witnessed.push(checkpoint);
+        }
+        Ok(())
+    }
+
+    /// The checkpoint that receipts may have been accepted by although the chain has not reached
+    /// it; see [`Self::verify_growth`].
+    #[must_use]
+    pub fn witness_ahead(&self) -> Option<&WitnessedCheckpoint> {
+        self.witnessed.iter().rfind(|checkpoint| checkpoint.size() > self.seq)
+    }
+
+    /// Verifies that all receipts so far are the first of those that the checkpoint is about:
+    /// `proof` is the consistency proof from [`Self::seq`] to its size.
+    ///
+    /// # Errors
+    /// [`ChainFault::Unproven`], [`ChainFault::NoTree`].
+    pub fn verify_growth(
+        &self,
+        checkpoint: &WitnessedCheckpoint,
+        proof: &[Hash],
+    ) -> Result<(), ChainError> {
+        let root = self.root().ok_or_else(|| self.error(ChainFault::NoTree))?;
+        let size = checkpoint.size();
+        merkle::verify_consistency(self.seq, &root, size, &checkpoint.root(), proof)
+            .map_err(|error| self.error(ChainFault::Unproven { size, error }))
+    }
+
+    /// The checkpoints that are about just so many receipts: note and root.
+    fn expected_at(&self, seq: u64) -> impl Iterator<Item = (&str, Hash)> {
+        let awaited = self.awaited.iter().map(|c| (c.size(), c.note(), c.root()));
+        let witnessed = self.witnessed.iter().map(|c| (c.size(), c.note(), c.root()));
+        let all = awaited.chain(witnessed);
+        all.filter(move |(size, ..)| *size == seq).map(|(_, note, root)| (note, root))
+    }
+
+    /// What the receipt would make of the tree, where that is the tree a checkpoint is about.
     fn awaited_mismatch(&self, verified: &VerifiedReceipt) -> Option<ForkEvidence> {
-        let awaited = self.awaited.as_ref().filter(|c| c.size() == verified.receipt().seq)?;
+        let seq = verified.receipt().seq;
+        self.expected_at(seq).next()?;
         let mut tree = self.tree.clone()?;
         tree.push(verified.leaf_hash());
         let root = tree.root();
-        (root != awaited.root()).then(|| ForkEvidence::Chain {
+        let (note, _) = self.expected_at(seq).find(|(_, expected)| *expected != root)?;
+        Some(ForkEvidence::Chain {
             corridor: self.corridor.clone(),
-            checkpoint: awaited.note().to_owned(),
+            checkpoint: note.to_owned(),
             head: verified.hash(),
             root,
-            size: awaited.size(),
+            size: seq,
         })
     }
 
@@ -510,11 +568,11 @@ impl ChainVerifier {
         if self.of_lines && !self.ended {
             return Err(self.error(ChainFault::CutStream));
         }
-        match &self.awaited {
-            Some(checkpoint) if checkpoint.size() > self.seq => {
-                Err(self.error(ChainFault::Truncated { size: checkpoint.size() }))
-            }
-            _ => Ok(self.state()),
+        let awaited = self.awaited.iter().map(VerifiedCheckpoint::size);
+        let sizes = awaited.chain(self.witnessed.iter().map(WitnessedCheckpoint::size));
+        match sizes.max().filter(|size| *size > self.seq) {
+            Some(size) => Err(self.error(ChainFault::Truncated { size })),
+            None => Ok(self.state()),
         }
     }
 

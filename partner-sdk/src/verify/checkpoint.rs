@@ -52,6 +52,9 @@ pub enum CheckpointError {
         /// The time it was held against.
         now: Timestamp,
     },
+    /// No partner of the corridor has cosigned it with a key that counts.
+    #[error("no partner of the corridor has cosigned the checkpoint with a key that counts")]
+    NotWitnessed,
     /// The two checkpoints are of different corridors.
     #[error("the checkpoints are of two corridors")]
     TwoCorridors,

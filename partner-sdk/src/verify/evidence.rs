@@ -7,7 +7,8 @@
 use alliance_contracts::connector::OperationKey;
 use alliance_contracts::content_digest::{self, DigestError};
 use alliance_contracts::corridor::{EvidenceDetail, OrderInclusion};
-use alliance_contracts::encoding::{EncodingError, Hash, base64_decode};
+use alliance_contracts::debit_consent::DebitConsent;
+use alliance_contracts::encoding::{EncodingError, Hash, base64_decode, base64url_encode};
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::json;
 use alliance_contracts::jws;
@@ -61,13 +62,17 @@ pub enum EvidenceFault {
     /// The answer is to another call, or none that says so.
     #[error("the answer is to another call")]
     Answer,
+    /// The consent does not cover this order.
+    #[error("the consent does not cover this order")]
+    Consent,
     /// Neither a body nor a place in a batch.
     #[error("neither a body nor a place in a batch")]
     Nothing,
 }
 
-/// Verifies that the partner named in a piece of evidence asked for this receipt's order, or, of a
-/// connected brand's answer, that it answered a call of this receipt's transaction.
+/// Verifies that the partner named in a piece of evidence asked for this receipt's order; of a
+/// connected brand's answer, that it answered a call of this receipt's transaction; of a consent,
+/// that it lets the receipt's target order this.
 ///
 /// `partner_keys` is the list of all partner keys, as [`super::keys`] verified it.
 ///
@@ -87,8 +92,10 @@ pub fn verify_evidence(
     }
     verify_signature(receipt, detail, &base, partner_keys)?;
     let Some(order) = &detail.order else {
-        let body = detail.body.as_deref().ok_or(EvidenceFault::Nothing)?;
-        return verify_answer(receipt, &base, &base64_decode(body)?);
+        return match &detail.body {
+            Some(body) => verify_answer(receipt, &base, &base64_decode(body)?),
+            None => verify_consent(receipt, detail, &base),
+        };
     };
     let order = base64_decode(order)?;
     if Hash::of(&order) != receipt.order {
@@ -177,6 +184,27 @@ fn verify_answer(receipt: &Receipt, base: &[u8], body: &[u8]) -> Result<(), Evid
     } else {
         Err(EvidenceFault::Answer)
     }
+}
+
+/// That whoever owes by this receipt has let its target order it: the base is what a consent's
+/// source has signed, header and document. What was ordered under it before is not seen from here.
+fn verify_consent(
+    receipt: &Receipt,
+    detail: &EvidenceDetail,
+    base: &[u8],
+) -> Result<(), EvidenceFault> {
+    let input = std::str::from_utf8(base).map_err(|_| EvidenceFault::Nothing)?;
+    let signature = base64_decode(&detail.evidence.signature)?;
+    let jws = [input, &base64url_encode(&signature)].join(".");
+    let (_, consent) = DebitConsent::read_signed(&jws).map_err(|_| EvidenceFault::Nothing)?;
+    let gross = receipt.settlement.as_ref().map(|settlement| settlement.gross);
+    let covers = consent.source == detail.evidence.partner
+        && consent.source == *receipt.source.partner()
+        && consent.target == *receipt.target.partner()
+        && consent.alliance == receipt.alliance
+        && consent.covers(receipt.kind, receipt.source.program(), receipt.completed_at)
+        && gross.is_some_and(|gross| gross <= consent.limits.order);
+    if covers { Ok(()) } else { Err(EvidenceFault::Consent) }
 }
 
 /// What an answer's signature base gives for a component of the request.

@@ -29,6 +29,7 @@ use super::blocks::{self, Blocks, Unreadable};
 use super::chain::{ChainError, ChainFault, ChainVerifier, NdjsonLine, Pushed};
 use super::checkpoint::{CheckpointError, VerifiedCheckpoint};
 use super::receipt::{ParsedReceipt, Signatures};
+use super::witness::WitnessedCheckpoint;
 
 /// The longest line that is read, its line end included. A receipt takes about 4 kB.
 pub const MAX_LINE_BYTES: usize = MAX_BODY_BYTES;
@@ -62,6 +63,15 @@ impl FromStr for After {
     }
 }
 
+/// Checkpoints that partners cosigned.
+#[derive(Clone, Debug)]
+pub struct Cosigned {
+    /// The notes.
+    pub notes: Vec<String>,
+    /// The list of all partners' keys, verified.
+    pub partners: TrustedKeys,
+}
+
 /// What is known beforehand about a file.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -72,6 +82,9 @@ pub struct Options {
     pub after: Option<After>,
     /// A signed checkpoint that the file must contain whole: shows that no tail was cut.
     pub checkpoint: Option<String>,
+    /// Checkpoints that partners cosigned, which the file must contain whole, with the list of the
+    /// partners' keys: receipts under a key that was revoked later count as far as they go.
+    pub cosigned: Option<Cosigned>,
     /// Refuse a checkpoint that is stale at this time; left out: of any age.
     pub now: Option<Timestamp>,
     /// Verify every signature by itself, and refuse what only batch verification accepts.
@@ -107,6 +120,13 @@ impl Options {
     #[must_use]
     pub fn checkpoint(mut self, note: impl Into<String>) -> Self {
         self.checkpoint = Some(note.into());
+        self
+    }
+
+    /// Checkpoints that partners cosigned, and the list of all partners' keys.
+    #[must_use]
+    pub fn cosigned(mut self, notes: Vec<String>, partners: TrustedKeys) -> Self {
+        self.cosigned = Some(Cosigned { notes, partners });
         self
     }
 
@@ -361,9 +381,13 @@ pub fn verify_watched(
     let mut chain = ChainVerifier::resume(corridor.clone(), after.seq, after.head, keys);
     chain.expect_end();
     let checkpoint_size = await_checkpoint(&mut chain, keys, options)?;
+    let witnessed = witnessed(&corridor, options)?;
+    for checkpoint in &witnessed {
+        chain.witnessed(checkpoint.clone())?;
+    }
     let (signatures, totals) = (options.signatures(), Totals::default());
     let mut taken = Taken { chain, signatures, totals, first_completed_at: None };
-    let checker = Checker::new(&corridor, keys, signatures);
+    let checker = Checker::new(&corridor, keys, signatures, &witnessed);
     let threads = options.threads.or_else(|| thread::available_parallelism().ok());
     blocks::check_all(
         &mut blocks,
@@ -393,6 +417,14 @@ pub fn verify_watched(
         checkpoint_size,
         totals,
     })
+}
+
+fn witnessed(
+    corridor: &Corridor,
+    options: &Options,
+) -> Result<Vec<WitnessedCheckpoint>, CheckpointError> {
+    let Some(Cosigned { notes, partners }) = &options.cosigned else { return Ok(Vec::new()) };
+    notes.iter().map(|note| WitnessedCheckpoint::verify(note, corridor, partners)).collect()
 }
 
 /// The chain so far, and what its receipts come to.

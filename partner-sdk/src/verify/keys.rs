@@ -6,8 +6,8 @@
 
 use alliance_contracts::encoding::base64url_decode_array;
 use alliance_contracts::json;
-use alliance_contracts::key_list::{KeyList, KeyListError, TrustedKeys};
-use alliance_contracts::keys::PublicKey;
+use alliance_contracts::key_list::{KeyList, KeyListError, SuccessionError, TrustedKeys};
+use alliance_contracts::keys::{Kid, PublicKey};
 
 /// Why a key list is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,12 @@ pub enum KeysError {
     NotSuccessor {
         /// The number of this list.
         found: u64,
+    },
+    /// A key is missing, or its end or revocation was taken back: lists only grow.
+    #[error("the key list has forgotten what an earlier one says of the key {kid}")]
+    Forgotten {
+        /// The key.
+        kid: Kid,
     },
     /// The text is no public key in base64url, or a weak one.
     #[error("not an Ed25519 public key in base64url, or a weak one")]
@@ -89,22 +95,17 @@ fn read(list: &[u8]) -> Result<KeyList, KeysError> {
 }
 
 /// Whether a list may take the place of one that was verified before. Lists in between may have
-/// been missed; a lower number, or another list with the same number, is refused.
+/// been missed; a lower number, another list with the same number, or one that has forgotten a key
+/// or taken a revocation back, is refused.
 ///
 /// # Errors
-/// [`KeysError::ForeignAlliance`], [`KeysError::RolledBack`], [`KeysError::NotSuccessor`].
+/// [`KeysError::ForeignAlliance`], [`KeysError::RolledBack`], [`KeysError::NotSuccessor`],
+/// [`KeysError::Forgotten`].
 pub fn check_successor(known: &TrustedKeys, next: &TrustedKeys) -> Result<(), KeysError> {
-    if known.alliance() != next.alliance() {
-        return Err(KeysError::ForeignAlliance { found: next.alliance().to_owned() });
-    }
-    let (known_number, found) = (known.number(), next.number());
-    if found < known_number {
-        return Err(KeysError::RolledBack { known: known_number, found });
-    }
-    let follows = match found - known_number {
-        0 => next.hash() == known.hash(),
-        1 => next.previous() == known.hash(),
-        _ => true,
-    };
-    if follows { Ok(()) } else { Err(KeysError::NotSuccessor { found }) }
+    next.check_follows(known).map_err(|error| match error {
+        SuccessionError::ForeignAlliance(found) => KeysError::ForeignAlliance { found },
+        SuccessionError::RolledBack { known, found } => KeysError::RolledBack { known, found },
+        SuccessionError::NotSuccessor(found) => KeysError::NotSuccessor { found },
+        SuccessionError::Forgotten(kid) => KeysError::Forgotten { kid },
+    })
 }

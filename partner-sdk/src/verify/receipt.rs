@@ -13,6 +13,8 @@ use alliance_contracts::merkle;
 use alliance_contracts::receipt::{self, Receipt, ReceiptError};
 use alliance_contracts::time::Timestamp;
 
+use super::witness::WitnessedCheckpoint;
+
 /// Why one receipt, looked at by itself, proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptFault {
@@ -102,15 +104,18 @@ impl ParsedReceipt {
     /// # Errors
     /// Every [`ReceiptFault`] but `Payload`.
     pub fn verify(self, keys: &TrustedKeys) -> Result<VerifiedReceipt, ReceiptFault> {
-        self.verify_by(Signatures::Strict, keys)
+        self.verify_by(Signatures::Strict, keys, &[])
     }
 
+    /// The same, where receipts under a revoked key count as far as these checkpoints go. That the
+    /// receipt is among a checkpoint's is for the caller to see.
     pub(super) fn verify_by(
         self,
         signatures: Signatures,
         keys: &TrustedKeys,
+        witnessed: &[WitnessedCheckpoint],
     ) -> Result<VerifiedReceipt, ReceiptFault> {
-        let key = self.key(keys)?;
+        let key = self.key(keys, witnessed)?;
         match signatures {
             Signatures::Strict => self.jws.verify(JwsType::Receipt, &key.public)?,
             // The key was found by the name in the header, and the type asked for when reading.
@@ -130,19 +135,25 @@ impl ParsedReceipt {
         })
     }
 
-    fn key<'k>(&self, keys: &'k TrustedKeys) -> Result<&'k TrustedKey, ReceiptFault> {
+    fn key<'k>(
+        &self,
+        keys: &'k TrustedKeys,
+        witnessed: &[WitnessedCheckpoint],
+    ) -> Result<&'k TrustedKey, ReceiptFault> {
         let kid = &self.jws.kid;
         let key = keys.find(kid).ok_or_else(|| ReceiptFault::UnknownKey { kid: kid.clone() })?;
-        check_key(key, keys, &self.receipt)?;
+        check_key(key, keys, &self.receipt, witnessed)?;
         Ok(key)
     }
 }
 
-/// Whether a key of the list may have signed what the receipt says.
+/// Whether a key of the list may have signed what the receipt says: of a revoked one, as far as
+/// these checkpoints go.
 pub(super) fn check_key(
     key: &TrustedKey,
     keys: &TrustedKeys,
     receipt: &Receipt,
+    witnessed: &[WitnessedCheckpoint],
 ) -> Result<(), ReceiptFault> {
     if receipt.alliance.as_str() != keys.alliance() {
         return Err(ReceiptFault::ForeignAlliance {
@@ -150,7 +161,12 @@ pub(super) fn check_key(
             found: receipt.alliance.to_string(),
         });
     }
-    if let Some(revoked_at) = key.revoked_at {
+    let vouched_for = |revoked_at| {
+        witnessed.iter().any(|w| w.vouches_for(&receipt.corridor, receipt.seq, revoked_at))
+    };
+    if let Some(revoked_at) = key.revoked_at
+        && !vouched_for(revoked_at)
+    {
         return Err(ReceiptFault::RevokedKey { kid: key.kid.clone(), revoked_at });
     }
     let completed_at = receipt.completed_at;

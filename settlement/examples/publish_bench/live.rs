@@ -17,7 +17,7 @@ use alliance_contracts::names::PartnerId;
 use alliance_contracts::quote::{
     AskedSide, MemberAccount, QuoteRequest, Side, SideAmount, TransactionKind,
 };
-use alliance_settlement::clearing_house::{ClearingHouse, Clock, Settings, system_clock};
+use alliance_settlement::clearing_house::{ClearingHouse, Clock, Settings};
 use alliance_settlement::command::{
     Command, CountersignAgreement, Keyed, NewLink, NewMember, Order, Outcome, ProposeAgreement,
     RequestEvidence,
@@ -65,8 +65,9 @@ impl Live {
         runtime.block_on(store::migrate(&database))?;
         let key = Arc::new(world::key(world::PARTNERS));
         let ahead = Arc::new(AtomicI64::new(0));
-        let (machine, offset) = (system_clock(), ahead.clone());
-        let clock: Clock = Arc::new(move || machine().plus_seconds(offset.load(Ordering::Relaxed)));
+        let (machine, offset) = (Clock::system(), ahead.clone());
+        let ahead_of = move || machine.now().plus_seconds(offset.load(Ordering::Relaxed));
+        let clock = Clock::told_by(Arc::new(ahead_of));
         let mut settings = Settings::new(
             "bench".parse()?,
             "CNY".parse()?,
@@ -238,7 +239,7 @@ impl Live {
         let request = RequestEvidence {
             id: self.id(),
             partner: partner.clone(),
-            kid: self.house.signing_key().kid().clone(),
+            kid: self.house.public_key().kid().clone(),
             base_hash: Hash::of(&base),
             base,
             signature: [0; 64],

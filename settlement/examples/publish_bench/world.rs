@@ -234,6 +234,7 @@ impl World {
 
     pub fn registry(&self) -> Registry {
         let parts = RegistryParts {
+            consents: Vec::new(),
             partner_keys: Vec::new(),
             gateway_keys: None,
             definition: self.definition.clone(),

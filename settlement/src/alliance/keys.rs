@@ -167,17 +167,26 @@ pub enum GatewayKeysError {
     List(#[from] KeyListError),
 }
 
-/// Why the key that signs here may not.
+/// Why the key that signs here may not. Each says what to do, as operators read it in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MayNotSign {
     /// The root key has not introduced it.
-    #[error("this gateway's key is not in the gateway key list")]
+    #[error(
+        "this gateway's key is not in the gateway key list: have the root key introduce it, and \
+         import the list (`alliance keys import`)"
+    )]
     Unlisted,
     /// The root key has revoked it.
-    #[error("this gateway's key is revoked")]
+    #[error(
+        "this gateway's key is revoked: put a key that the root key has introduced in its place, \
+         and start the gateway anew (docs/key-rotation.md)"
+    )]
     Revoked,
     /// It has ended.
-    #[error("this gateway's key has ended, or has not begun")]
+    #[error(
+        "this gateway's key has ended, or has not begun: put a key that is in force in its place, \
+         and start the gateway anew (docs/key-rotation.md)"
+    )]
     NotInForce,
 }
 
@@ -191,10 +200,18 @@ impl GatewayKeys {
         let list: KeyList = json::read(document.as_bytes()).map_err(|error| {
             GatewayKeysError::Malformed(format!("{} {}", error.pointer, error.detail))
         })?;
+        Ok(Self::of(&list)?)
+    }
+
+    /// The same of a list that was read.
+    ///
+    /// # Errors
+    /// [`KeyListError`].
+    pub fn of(list: &KeyList) -> Result<Self, KeyListError> {
         let trusted = list.trust_without_root()?;
-        let root = alliance_contracts::jws::parse(&list.statement).map_err(KeyListError::from)?.kid;
+        let root = alliance_contracts::jws::parse(&list.statement)?.kid;
         // As a document has one spelling here, gateways serve the same bytes.
-        let document = String::from_utf8(json::canonical(&list)).unwrap_or_default();
+        let document = String::from_utf8(json::canonical(list)).unwrap_or_default();
         Ok(Self { document, trusted, root })
     }
 

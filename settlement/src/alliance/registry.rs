@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use alliance_contracts::board::{Board, CommittedTerms, FrozenPair, PairTerms, TermsTree};
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::ids::WindowId;
+use alliance_contracts::ids::{ConsentId, WindowId};
+use alliance_contracts::jws;
 use alliance_contracts::keys::{Kid, PublicKey};
 use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
@@ -20,6 +21,7 @@ use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
 
 use super::agreements::AgreementRecord;
 use super::campaigns::CampaignRecord;
+use super::consents::ConsentRecord;
 use super::definition::{
     AgreementDefinition, Definition, PartnerDefinition, ProgramDefinition, Scope, pair,
 };
@@ -216,6 +218,8 @@ pub struct RegistryParts {
     pub agreements: Vec<Arc<AgreementRecord>>,
     /// Every campaign, whatever its state, by id.
     pub campaigns: Vec<Arc<CampaignRecord>>,
+    /// Every consent to be debited, whatever its state, by id.
+    pub consents: Vec<Arc<ConsentRecord>>,
     /// Partners' keys as they were changed after the definition, by name.
     pub partner_keys: Vec<PartnerKeyRecord>,
     /// The gateway's key list that was imported last; none before the first.
@@ -307,6 +311,7 @@ impl Registry {
                 proposals: Vec::new(),
                 agreements: Vec::new(),
                 campaigns: Vec::new(),
+                consents: Vec::new(),
                 partner_keys: Vec::new(),
                 gateway_keys: None,
             },
@@ -467,6 +472,18 @@ impl Registry {
         self.gateway_keys.as_ref().map_or(Ok(()), |keys| keys.may_sign(kid, now))
     }
 
+    /// Whether a document that a gateway key has signed is believed still: whoever has stolen the
+    /// key could have made another. What is not signed yet needs nobody to believe it.
+    #[must_use]
+    pub fn signer_counts(&self, jws: &str) -> bool {
+        match (&self.gateway_keys, jws::parse(jws)) {
+            (Some(list), Ok(jws)) => {
+                list.trusted.find(&jws.kid).is_some_and(|key| key.revoked_at.is_none())
+            }
+            (None, _) | (_, Err(_)) => true,
+        }
+    }
+
     /// A partner key.
     #[must_use]
     pub fn key(&self, kid: &Kid) -> Option<&PartnerKey> {
@@ -498,6 +515,40 @@ impl Registry {
     #[must_use]
     pub fn is_connected(&self, program: &ProgramId) -> bool {
         self.program(program).is_some_and(|program| program.balances == Balances::Connected)
+    }
+
+    /// Consents that one partner has given another, whatever their state, oldest first.
+    pub fn consents_between<'a>(
+        &'a self,
+        source: &'a PartnerId,
+        target: &'a PartnerId,
+    ) -> impl Iterator<Item = &'a Arc<ConsentRecord>> {
+        let consents = self.parts.consents.iter();
+        consents.filter(move |one| one.consent.source == *source && one.consent.target == *target)
+    }
+
+    /// A consent, whatever its state.
+    #[must_use]
+    pub fn consent(&self, id: &ConsentId) -> Option<&Arc<ConsentRecord>> {
+        let at = self.parts.consents.binary_search_by_key(id, |one| one.id).ok()?;
+        self.parts.consents.get(at)
+    }
+
+    /// Whether a consent was here before this batch.
+    #[must_use]
+    pub fn knows_consent(&self, id: &ConsentId) -> bool {
+        self.consent(id).is_some()
+    }
+
+    /// A partner, and everybody it has an agreement with, of now or of later.
+    #[must_use]
+    pub fn partners_in_agreement(&self, partner: &PartnerId) -> BTreeSet<PartnerId> {
+        let defined = self.definition.agreements.iter().map(|agreed| (&agreed.a, &agreed.b));
+        let signed = self.parts.agreements.iter().map(|record| &record.agreement);
+        let pairs = defined.chain(signed.map(|agreed| (&agreed.a, &agreed.b)));
+        let theirs = pairs.filter(|(a, b)| *a == partner || *b == partner);
+        let own = std::iter::once(partner.clone());
+        own.chain(theirs.flat_map(|(a, b)| [a.clone(), b.clone()])).collect()
     }
 
     /// Whether this partner may not trade now.

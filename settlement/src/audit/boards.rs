@@ -85,7 +85,7 @@ impl Auditor<'_> {
         if parsed.verify(JwsType::Board, &key.public).is_err() {
             return Some("its signature does not verify".to_owned());
         }
-        if !key.valid_at(board.published_at) {
+        if !key.in_its_time(board.published_at) {
             return Some("signed by a key that was not in force".to_owned());
         }
         (parsed.payload != board.payload()).then(|| "is not in its one form".to_owned())

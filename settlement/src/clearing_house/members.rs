@@ -1,8 +1,10 @@
 //! Members and links as their partners may see them.
 
-use alliance_contracts::ids::LinkId;
+use alliance_contracts::ids::{ErasureId, LinkId};
 use alliance_contracts::link::LinkState;
+use alliance_contracts::member::SignedErasure;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId, Pseudonym};
+use alliance_contracts::time::Timestamp;
 
 use super::ClearingHouse;
 use crate::command::NewMember;
@@ -21,6 +23,17 @@ pub struct MemberView {
     /// Whether it is frozen.
     pub frozen: bool,
     sealed: SealedMember,
+}
+
+impl MemberView {
+    fn of(sealed: SealedMember, now: Timestamp) -> Self {
+        Self {
+            balance: sealed.balance,
+            held: lots::held(&sealed.lots, now).0,
+            frozen: sealed.frozen,
+            sealed,
+        }
+    }
 }
 
 /// A link, ready to be rendered.
@@ -48,12 +61,55 @@ impl ClearingHouse {
     ) -> Result<Option<MemberView>, StoreError> {
         let (lookup, now) = (self.vault().lookup(program, member), self.now());
         let found = self.read(move |store| async move { store.member(lookup).await }).await?;
-        Ok(found.map(|sealed| MemberView {
-            balance: sealed.balance,
-            held: lots::held(&sealed.lots, now).0,
-            frozen: sealed.frozen,
-            sealed,
-        }))
+        Ok(found.map(|sealed| MemberView::of(sealed, now)))
+    }
+
+    /// Members of one program, in the order of their references.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn members(
+        &self,
+        program: &ProgramId,
+        members: &[MemberRef],
+    ) -> Result<Vec<Option<MemberView>>, StoreError> {
+        let lookups = members.iter().map(|member| self.vault().lookup(program, member));
+        let lookups: Vec<_> = lookups.collect();
+        let found = self
+            .read(move |store| async move {
+                let mut found = Vec::with_capacity(lookups.len());
+                for lookup in lookups {
+                    found.push(store.member(lookup).await?);
+                }
+                Ok(found)
+            })
+            .await?;
+        let now = self.now();
+        Ok(found
+            .into_iter()
+            .map(|sealed| sealed.map(|sealed| MemberView::of(sealed, now)))
+            .collect())
+    }
+
+    /// What was signed about a member that was forgotten.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn erasure(&self, id: ErasureId) -> Result<Option<SignedErasure>, StoreError> {
+        self.read(move |store| async move { store.erasure(id).await }).await
+    }
+
+    /// The same of a partner's members, with `id > after`, by id.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn erasures(
+        &self,
+        partner: PartnerId,
+        after: Option<ErasureId>,
+        limit: u32,
+    ) -> Result<Vec<SignedErasure>, StoreError> {
+        self.read(move |store| async move { store.erasures(&partner, after, limit).await }).await
     }
 
     /// What a member of a program whose brand keeps its balance is entered as, should nobody have

@@ -12,6 +12,7 @@ use alliance_contracts::names::Corridor;
 use alliance_contracts::note::{self, Checkpoint};
 
 use super::{ClearingHouse, StartError};
+use crate::alliance::MayNotSign;
 use crate::command::{Command, Outcome, SignedCheckpoint};
 use crate::ledger::ChainHead;
 use crate::receipts::KEPT_LEVEL_STEP;
@@ -41,6 +42,9 @@ pub enum CheckpointError {
     /// Signing would contradict what was signed before: never done.
     #[error("the tree of {0} contradicts a checkpoint that was signed before")]
     Inconsistent(Corridor),
+    /// The key that signs here may not.
+    #[error(transparent)]
+    MayNotSign(#[from] MayNotSign),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -63,6 +67,7 @@ impl ClearingHouse {
         };
         if let Some(last) = &head.checkpoint
             && self.now() < last.signed_at.plus_seconds(REFRESH_SECONDS)
+            && self.is_believed(last)
         {
             return Ok(Some(last.clone()));
         }
@@ -83,9 +88,21 @@ impl ClearingHouse {
             return Ok(None);
         };
         match &head.checkpoint {
-            Some(last) if last.size >= seq => Ok(Some(last.clone())),
+            Some(last) if last.size >= seq && self.is_believed(last) => Ok(Some(last.clone())),
             _ => self.sign_checkpoint(corridor, &head).await.map(Some),
         }
+    }
+
+    /// Whether no key has signed it that is revoked since.
+    fn is_believed(&self, checkpoint: &SignedCheckpoint) -> bool {
+        let registry = self.registry();
+        let mut revoked = self.gateway_keys(&registry).iter().filter(|k| k.revoked_at.is_some());
+        let origin = note::corridor_origin(self.alliance().as_str(), checkpoint.corridor.as_str());
+        let Ok(note) = note::parse_note(&checkpoint.note) else { return false };
+        !revoked.any(|key| {
+            let id = note::key_id(&origin, note::ALG_ED25519, &key.public);
+            note.signatures.iter().any(|line| line.name == origin && line.key_id == id)
+        })
     }
 
     async fn head(&self, corridor: &Corridor) -> Result<Option<ChainHead>, StoreError> {
@@ -104,6 +121,7 @@ impl ClearingHouse {
         {
             return Err(CheckpointError::Inconsistent(corridor.clone()));
         }
+        let key = self.signer()?;
         let signed_at = self.now();
         let root = head.frontier.root();
         let text = Checkpoint {
@@ -116,7 +134,7 @@ impl ClearingHouse {
             corridor: corridor.clone(),
             size: head.seq,
             root,
-            note: note::sign_checkpoint(&text, self.signing_key(), seconds)
+            note: note::sign_checkpoint(&text, key, seconds)
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?,
             signed_at,
         };

@@ -90,6 +90,11 @@ impl ClearingHouse {
         id: QuoteId,
     ) -> Result<Quote, Unpriced> {
         let now = self.now();
+        let key = self.signer().map_err(|refused| Unpriced {
+            code: ProblemCode::Unavailable,
+            pointer: None,
+            detail: refused.to_string(),
+        })?;
         let priced = pricing::price(&self.registry(), caller, request, now)?;
         let expires_at = priced.expires_at;
         let unavailable = || Unpriced {
@@ -115,7 +120,7 @@ impl ClearingHouse {
             target: sealed(&priced.target, "target")?,
             tier: request.tier.clone(),
         };
-        let token = jws::sign(JwsType::Quote, &json::canonical(&claims), self.signing_key());
+        let token = jws::sign(JwsType::Quote, &json::canonical(&claims), key);
         self.inner.tokens.remember(&token, expires_at, now);
         let plain = |side: SideOf<MemberRef>| side.map(|member| member.expose().to_owned());
         Ok(Quote {
@@ -171,7 +176,8 @@ impl ClearingHouse {
     fn verified_claims(&self, token: &str) -> Option<QuoteClaims> {
         let parsed = jws::parse(token).ok()?;
         if !self.inner.tokens.knows(token) {
-            let key = self.inner.gateway_keys.find(&parsed.kid)?;
+            let registry = self.registry();
+            let key = self.gateway_keys(&registry).find(&parsed.kid)?;
             if !key.valid_at(self.now()) {
                 return None;
             }

@@ -3,7 +3,8 @@
 //!
 //! | what | who is told |
 //! | --- | --- |
-//! | transactions, links, agreements, what their overrides bring | both partners |
+//! | transactions, links, consents, agreements, what their overrides bring | both partners |
+//! | a member that was forgotten | its own partner |
 //! | a pair that is frozen or released | the partners of both programs |
 //! | boards | every partner |
 //! | campaigns, once approved | every partner whose program one covers; of its budget, its sponsor |
@@ -17,12 +18,13 @@ use alliance_contracts::campaign::CampaignState;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::endpoint::EndpointState;
 use alliance_contracts::event::{
-    AgreementEvent, BoardEvent, CampaignEvent, EndpointEvent, EventType, LinkEvent, LinkEventSide,
-    OverrideEvent, PairEvent, PartnerEvent, Told, TransactionEvent,
+    AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EndpointEvent, EventType, LinkEvent,
+    LinkEventSide, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, Told, TransactionEvent,
 };
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::limits;
 use alliance_contracts::link::LinkState;
+use alliance_contracts::member::Erasure;
 use alliance_contracts::names::{Corridor, PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::{ReversedTotals, TransactionState};
@@ -31,7 +33,7 @@ use serde::Serialize;
 use super::working_set::{
     BoardRow, LinkRecord, LinkSideRecord, TransactionRecord, TransactionSideRecord, WorkingSet,
 };
-use crate::alliance::{AgreementRecord, CampaignRecord, Definition};
+use crate::alliance::{AgreementRecord, CampaignRecord, ConsentRecord, Definition};
 use crate::events::{self, Entry, FULL_ROW_BYTES, MAX_EVENTS_PER_ROW, NewEvents};
 use crate::webhooks::EndpointRecord;
 
@@ -128,6 +130,25 @@ pub(super) fn link(set: &mut WorkingSet, record: &LinkRecord) {
     };
     let to = [record.a.partner.clone(), record.b.partner.clone()];
     tell(set, to, what, record.id.to_string(), &said);
+}
+
+/// Tells of a consent to be debited that was given or ended.
+pub(super) fn consent(set: &mut WorkingSet, record: &ConsentRecord) {
+    let (source, target) = (record.consent.source.clone(), record.consent.target.clone());
+    let what = match record.revoked_at {
+        None => EventType::ConsentGranted,
+        Some(_) => EventType::ConsentRevoked,
+    };
+    let to = [source.clone(), target.clone()];
+    let said = ConsentEvent { id: record.id, source, target };
+    tell(set, to, what, record.id.to_string(), &said);
+}
+
+/// Tells a partner that a member of its own was forgotten.
+pub(super) fn forgotten(set: &mut WorkingSet, erasure: &Erasure) {
+    let said = MemberEvent { erasure: erasure.id, program: erasure.program.clone() };
+    let to = [erasure.partner.clone()];
+    tell(set, to, EventType::MemberForgotten, erasure.id.to_string(), &said);
 }
 
 /// Tells of a version of an agreement that has just come to its state.
@@ -230,12 +251,7 @@ pub(super) fn released(set: &mut WorkingSet, source: &ProgramId, target: &Progra
 /// Tells that a partner may not trade, or may again.
 pub(super) fn suspended(set: &mut WorkingSet, partner: &PartnerId, suspended: bool) {
     let what = if suspended { EventType::PartnerSuspended } else { EventType::PartnerReinstated };
-    let defined = set.registry.definition.agreements.iter().map(|agreed| (&agreed.a, &agreed.b));
-    let signed = set.registry.agreements.iter().map(|record| &record.agreement);
-    let pairs = defined.chain(signed.map(|agreed| (&agreed.a, &agreed.b)));
-    let theirs = pairs.filter(|(a, b)| *a == partner || *b == partner);
-    let mut to: BTreeSet<PartnerId> = theirs.flat_map(|(a, b)| [a.clone(), b.clone()]).collect();
-    to.insert(partner.clone());
+    let to = set.registry.partners_in_agreement(partner);
     let said = PartnerEvent { partner: partner.clone() };
     tell(set, to, what, partner.to_string(), &said);
 }

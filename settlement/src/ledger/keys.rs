@@ -132,11 +132,28 @@ pub fn import_list(set: &mut WorkingSet, list: &GatewayKeys) -> Outcome {
         if let Err(error) = list.trusted.check_follows(&known.trusted) {
             return Outcome::KeyListRefused(error.to_string());
         }
-        if list.trusted.hash() == known.trusted.hash() {
+        let (number, last) = (list.trusted.number(), known.trusted.number());
+        if number == last {
             return Outcome::Done(0);
+        }
+        if number > last + 1 {
+            let next = last + 1;
+            let gap =
+                format!("it is number {number}, and the last here is {last}: import {next} first");
+            return Outcome::KeyListRefused(gap);
         }
     }
     set.writes.gateway_keys = Some(list.clone());
+    Outcome::Done(1)
+}
+
+/// Has the partner key list signed anew, where the key that signed it is revoked: nobody believes
+/// that list any more.
+pub fn vouch_anew(set: &mut WorkingSet) -> Outcome {
+    if set.registry.signer_counts(&set.registry.partner_keys_jws) {
+        return Outcome::Done(0);
+    }
+    set.writes.partner_keys_anew = true;
     Outcome::Done(1)
 }
 
@@ -153,6 +170,9 @@ pub fn note_use(set: &mut WorkingSet, keyed: &Keyed, command: &Command, outcome:
         Outcome::Transaction(_) | Outcome::Refused(_) => return,
         Outcome::Link(id) => ("link", Some(id.to_string())),
         Outcome::Agreement(id) => ("agreement", Some(id.to_string())),
+        Outcome::Consent(id) => ("consent", Some(id.to_string())),
+        Outcome::Erased(id) => ("erasure", Some(id.to_string())),
+        Outcome::Member => ("member", None),
         Outcome::Key(kid) => ("key", Some(kid.to_string())),
         Outcome::Endpoint(id) => ("endpoint", Some(id.to_string())),
         Outcome::Observed => ("observations", None),

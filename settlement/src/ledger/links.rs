@@ -149,6 +149,11 @@ fn revoke_older(set: &mut WorkingSet, record: &LinkRecord) {
 /// Writes a link that has come to its state, and tells of it.
 pub(super) fn keep(set: &mut WorkingSet, record: LinkRecord) {
     events::link(set, &record);
+    note(set, record);
+}
+
+/// Writes a link whose state is what it was.
+pub(super) fn note(set: &mut WorkingSet, record: LinkRecord) {
     set.writes.links.insert(record.id, record.clone());
     set.put_link(record);
 }

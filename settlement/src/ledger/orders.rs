@@ -5,11 +5,12 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::{Corridor, PartnerId, SourceReference};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::receipt::Posting;
+use alliance_contracts::receipt::{Evidence, Posting};
 use alliance_contracts::side::{AccountSide, SideOf};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::TransactionState;
 
+use super::consents::{self, Under};
 use super::flow::{Flow, FlowEnd};
 use super::parties::{self, Parties};
 use super::posting::{self, Direction};
@@ -55,6 +56,10 @@ fn decide_of_known(
     if !kind_allowed(set, terms, now) {
         return Err(ProblemCode::KindNotAllowed);
     }
+    let under = consents::under(set, &keyed.partner, terms, now);
+    if let Err(ProblemCode::KindNotAllowed) = under {
+        return Err(ProblemCode::KindNotAllowed);
+    }
     let added = bonus_minor(terms)?;
     // What members of connected programs have, their brands say when they are asked.
     let hosted = |side: &OrderSide| !set.registry.is_connected(&side.program);
@@ -75,6 +80,7 @@ fn decide_of_known(
         Some((giver, side)) => limits::given_with(set, terms, side, giver.member, now)?,
         None => None,
     };
+    let under = under?;
     if !limits::within_pair_cap(set, terms, now) {
         return Err(ProblemCode::ExceedsNetDebitCap);
     }
@@ -103,6 +109,7 @@ fn decide_of_known(
         record,
         given,
         added,
+        under,
     };
     // Write.
     write(set, keyed, terms, accepted, reference, now)
@@ -120,6 +127,8 @@ struct Accepted {
     added: i64,
     /// Who has to be asked.
     plan: Plan,
+    /// The consent that it is under, where its caller is not its source.
+    under: Option<Under>,
     /// The direction's flow with it; none within one partner.
     flow: Option<Flow>,
 }
@@ -132,7 +141,7 @@ fn write(
     reference: (PartnerId, SourceReference),
     now: Timestamp,
 ) -> Result<Outcome, ProblemCode> {
-    let Accepted { record, lines, members, given, added, flow, plan } = accepted;
+    let Accepted { record, lines, members, given, added, flow, plan, under } = accepted;
     let asks = plan.asks();
     if !asks {
         posting::post(set, &lines, &members)?;
@@ -151,13 +160,17 @@ fn write(
     if let Some(flow) = flow {
         set.put_flow((FlowEnd::of(&record.source), FlowEnd::of(&record.target)), flow);
     }
+    if let Some(under) = &under {
+        consents::count(set, under);
+    }
+    let consent = under.map(|under| under.evidence);
     set.quotes.insert(terms.id);
     set.references.insert(reference);
     let transaction = record.id;
     if asks {
-        pending::begin(set, keyed, record, lines, plan, now)?;
+        pending::begin(set, keyed, record, (lines, consent), plan, now)?;
     } else {
-        set.accept(keyed, record, lines);
+        set.accept(keyed, record, lines, consent);
     }
     Ok(Outcome::Transaction(transaction))
 }
@@ -268,9 +281,10 @@ impl WorkingSet {
         keyed: &Keyed,
         record: TransactionRecord,
         postings: Vec<Posting>,
+        consent: Option<Evidence>,
     ) {
         let request = keyed.request.clone();
-        let evidence = vec![receipts::evidence(&request)];
+        let evidence = receipts::evidence_with(&request, consent);
         self.writes.requests.insert(request.id, request);
         self.drafts.push(ReceiptDraft { transaction: record.id, postings, evidence });
         events::transaction(self, &record);

@@ -62,13 +62,14 @@ fn sides(record: &TransactionRecord) -> (&TransactionSideRecord, &TransactionSid
     }
 }
 
-/// Notes a transaction that brands have to be asked about: its row, its request's evidence, what it
+/// Notes a transaction that brands have to be asked about: its row, its request's evidence and the
+/// consent it is under, what it
 /// holds, and where it begins. Every rule has been read.
 pub(super) fn begin(
     set: &mut WorkingSet,
     keyed: &Keyed,
     mut record: TransactionRecord,
-    lines: Vec<Posting>,
+    (lines, consent): (Vec<Posting>, Option<Evidence>),
     plan: Plan,
     now: Timestamp,
 ) -> Result<(), ProblemCode> {
@@ -79,8 +80,8 @@ pub(super) fn begin(
         change_held(set, &settlement, settlement.gross.micros());
     }
     let evidence = keyed.request.clone();
-    let terms =
-        receipts::terms(&set.registry, &record, lines, vec![receipts::evidence(&evidence)], now);
+    let said = receipts::evidence_with(&evidence, consent);
+    let terms = receipts::terms(&set.registry, &record, lines, said, now);
     let (from, to) = sides(&record);
     let deadline = set.registry.answer_deadline_seconds(from.partner(), to.partner(), now);
     let saga = Saga {

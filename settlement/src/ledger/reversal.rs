@@ -36,6 +36,7 @@ pub fn decide(
         return Err(ProblemCode::DuplicateReference);
     }
     let (source, target) = members(set, &original)?;
+    may_be_asked(set, keyed, &original)?;
     let own_frozen = |member: Option<&Member>, side: &TransactionSideRecord| {
         member.is_some_and(|member| member.frozen) && *side.partner() == keyed.partner
     };
@@ -87,7 +88,7 @@ pub fn decide(
     let plan = pending::plan(&set.registry, &record);
     // Write.
     if plan.asks() {
-        pending::begin(set, keyed, record, lines, plan, now)?;
+        pending::begin(set, keyed, record, (lines, None), plan, now)?;
         set.references.insert(reference);
         return Ok(Outcome::Transaction(order.transaction));
     }
@@ -104,7 +105,7 @@ pub fn decide(
         set.put_flow(direction, flow);
     }
     set.references.insert(reference);
-    set.accept(keyed, record, lines);
+    set.accept(keyed, record, lines, None);
     Ok(Outcome::Transaction(order.transaction))
 }
 
@@ -163,6 +164,25 @@ fn members<'a>(
         member.map(Some).ok_or(ProblemCode::InternalError)
     };
     Ok((of(&original.source)?, of(&original.target)?))
+}
+
+/// A brand is asked by its member's reference: of one that is forgotten it cannot be. (Points that
+/// our own books keep go back under the member's number, to nobody.)
+fn may_be_asked(
+    set: &WorkingSet,
+    keyed: &Keyed,
+    original: &TransactionRecord,
+) -> Result<(), ProblemCode> {
+    for side in [&original.source, &original.target] {
+        let asked = side.program().is_some_and(|program| set.registry.is_connected(program));
+        let member = side.member().and_then(|seen| seen.number).and_then(|no| set.member(no));
+        if asked && member.is_some_and(|member| member.reference.is_none()) {
+            let own = *side.partner() == keyed.partner;
+            let code = if own { ProblemCode::MemberUnknown } else { ProblemCode::MembersNotLinked };
+            return Err(code);
+        }
+    }
+    Ok(())
 }
 
 /// The original creditor at any time; the source partner while the reversal period runs, but never

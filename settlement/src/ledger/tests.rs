@@ -5,6 +5,7 @@ mod agreed;
 mod agreements;
 mod books;
 mod campaigns;
+mod consents;
 mod events;
 mod feeds;
 mod keys;
@@ -12,6 +13,7 @@ mod kinds;
 mod limits;
 mod links;
 mod loading;
+mod members;
 mod operations;
 mod pending;
 
@@ -96,6 +98,7 @@ impl World {
                 definition,
                 version: 1,
                 partner_keys_jws: String::new(),
+                consents: Vec::new(),
                 partner_keys: Vec::new(),
                 gateway_keys: None,
                 window: "win_01h455vb4pex5vsknk084sn02q".parse().unwrap(),

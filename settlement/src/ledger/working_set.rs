@@ -9,10 +9,12 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, EndpointId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+    AgreementId, CampaignId, ConsentId, EndpointId, LinkId, QuoteId, RequestId, TransactionId,
+    WindowId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
+use alliance_contracts::member::Erasure;
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym, ReasonCode,
@@ -29,7 +31,8 @@ use super::flow::{Direction, Flow, FlowEnd, FlowRow};
 use super::kept::{Kept, Pair};
 use super::lots::Lot;
 use crate::alliance::{
-    AgreementRecord, CampaignRecord, Definition, GatewayKeys, PartnerKeyRecord, Registry,
+    AgreementRecord, CampaignRecord, ConsentRecord, ConsentSpent, Definition, GatewayKeys,
+    PartnerKeyRecord, Registry,
 };
 use crate::command::{
     Command, Cosignature, EndpointChange, Keyed, LinkEnd, MemberNo, NewMember, Outcome,
@@ -61,6 +64,9 @@ pub struct Wanted {
     pub alone: BTreeSet<Lookup>,
     /// Members by number.
     pub members: BTreeSet<MemberNo>,
+    /// Members to be forgotten, by where they are found: all their links come along, with the other
+    /// members of those, and the transactions of theirs that are pending.
+    pub forgotten: BTreeSet<Lookup>,
     /// Links by id; their members come along.
     pub links: BTreeSet<LinkId>,
     /// Agreements by id.
@@ -85,6 +91,8 @@ pub struct Wanted {
     pub flows: BTreeSet<Direction>,
     /// What members gave in a corridor in a day, by where the member is found.
     pub member_days: BTreeSet<(Lookup, Corridor)>,
+    /// Consents, to know what was ordered under them.
+    pub consents: BTreeSet<ConsentId>,
 }
 
 impl Wanted {
@@ -100,6 +108,7 @@ impl Wanted {
                 if let crate::command::Quoted::Open(terms) = &order.quote {
                     self.quotes.insert(terms.id);
                     self.add_order(registry, terms);
+                    self.add_consents(registry, &keyed.partner, terms);
                     if let Some(bonus) = &terms.bonus {
                         self.add_campaign(registry, bonus.campaign);
                     }
@@ -122,6 +131,13 @@ impl Wanted {
             }
             Command::ConfirmLink(_, link) | Command::RevokeLink(_, link) => {
                 self.links.insert(*link);
+            }
+            Command::ForgetMember(_, order) => {
+                self.lookups.insert(order.lookup);
+                self.forgotten.insert(order.lookup);
+            }
+            Command::FreezeMember(_, order) => {
+                self.lookups.insert(order.lookup);
             }
             Command::ProposeAgreement(_, order) => {
                 let agreement = &order.agreement;
@@ -178,11 +194,14 @@ impl Wanted {
                 let told = sent.chain(report.waiting.iter().map(|(told, _)| told));
                 self.deliveries.extend(told.map(|told| (report.endpoint, told.number)));
             }
-            Command::AddKey(..)
+            Command::GrantConsent(..)
+            | Command::RevokeConsent(..)
+            | Command::AddKey(..)
             | Command::RetireKey(..)
             | Command::RevokeKey(..)
             | Command::RevokeKeyOf(..)
             | Command::ImportGatewayKeys(_)
+            | Command::VouchForPartnerKeys
             | Command::Observe(_)
             | Command::ObserveAsPartner(..)
             | Command::Define(_)
@@ -230,6 +249,14 @@ impl Wanted {
         let (Ok(low), Ok(high)) = (low.parse(), high.parse()) else { return };
         self.flows.extend(registry.directions(&low, &high));
         self.flows.extend(registry.directions(&high, &low));
+    }
+
+    /// Every consent that the order may be under, where its caller is not its source.
+    fn add_consents(&mut self, registry: &Registry, caller: &PartnerId, terms: &QuotedTerms) {
+        let source = terms.source.partner();
+        if source != caller {
+            self.consents.extend(registry.consents_between(source, caller).map(|one| one.id));
+        }
     }
 
     fn add_campaign(&mut self, registry: &Registry, campaign: CampaignId) {
@@ -547,6 +574,17 @@ pub struct KeyUseRow {
     pub subject: Option<String>,
 }
 
+/// A member that was forgotten, to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasureRow {
+    /// Its number: the row stays, without key, reference and look-up.
+    pub member: MemberNo,
+    /// What is signed.
+    pub erasure: Erasure,
+    /// The same, signed by the sequencer.
+    pub jws: Option<String>,
+}
+
 /// Everything a batch writes, in one commit.
 #[derive(Clone, Debug, Default)]
 pub struct Writes {
@@ -592,6 +630,14 @@ pub struct Writes {
     pub lots: BTreeMap<(MemberNo, CampaignId, i64), Option<Lot>>,
     /// New members.
     pub members: Vec<MemberRow>,
+    /// New or ended consents to be debited.
+    pub consents: BTreeMap<ConsentId, ConsentRecord>,
+    /// What was ordered under consents.
+    pub consents_spent: BTreeMap<ConsentId, ConsentSpent>,
+    /// Members that were forgotten.
+    pub erasures: Vec<ErasureRow>,
+    /// Members frozen (when), or let go.
+    pub frozen_members: BTreeMap<MemberNo, Option<Timestamp>>,
     /// A new definition.
     pub definition: Option<DefinitionRow>,
     /// A new board.
@@ -612,7 +658,9 @@ pub struct Writes {
     pub proposals: BTreeMap<u32, RateProposal>,
     /// Partners' keys, new or changed.
     pub partner_keys: BTreeMap<Kid, PartnerKeyRecord>,
-    /// Partner key list signed for `definition` and `partner_keys`.
+    /// Whether the partner key list is to be signed anew, though no key has changed.
+    pub partner_keys_anew: bool,
+    /// Partner key list signed for `definition`, `partner_keys` and `partner_keys_anew`.
     pub partner_keys_jws: Option<String>,
     /// A new list of the gateway's keys.
     pub gateway_keys: Option<GatewayKeys>,
@@ -642,6 +690,9 @@ impl Writes {
             && self.campaigns.is_empty()
             && self.lots.is_empty()
             && self.members.is_empty()
+            && self.consents.is_empty()
+            && self.erasures.is_empty()
+            && self.frozen_members.is_empty()
             && self.definition.is_none()
             && self.board.is_none()
             && self.frozen.is_empty()
@@ -650,6 +701,7 @@ impl Writes {
             && self.proposals.is_empty()
             && self.suspensions.is_empty()
             && self.partner_keys.is_empty()
+            && !self.partner_keys_anew
             && self.gateway_keys.is_none()
             && self.key_uses.is_empty()
             && self.cosignatures.is_empty()
@@ -660,7 +712,9 @@ impl Writes {
     /// Whether the partner key list is another one after the batch.
     #[must_use]
     pub fn changes_partner_keys(&self) -> bool {
-        !self.partner_keys.is_empty() || self.definition.as_ref().is_some_and(|d| d.keys_changed)
+        !self.partner_keys.is_empty()
+            || self.partner_keys_anew
+            || self.definition.as_ref().is_some_and(|d| d.keys_changed)
     }
 
     /// Whether the registry is another one after the batch.
@@ -671,11 +725,13 @@ impl Writes {
             || self.board.is_some()
             || !self.suspensions.is_empty()
             || !self.partner_keys.is_empty()
+            || self.partner_keys_anew
             || self.gateway_keys.is_some()
             || !self.frozen.is_empty()
             || !self.feeds.is_empty()
             || !self.proposals.is_empty()
             || !self.campaigns.is_empty()
+            || !self.consents.is_empty()
             || self.agreements.values().any(active)
     }
 }
@@ -709,6 +765,10 @@ pub struct WorkingSet {
     pub(crate) sagas: HashMap<TransactionId, Saga>,
     /// Transactions of which a reversal is under way.
     pub(crate) reversing: HashSet<TransactionId>,
+    /// Transactions that were pending when the batch began, of members to be forgotten.
+    pub(crate) pending: Vec<(MemberNo, TransactionId)>,
+    /// What was ordered under consents.
+    pub(crate) consents_spent: HashMap<ConsentId, ConsentSpent>,
     pub(crate) endpoints: BTreeMap<EndpointId, EndpointRecord>,
     pub(crate) deliveries: HashMap<(EndpointId, u64), DeliveryRecord>,
     pub(crate) accounts: HashMap<(Account, Asset), i128>,
@@ -741,6 +801,10 @@ pub struct Loaded {
     pub sagas: Vec<Saga>,
     /// Transactions of which a reversal is under way.
     pub reversing: Vec<TransactionId>,
+    /// Pending transactions of members to be forgotten.
+    pub pending: Vec<(MemberNo, TransactionId)>,
+    /// What was ordered under consents.
+    pub consents_spent: Vec<ConsentSpent>,
     /// Endpoints.
     pub endpoints: Vec<EndpointRecord>,
     /// What has become of events at endpoints.
@@ -821,6 +885,8 @@ impl WorkingSet {
             transactions: HashMap::new(),
             sagas: HashMap::new(),
             reversing: HashSet::new(),
+            pending: Vec::new(),
+            consents_spent: HashMap::new(),
             endpoints: BTreeMap::new(),
             deliveries: HashMap::new(),
             accounts: HashMap::new(),
@@ -889,6 +955,9 @@ impl WorkingSet {
         self.transactions.extend(loaded.transactions.into_iter().map(|t| (t.id, t)));
         self.sagas.extend(loaded.sagas.into_iter().map(|saga| (saga.transaction, saga)));
         self.reversing.extend(loaded.reversing);
+        self.pending.extend(loaded.pending);
+        let spent = loaded.consents_spent.into_iter();
+        self.consents_spent.extend(spent.map(|spent| (spent.consent, spent)));
         self.endpoints.extend(loaded.endpoints.into_iter().map(|one| (one.id, one)));
         let deliveries = loaded.deliveries.into_iter();
         self.deliveries.extend(deliveries.map(|one| ((one.endpoint, one.told.number), one)));
@@ -985,6 +1054,24 @@ impl WorkingSet {
         let place = (given.member, given.corridor.clone());
         self.member_days.insert(place.clone(), given.clone());
         self.writes.member_days.insert(place, given);
+    }
+
+    /// A consent as this batch has left it.
+    #[must_use]
+    pub fn consent(&self, id: &ConsentId) -> Option<&ConsentRecord> {
+        self.writes.consents.get(id).or_else(|| self.registry.consent(id).map(AsRef::as_ref))
+    }
+
+    /// What was ordered under a consent, on the last day that anything was.
+    #[must_use]
+    pub fn consent_spent(&self, id: &ConsentId) -> Option<&ConsentSpent> {
+        self.consents_spent.get(id)
+    }
+
+    /// Notes what was ordered under a consent.
+    pub(crate) fn put_consent_spent(&mut self, spent: ConsentSpent) {
+        self.consents_spent.insert(spent.consent, spent);
+        self.writes.consents_spent.insert(spent.consent, spent);
     }
 
     /// What has been ordered in one direction.

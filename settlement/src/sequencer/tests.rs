@@ -5,7 +5,10 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use alliance_contracts::key_list::Jwk;
+
 use super::*;
+use crate::alliance::GatewayKeys;
 use crate::ledger::Writes;
 use crate::ledger::working_set::Loaded;
 use crate::store::conformance::world::{PEOPLE, World};
@@ -122,6 +125,8 @@ impl Store for Faulty {
         agreement(id: alliance_contracts::ids::AgreementId) -> Option<crate::alliance::AgreementRecord>;
         agreements(partner: &'a alliance_contracts::names::PartnerId, with: Option<&'a alliance_contracts::names::PartnerId>, state: Option<alliance_contracts::agreement::AgreementState>, after: Option<alliance_contracts::ids::AgreementId>, limit: u32) -> Vec<crate::alliance::AgreementRecord>;
         member(lookup: crate::vault::Lookup) -> Option<crate::ledger::working_set::SealedMember>;
+        erasure(id: alliance_contracts::ids::ErasureId) -> Option<alliance_contracts::member::SignedErasure>;
+        erasures(partner: &'a alliance_contracts::names::PartnerId, after: Option<alliance_contracts::ids::ErasureId>, limit: u32) -> Vec<alliance_contracts::member::SignedErasure>;
         request(id: alliance_contracts::ids::RequestId) -> Option<Arc<crate::command::RequestEvidence>>;
         key_uses(kid: &'a alliance_contracts::keys::Kid, from: Timestamp, after: Option<alliance_contracts::ids::RequestId>, limit: u32) -> Vec<crate::store::KeyUseRecord>;
         standing(transactions: &'a [TransactionId]) -> Vec<alliance_contracts::partner_key::UsedForTransaction>;
@@ -394,6 +399,42 @@ async fn nothing_is_left_by_a_batch_that_failed_or_did_more_than_orders() {
     let orders = stage.orders(1).await;
     assert!(stage.submit(&orders).await.iter().all(performed));
     assert_eq!(stage.members_asked_for(), [2]);
+}
+
+/// The gateway's list number `number`: `revoked` of its keys are revoked.
+fn gateway_list(number: u64, previous: Hash, keys: &[u8], revoked: &[u8]) -> GatewayKeys {
+    let entry = |seed: &u8| {
+        let key = SigningKey::from_seed(&[*seed; 32]);
+        let revoked_at = revoked.contains(seed).then(|| Timestamp::from_millis(1));
+        Jwk { revoked_at, ..Jwk::new(key.public_key(), None) }
+    };
+    let (alliance, keys) = ("demo".to_owned(), keys.iter().map(entry).collect());
+    let statement = KeyStatement { alliance, keys, number, previous };
+    GatewayKeys::of(&statement.publish(&SigningKey::from_seed(&[99; 32]))).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_revoked_key_nothing_is_written_but_the_list_that_says_which_key_may() {
+    let mut stage = Stage::new().await;
+    let import = |list: &GatewayKeys| Command::ImportGatewayKeys(Box::new(list.clone()));
+    let first = gateway_list(1, Hash::ZERO, &[8], &[]);
+    let second = gateway_list(2, *first.trusted.hash(), &[8, 7], &[8]);
+    let third = gateway_list(3, *second.trusted.hash(), &[8, 7, 6], &[8]);
+    let done = |answers: &[Result<Answer, Unavailable>]| {
+        assert_eq!(answers[0].as_ref().unwrap().decided.outcome, Outcome::Done(1));
+    };
+    done(&stage.submit(&[import(&first)]).await);
+    let orders = stage.orders(2).await;
+    assert!(stage.submit(&orders).await.iter().all(performed));
+    done(&stage.submit(&[import(&second)]).await);
+    // What this key has signed is believed no more: somebody else signs it anew, and not this key.
+    for command in [stage.orders(1).await.remove(0), Command::VouchForPartnerKeys] {
+        let answers = stage.submit(&[command]).await;
+        let told = answers[0].as_ref().unwrap_err().to_string();
+        assert!(told.contains("revoked") && told.contains("key-rotation"), "{told}");
+    }
+    assert_eq!(stage.receipts().await, 2);
+    done(&stage.submit(&[import(&third)]).await);
 }
 
 #[tokio::test(start_paused = true)]

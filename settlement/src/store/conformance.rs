@@ -6,7 +6,7 @@
 //! | `place` | where a store is: made for one test, opened as often as it wants |
 //! | `world` | an alliance in it, worked on by the real ledger |
 //! | `behaviours` | what every store must do |
-//! | `events`, `keys` | those of them that are about feeds of events, about keys |
+//! | `events`, `keys`, `members` | those of them that are about feeds of events, keys, and members that are forgotten |
 //! | `sagas` | the same, of transactions that wait for brands |
 //! | `webhooks` | the same, of endpoints and what they were sent |
 //! | `databases` | what every database must do besides |
@@ -29,6 +29,7 @@ pub mod behaviours;
 pub mod databases;
 mod events;
 pub mod keys;
+pub mod members;
 pub mod place;
 pub mod plans;
 pub mod postgres_only;
@@ -125,8 +126,16 @@ macro_rules! store_behaviours {
             keys_of_after_the_definition_come_with_the_registry,
             a_changed_key_without_a_signed_list_is_refused,
             the_last_gateway_key_list_comes_with_the_registry,
+            of_a_forgotten_member_a_number_is_left,
+            whoever_is_named_again_after_it_was_forgotten_is_another,
+            whose_transaction_is_pending_is_not_forgotten,
+            erasures_come_in_pages_by_partner,
+            an_erasure_without_its_signature_is_refused,
+            members_are_frozen_and_let_go,
+            what_was_ordered_under_a_consent_is_kept_and_its_end_too,
             what_a_key_was_accepted_for_comes_in_pages,
             the_first_cosignature_of_a_partner_over_so_many_receipts_stays,
+            the_partner_key_list_is_signed_anew_once_its_key_is_revoked,
         }
     };
 }
@@ -163,6 +172,7 @@ macro_rules! sqlite_behaviours {
             sqlite_only:
             files_taken_away_under_a_batch_make_its_commit_unknown,
             a_store_that_lost_its_connections_keeps_its_log,
+            of_a_forgotten_member_no_byte_is_left_in_the_files,
         }
     };
 }

@@ -10,7 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::batch::Slot;
@@ -25,6 +27,11 @@ type Identity = (u64, u64);
 
 /// Rows, of those that come with kilobytes, after which the log is copied: about 10 MB of it.
 const COPY_AFTER: usize = 1_000;
+
+/// How often the log is tried to be emptied after a member was forgotten.
+const EMPTY_ATTEMPTS: u32 = 60;
+/// How long it is waited for whoever is in the way.
+const EMPTY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A database's file and its write-ahead log, as they were opened.
 #[derive(Debug)]
@@ -55,6 +62,9 @@ impl Files {
     /// Has the log copied, in a task of its own, when enough has been written to it. Nobody depends
     /// on it: a log that was not copied is longer.
     fn written(&self, writes: &Writes) {
+        if !writes.erasures.is_empty() {
+            self.empty_the_log();
+        }
         let rows = writes.receipts.len()
             + writes.members.len()
             + writes.links.len()
@@ -74,6 +84,31 @@ impl Files {
                     tracing::warn!(%error, "the database's log cannot be copied");
                 }
             }
+        });
+    }
+
+    /// What was destroyed still stands in the log, on pages as they were before: the log is copied
+    /// and cut to nothing, which waits for whoever reads it.
+    fn empty_the_log(&self) {
+        let anchor = self.anchor.clone();
+        tokio::spawn(async move {
+            for _ in 0..EMPTY_ATTEMPTS {
+                let mut anchor = anchor.lock().await;
+                let Some(session) = anchor.as_mut() else { return };
+                let emptied =
+                    sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(session).await;
+                // Its first column: whether somebody was in the way.
+                let busy = emptied.and_then(|row| row.try_get::<i64, _>(0));
+                if busy.is_ok_and(|busy| busy == 0) {
+                    return;
+                }
+                drop(anchor);
+                tokio::time::sleep(EMPTY_AGAIN_AFTER).await;
+            }
+            tracing::error!(
+                "a member was forgotten, and the database's log cannot be emptied: what was \
+                 destroyed stands in it until it is written over; close whatever reads the file"
+            );
         });
     }
 

@@ -14,10 +14,12 @@ use alliance_contracts::connector::Step;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::endpoint::DeliveryState;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, EndpointId, LinkId, QuoteId, RequestId, TransactionId, WindowId,
+    AgreementId, CampaignId, ConsentId, EndpointId, ErasureId, LinkId, QuoteId, RequestId,
+    TransactionId, WindowId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
+use alliance_contracts::member::SignedErasure;
 use alliance_contracts::names::{
     AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId, SourceReference,
 };
@@ -33,14 +35,14 @@ use super::{
     statements,
 };
 use crate::alliance::{
-    AgreementRecord, CampaignRecord, Definition, GatewayKeys, PartnerKeyRecord, PublishedBoard,
-    RegistryParts,
+    AgreementRecord, CampaignRecord, ConsentRecord, ConsentSpent, Definition, GatewayKeys,
+    PartnerKeyRecord, PublishedBoard, RegistryParts,
 };
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::EventRow;
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{
-    BoardRow, KeyUseRow, Loaded, MemberDay, ObservationRow, SealedMember,
+    BoardRow, ErasureRow, KeyUseRow, Loaded, MemberDay, ObservationRow, SealedMember,
 };
 use crate::ledger::{
     AccountBalance, ChainHead, Direction, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord,
@@ -85,8 +87,11 @@ struct Maps {
     lookups: BTreeMap<Lookup, MemberNo>,
     accounts: BTreeMap<(Account, Asset), i128>,
     links: BTreeMap<LinkId, LinkRecord>,
+    erasures: BTreeMap<ErasureId, SignedErasure>,
     agreements: BTreeMap<AgreementId, AgreementRecord>,
     campaigns: BTreeMap<CampaignId, CampaignRecord>,
+    consents: BTreeMap<ConsentId, ConsentRecord>,
+    consents_spent: BTreeMap<ConsentId, ConsentSpent>,
     /// Active links by their ends, in the order that they are kept in.
     active: BTreeMap<(MemberNo, MemberNo), LinkId>,
     keys: BTreeMap<(PartnerId, IdempotencyKey), KeyRecord>,
@@ -191,14 +196,24 @@ impl Maps {
 
     fn check_members(&self, writes: &Writes) -> Result<()> {
         let mut seen = HashSet::new();
+        let forgotten: HashSet<MemberNo> = writes.erasures.iter().map(|row| row.member).collect();
         for row in &writes.members {
             let lookup = row.new.lookup;
-            once(&mut seen, lookup, self.lookups.contains_key(&lookup), "a member's lookup")?;
+            let there = self.lookups.get(&lookup).is_some_and(|member| !forgotten.contains(member));
+            once(&mut seen, lookup, there, "a member's lookup")?;
             if row.new.opening < 0 {
                 return contradiction("an opening balance is below zero");
             }
         }
         let new: HashSet<MemberNo> = writes.members.iter().map(|row| row.member).collect();
+        let changed = writes.frozen_members.keys().chain(&forgotten);
+        if changed.into_iter().any(|one| !self.members.contains_key(one) && !new.contains(one)) {
+            return contradiction("a change of no member");
+        }
+        let known = |row: &ErasureRow| self.erasures.contains_key(&row.erasure.id);
+        if writes.erasures.iter().any(known) {
+            return contradiction("an erasure of this id is there already");
+        }
         for (member, balance) in &writes.balances {
             if !self.members.contains_key(member) && !new.contains(member) {
                 return contradiction("a balance of no member");
@@ -398,6 +413,8 @@ impl Maps {
         self.agreements.extend(agreements);
         let campaigns = writes.campaigns.iter().map(|(id, record)| (*id, record.clone()));
         self.campaigns.extend(campaigns);
+        self.consents.extend(writes.consents.iter().map(|(id, one)| (*id, one.clone())));
+        self.consents_spent.extend(&writes.consents_spent);
         self.apply_events(writes);
         self.apply_members(writes);
         self.apply_transactions(writes);
@@ -418,6 +435,7 @@ impl Maps {
     }
 
     fn apply_members(&mut self, writes: &Writes) {
+        self.forget(writes);
         for row in &writes.members {
             let new = &row.new;
             let sealed = SealedMember {
@@ -434,6 +452,18 @@ impl Maps {
             self.lookups.insert(new.lookup, row.member);
             self.next_member = row.member.0 + 1;
         }
+        // Whoever was entered and forgotten in one batch.
+        self.forget(writes);
+        for (member, since) in &writes.frozen_members {
+            if let Some((sealed, _)) = self.members.get_mut(member) {
+                sealed.frozen = since.is_some();
+            }
+        }
+        let signed = writes.erasures.iter().filter_map(|row| {
+            let (erasure, jws) = (row.erasure.clone(), row.jws.clone()?);
+            Some((erasure.id, SignedErasure { erasure, jws }))
+        });
+        self.erasures.extend(signed);
         for (member, balance) in &writes.balances {
             if let Some((sealed, _)) = self.members.get_mut(member) {
                 sealed.balance = *balance;
@@ -458,6 +488,16 @@ impl Maps {
             if let Some(ends) = active_ends(link) {
                 self.active.insert(ends, *id);
             }
+        }
+    }
+
+    fn forget(&mut self, writes: &Writes) {
+        for row in &writes.erasures {
+            let Some((sealed, _)) = self.members.get_mut(&row.member) else { continue };
+            if let Some(lookup) = sealed.lookup.take() {
+                self.lookups.remove(&lookup);
+            }
+            (sealed.wrapped_key, sealed.sealed_reference) = (None, None);
         }
     }
 
@@ -578,6 +618,7 @@ impl Maps {
                 .map(|record| Arc::new(record.clone()))
                 .collect(),
             campaigns: self.campaigns.values().map(|record| Arc::new(record.clone())).collect(),
+            consents: self.consents.values().map(|record| Arc::new(record.clone())).collect(),
             partner_keys: self.changed_keys.values().cloned().collect(),
             gateway_keys: self.gateway_keys.last_key_value().map(|(_, list)| list.clone()),
         };
@@ -608,6 +649,11 @@ impl Maps {
             wanted.links.iter().filter_map(|id| self.links.get(id)).collect();
         let mut members: BTreeSet<MemberNo> = wanted.members.clone();
         members.extend(wanted.lookups.iter().filter_map(|lookup| self.lookups.get(lookup)));
+        let forgotten: BTreeSet<MemberNo> =
+            wanted.forgotten.iter().filter_map(|at| self.lookups.get(at)).copied().collect();
+        let forgotten_links: Vec<&LinkRecord> =
+            self.links.values().filter(|link| names(link, &forgotten, wanted)).collect();
+        members.extend(forgotten_links.iter().flat_map(|l| [l.a.member, l.b.member]).flatten());
         for side in wanted_links.iter().flat_map(|link| [&link.a, &link.b]) {
             members.extend(side.member);
             members.extend(side.lookup.and_then(|lookup| self.lookups.get(&lookup)));
@@ -618,6 +664,14 @@ impl Maps {
         });
         let links: BTreeSet<LinkId> =
             between.copied().chain(wanted_links.iter().map(|link| link.id)).collect();
+        let links: BTreeSet<LinkId> =
+            links.into_iter().chain(forgotten_links.iter().map(|link| link.id)).collect();
+        let pending = self.transactions.values();
+        let pending = pending.filter(|record| record.state == TransactionState::Pending);
+        let pending = pending.flat_map(|record| {
+            let members = record.members().into_iter().flatten();
+            members.map(|member| (member, record.id))
+        });
         let agreements = self.agreements.values().filter(|record| {
             let open = record.state == AgreementState::Proposed;
             wanted.agreements.contains(&record.id)
@@ -666,6 +720,13 @@ impl Maps {
             accounts: accounts.collect(),
             heads: heads.collect(),
             members: members.iter().filter_map(|member| self.sealed(Some(*member))).collect(),
+            consents_spent: wanted
+                .consents
+                .iter()
+                .filter_map(|id| self.consents_spent.get(id))
+                .copied()
+                .collect(),
+            pending: pending.filter(|(member, _)| forgotten.contains(member)).collect(),
             flows: wanted.flows.iter().filter_map(|pair| self.flow(pair)).collect(),
             member_days: wanted
                 .member_days
@@ -684,6 +745,14 @@ impl Maps {
         let flow = *self.flows.get(pair)?;
         Some(FlowRow { source: pair.0.clone(), target: pair.1.clone(), flow })
     }
+}
+
+/// Whether a link is, or was proposed to be, one of members to be forgotten.
+fn names(link: &LinkRecord, forgotten: &BTreeSet<MemberNo>, wanted: &Wanted) -> bool {
+    [&link.a, &link.b].into_iter().any(|side| {
+        side.member.is_some_and(|member| forgotten.contains(&member))
+            || side.lookup.is_some_and(|lookup| wanted.forgotten.contains(&lookup))
+    })
 }
 
 fn page(limit: u32) -> usize {
@@ -861,6 +930,22 @@ impl Store for MemoryStore {
     fn member(&self, lookup: Lookup) -> StoreFuture<'_, Option<SealedMember>> {
         let maps = self.read();
         ready(Ok(maps.sealed(maps.lookups.get(&lookup).copied())))
+    }
+
+    fn erasure(&self, id: ErasureId) -> StoreFuture<'_, Option<SignedErasure>> {
+        ready(Ok(self.read().erasures.get(&id).cloned()))
+    }
+
+    fn erasures<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        after: Option<ErasureId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<SignedErasure>> {
+        let maps = self.read();
+        let theirs = maps.erasures.values().filter(|one| one.erasure.partner == *partner);
+        let later = theirs.filter(|one| after.is_none_or(|after| one.erasure.id > after));
+        ready(Ok(later.take(page(limit)).cloned().collect()))
     }
 
     fn key_uses<'a>(

@@ -13,9 +13,12 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::endpoint::DeliveryState;
-use alliance_contracts::ids::{AgreementId, EndpointId, LinkId, RequestId, TransactionId};
+use alliance_contracts::ids::{
+    AgreementId, EndpointId, ErasureId, LinkId, RequestId, TransactionId,
+};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
+use alliance_contracts::member::SignedErasure;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
 use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
@@ -64,6 +67,8 @@ static WANT_REFERENCE: List =
     List { name: "want_reference", columns: &[("partner", Text), ("reference", Text)] };
 static WANT_LOOKUP: List = List { name: "want_lookup", columns: &[("lookup", Bytes)] };
 static WANT_MEMBER: List = List { name: "want_member", columns: &[("member", Int)] };
+static WANT_FORGOTTEN: List = List { name: "want_forgotten", columns: &[("lookup", Bytes)] };
+static WANT_CONSENT: List = List { name: "want_consent", columns: &[("id", Bytes)] };
 static WANT_LINK: List = List { name: "want_link", columns: &[("id", Bytes)] };
 static WANT_AGREEMENT: List = List { name: "want_agreement", columns: &[("id", Bytes)] };
 static WANT_PROPOSAL: List = List { name: "want_proposal", columns: &[("a", Text), ("b", Text)] };
@@ -97,9 +102,13 @@ const A_SAGA: i64 = 13;
 const A_REVERSAL: i64 = 14;
 const AN_ENDPOINT: i64 = 15;
 const A_DELIVERY: i64 = 16;
+const A_PENDING_ONE: i64 = 17;
+const A_CONSENT_SPENT: i64 = 18;
 
 const QUOTE: Columns = Columns { ints: &[], texts: &[], bytes: &["t.quote_id"] };
 const REVERSAL: Columns = Columns { ints: &[], texts: &[], bytes: &["s.reverses"] };
+const PENDING_ONE: Columns =
+    Columns { ints: &["f.member"], texts: &[], bytes: &["t.transaction_id"] };
 const REFERENCE: Columns =
     Columns { ints: &[], texts: &["t.caller", "t.source_reference"], bytes: &[] };
 
@@ -119,11 +128,23 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
     let text = [
         "WITH wanted_links AS (SELECT l.* FROM {want_link} \
          {each links l WHERE l.alliance = $1 AND l.link_id = want_link.id}), \
+         forgotten AS (SELECT m.member FROM {want_forgotten} \
+         {each members m WHERE m.alliance = $1 AND m.lookup = want_forgotten.lookup}), \
+         forgotten_links AS (SELECT l.* FROM forgotten f \
+         {each links l WHERE l.alliance = $1 AND l.a_member = f.member} \
+         UNION SELECT l.* FROM forgotten f \
+         {each links l WHERE l.alliance = $1 AND l.b_member = f.member} \
+         UNION SELECT l.* FROM {want_forgotten} \
+         {each links l WHERE l.alliance = $1 AND l.a_lookup = want_forgotten.lookup} \
+         UNION SELECT l.* FROM {want_forgotten} \
+         {each links l WHERE l.alliance = $1 AND l.b_lookup = want_forgotten.lookup}), \
          found AS (SELECT m.member FROM {want_lookup} \
          {each members m WHERE m.alliance = $1 AND m.lookup = want_lookup.lookup} \
          UNION SELECT want_member.member FROM {want_member} \
          UNION SELECT l.a_member FROM wanted_links l WHERE l.a_member IS NOT NULL \
          UNION SELECT l.b_member FROM wanted_links l WHERE l.b_member IS NOT NULL \
+         UNION SELECT l.a_member FROM forgotten_links l WHERE l.a_member IS NOT NULL \
+         UNION SELECT l.b_member FROM forgotten_links l WHERE l.b_member IS NOT NULL \
          UNION SELECT m.member FROM wanted_links l \
          {each members m WHERE m.alliance = $1 AND m.lookup = l.a_lookup} \
          UNION SELECT m.member FROM wanted_links l \
@@ -151,6 +172,14 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         "UNION ALL SELECT",
         &rows::LINK.wide(A_LINK),
         "FROM wanted_links l UNION ALL SELECT",
+        &rows::LINK.wide(A_LINK),
+        "FROM forgotten_links l UNION ALL SELECT",
+        &PENDING_ONE.wide(A_PENDING_ONE),
+        "FROM forgotten f {each transactions t WHERE t.alliance = $1 \
+         AND t.source_member = f.member AND t.state = 'pending'} UNION ALL SELECT",
+        &PENDING_ONE.wide(A_PENDING_ONE),
+        "FROM forgotten f {each transactions t WHERE t.alliance = $1 \
+         AND t.target_member = f.member AND t.state = 'pending'} UNION ALL SELECT",
         &rows::LINK.wide(A_LINK),
         "FROM found f {each links l WHERE l.alliance = $1 AND l.state = 'active' \
          AND l.a_member = f.member AND + l.b_member IN (SELECT member FROM found) \
@@ -187,6 +216,9 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         "FROM {want_member_day} {each members m WHERE m.alliance = $1 \
          AND m.lookup = want_member_day.lookup} {each member_days d WHERE d.alliance = $1 \
          AND d.member = m.member AND d.corridor = want_member_day.corridor} UNION ALL SELECT",
+        &rows::CONSENT_SPENT.wide(A_CONSENT_SPENT),
+        "FROM {want_consent} {each consents_spent p WHERE p.alliance = $1 \
+         AND p.consent_id = want_consent.id} UNION ALL SELECT",
         &rows::AGREEMENT.wide(AN_AGREEMENT),
         "FROM {want_agreement} {each agreements g WHERE g.alliance = $1 \
          AND g.agreement_id = want_agreement.id} UNION ALL SELECT",
@@ -211,6 +243,8 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
         &WANT_PROPOSAL,
         &WANT_SAGA,
         &WANT_REVERSAL,
+        &WANT_FORGOTTEN,
+        &WANT_CONSENT,
         &WANT_ENDPOINTS_OF,
         &WANT_DELIVERY,
     ];
@@ -218,7 +252,7 @@ pub(super) static LOAD: LazyLock<Sql> = LazyLock::new(|| {
 });
 
 /// The lists of [`LOAD`].
-pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 17] {
+pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 19] {
     let mut keys = Rows::new(&WANT_KEY);
     for (partner, key) in &wanted.keys {
         keys.push([partner.as_str().into(), key.as_str().into()]);
@@ -231,6 +265,10 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 17] {
     }
     let mut lookups = Rows::new(&WANT_LOOKUP);
     wanted.lookups.iter().for_each(|lookup| lookups.push([lookup.0[..].into()]));
+    let mut consents = Rows::new(&WANT_CONSENT);
+    wanted.consents.iter().for_each(|id| consents.push([Value::id(*id)]));
+    let mut forgotten = Rows::new(&WANT_FORGOTTEN);
+    wanted.forgotten.iter().for_each(|lookup| forgotten.push([lookup.0[..].into()]));
     let mut members = Rows::new(&WANT_MEMBER);
     wanted.members.iter().for_each(|member| members.push([(*member).into()]));
     let mut links = Rows::new(&WANT_LINK);
@@ -283,6 +321,8 @@ pub(super) fn wanted(wanted: &Wanted) -> [Rows<'_>; 17] {
         proposals,
         sagas,
         reversals,
+        forgotten,
+        consents,
         endpoints_of,
         deliveries,
     ]
@@ -319,6 +359,11 @@ impl Fetched {
                 loaded.transactions.push(record);
             }
             A_SAGA => loaded.sagas.push(rows::saga(&mut row)?),
+            A_CONSENT_SPENT => loaded.consents_spent.push(rows::consent_spent(&mut row)?),
+            A_PENDING_ONE => {
+                let member = MemberNo(row.int("a member's number")?);
+                loaded.pending.push((member, row.id("a pending transaction")?));
+            }
             A_REVERSAL => loaded.reversing.push(row.id("a reversal's original")?),
             AN_ENDPOINT => loaded.endpoints.push(rows::endpoint(&mut row)?),
             A_DELIVERY => loaded.deliveries.push(rows::delivery(&mut row)?),
@@ -393,6 +438,7 @@ const A_PROPOSAL: i64 = 9;
 const A_CAMPAIGN: i64 = 10;
 const A_CHANGED_KEY: i64 = 11;
 const A_GATEWAY_KEY_LIST: i64 = 12;
+const A_CONSENT: i64 = 13;
 
 /// The registry of one moment.
 pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
@@ -416,6 +462,7 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
          UNION ALL SELECT {agreement} FROM agreements g WHERE g.alliance = $1 \
          AND g.state = 'active' \
          UNION ALL SELECT {campaign} FROM campaigns y WHERE y.alliance = $1 \
+         UNION ALL SELECT {consent} FROM consents z WHERE z.alliance = $1 \
          UNION ALL SELECT {changed_key} FROM partner_keys v WHERE v.alliance = $1 \
          UNION ALL SELECT {gateway_keys} FROM (SELECT document FROM gateway_key_lists \
          WHERE alliance = $1 ORDER BY number DESC LIMIT 1) AS n",
@@ -430,6 +477,7 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
         proposal = rows::PROPOSAL.wide(A_PROPOSAL),
         agreement = rows::AGREEMENT.wide(A_SIGNED_AGREEMENT),
         campaign = rows::CAMPAIGN.wide(A_CAMPAIGN),
+        consent = rows::CONSENT.wide(A_CONSENT),
         changed_key = rows::PARTNER_KEY.wide(A_CHANGED_KEY),
         gateway_keys = part(&[], &["document"], &[], A_GATEWAY_KEY_LIST),
     );
@@ -461,6 +509,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
                 stored.proposals.insert(record.number, record);
             }
             A_CAMPAIGN => stored.campaigns.push(Arc::new(rows::campaign(&mut row)?)),
+            A_CONSENT => stored.consents.push(Arc::new(rows::consent(&mut row)?)),
             A_CHANGED_KEY => stored.partner_keys.push(rows::partner_key(&mut row)?),
             A_GATEWAY_KEY_LIST => stored.gateway_keys = Some(rows::gateway_keys(&mut row)?),
             A_SIGNED_AGREEMENT => stored.agreements.push(Arc::new(rows::agreement(&mut row)?)),
@@ -476,6 +525,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
     stored.frozen.sort_by_key(pair);
     stored.agreements.sort_by_key(|record| record.id);
     stored.campaigns.sort_by_key(|record| record.id);
+    stored.consents.sort_by_key(|record| record.id);
     stored.partner_keys.sort_by(|one, other| one.kid.cmp(&other.kid));
     Ok(Some((registry_version, rows::registry(stored)?)))
 }
@@ -611,6 +661,16 @@ static MEMBER: LazyLock<Sql> = LazyLock::new(|| {
     ]
     .join(" ");
     Sql::of(text.into(), 2, &[], WIDE)
+});
+
+static ERASURE: LazyLock<Sql> = LazyLock::new(|| {
+    of(&rows::ERASURE, "FROM erasures e WHERE e.alliance = $1 AND e.erasure_id = $2", 2)
+});
+
+static ERASURES: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM erasures e WHERE e.alliance = $1 AND e.partner = $2 AND e.erasure_id > $3 \
+                ORDER BY e.erasure_id LIMIT $4";
+    of(&rows::ERASURE, rest, 4)
 });
 
 static REQUEST: LazyLock<Sql> = LazyLock::new(|| {
@@ -855,6 +915,8 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("HEAD", &HEAD),
         ("HEADS", &HEADS),
         ("MEMBER", &MEMBER),
+        ("ERASURE", &ERASURE),
+        ("ERASED", &ERASURES),
         ("REQUEST", &REQUEST),
         ("USES", &KEY_USES),
         ("STANDING", &STANDING),
@@ -1068,6 +1130,23 @@ impl<E: Engine> Store for E {
             let rows = fetch(self, &MEMBER, values).await?;
             Ok(Fetched::of(rows)?.loaded().members.pop())
         })
+    }
+
+    fn erasure(&self, id: ErasureId) -> StoreFuture<'_, Option<SignedErasure>> {
+        Box::pin(async move {
+            one(fetch_one(self, &ERASURE, vec![Value::id(id)]).await?, rows::erasure)
+        })
+    }
+
+    fn erasures<'a>(
+        &'a self,
+        partner: &'a PartnerId,
+        after: Option<ErasureId>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<SignedErasure>> {
+        let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+        let values = vec![partner.as_str().into(), after, i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &ERASURES, values).await?, rows::erasure) })
     }
 
     fn request(&self, id: RequestId) -> StoreFuture<'_, Option<Arc<RequestEvidence>>> {

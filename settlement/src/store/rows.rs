@@ -20,6 +20,7 @@ use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
 use alliance_contracts::campaign::{Campaign, CampaignState};
 use alliance_contracts::connector::{RefusalCode, Step};
+use alliance_contracts::debit_consent::DebitConsent;
 use alliance_contracts::encoding::{self, Hash};
 use alliance_contracts::endpoint::DeliveryState;
 use alliance_contracts::event::EventType;
@@ -28,6 +29,7 @@ use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::{Consent, LinkState};
+use alliance_contracts::member::{Erasure, SignedErasure};
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{Corridor, ProgramId};
 use alliance_contracts::partner_key::UsedForTransaction;
@@ -40,8 +42,8 @@ use sqlx::{ColumnIndex, Decode, Type};
 
 use super::{KeyUseRecord, StoreError};
 use crate::alliance::{
-    AgreementRecord, AgreementSignature, CampaignRecord, GatewayKeys, PartnerKeyRecord,
-    PublishedBoard, RegistryParts,
+    AgreementRecord, AgreementSignature, CampaignRecord, ConsentRecord, ConsentSpent, GatewayKeys,
+    PartnerKeyRecord, PublishedBoard, RegistryParts,
 };
 use crate::command::{Cosignature, MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
 use crate::ledger::lots::Lot;
@@ -616,6 +618,9 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         Outcome::Transaction(id) => Ok(("transaction", Some(id.to_bytes().to_vec()))),
         Outcome::Link(id) => Ok(("link", Some(id.to_bytes().to_vec()))),
         Outcome::Agreement(id) => Ok(("agreement", Some(id.to_bytes().to_vec()))),
+        Outcome::Consent(id) => Ok(("consent", Some(id.to_bytes().to_vec()))),
+        Outcome::Erased(id) => Ok(("erasure", Some(id.to_bytes().to_vec()))),
+        Outcome::Member => Ok(("member", None)),
         Outcome::Key(kid) => {
             Ok(("key", Some(encoding::base64url_decode(kid.as_str()).map_err(corrupt)?)))
         }
@@ -626,9 +631,10 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         Outcome::ObservationsRefused(_) => Err(StoreError::Contradiction(
             "readings that were not taken leave their idempotency key unused".to_owned(),
         )),
-        Outcome::AgreementRefused(_) | Outcome::KeyRefused(_) => Err(StoreError::Contradiction(
-            "a faulty agreement or key leaves its idempotency key unused".to_owned(),
-        )),
+        Outcome::AgreementRefused(_) | Outcome::ConsentRefused(_) | Outcome::KeyRefused(_) => {
+            let text = "a faulty agreement, consent or key leaves its idempotency key unused";
+            Err(StoreError::Contradiction(text.to_owned()))
+        }
         Outcome::Done(_)
         | Outcome::BadRows(_)
         | Outcome::DefinitionRefused(_)
@@ -651,6 +657,12 @@ pub(super) fn key(row: &mut Row) -> Result<KeyRecord> {
         "transaction" => Outcome::Transaction(row.id("a key's transaction")?),
         "link" => Outcome::Link(row.id("a key's link")?),
         "agreement" => Outcome::Agreement(row.id("a key's agreement")?),
+        "consent" => Outcome::Consent(row.id("a key's consent")?),
+        "erasure" => Outcome::Erased(row.id("a key's erasure")?),
+        "member" => {
+            row.maybe_bytes();
+            Outcome::Member
+        }
         "endpoint" => Outcome::Endpoint(row.id("a key's endpoint")?),
         "observed" => {
             row.maybe_bytes();
@@ -1305,6 +1317,54 @@ pub(super) fn cosignature(row: &mut Row) -> Result<Cosignature> {
     })
 }
 
+/// Of `consents z`.
+pub(super) const CONSENT: Columns = Columns {
+    ints: &["z.granted_at", "z.revoked_at"],
+    texts: &["z.kid"],
+    bytes: &["z.consent_id", "z.signature", "z.payload"],
+};
+
+pub(super) fn consent(row: &mut Row) -> Result<ConsentRecord> {
+    let granted_at = row.time("a consent's time")?;
+    let revoked_at = row.maybe_int().map(Timestamp::from_millis);
+    let (kid, id) = (kid(row)?, row.id("a consent's id")?);
+    let signature = row.bytes("a consent's signature")?;
+    let signature = signature.try_into().map_err(|_| corrupt("a consent's signature"))?;
+    let consent: DebitConsent = json::read_canonical(&row.bytes("a consent")?)
+        .ok_or_else(|| corrupt(format_args!("{id} is no consent in its one form")))?;
+    Ok(ConsentRecord { id, consent, kid, signature, granted_at, revoked_at })
+}
+
+/// Of `consents_spent p`.
+pub(super) const CONSENT_SPENT: Columns = Columns {
+    ints: &["p.day", "p.in_day", "p.month", "p.in_month"],
+    texts: &[],
+    bytes: &["p.consent_id"],
+};
+
+pub(super) fn consent_spent(row: &mut Row) -> Result<ConsentSpent> {
+    let mut number = || row.int("what was ordered under a consent");
+    let (day, in_day) = (number()?, number()?);
+    let (month, in_month) = (number()?, number()?);
+    let consent = row.id("a consent's id")?;
+    Ok(ConsentSpent { consent, day, in_day, month, in_month })
+}
+
+/// Of `erasures e`.
+pub(super) const ERASURE: Columns =
+    Columns { ints: &[], texts: &["e.jws"], bytes: &["e.erasure_id"] };
+
+pub(super) fn erasure(row: &mut Row) -> Result<SignedErasure> {
+    let jws = row.text("an erasure")?;
+    let signed = jws::parse(&jws).map_err(corrupt)?;
+    let erasure: Erasure = json::read_canonical(&signed.payload)
+        .ok_or_else(|| corrupt("an erasure that is not in its canonical form"))?;
+    if erasure.id != row.id("an erasure's id")? {
+        return Err(corrupt("an erasure says that it is another"));
+    }
+    Ok(SignedErasure { erasure, jws })
+}
+
 /// Of `partner_keys v`.
 pub(super) const PARTNER_KEY: Columns = Columns {
     ints: &["v.nbf", "v.exp", "v.revoked_at", "v.added_at"],
@@ -1351,6 +1411,7 @@ pub(super) struct StoredRegistry {
     pub(super) proposals: BTreeMap<u32, RateProposal>,
     pub(super) agreements: Vec<Arc<AgreementRecord>>,
     pub(super) campaigns: Vec<Arc<CampaignRecord>>,
+    pub(super) consents: Vec<Arc<ConsentRecord>>,
     pub(super) partner_keys: Vec<PartnerKeyRecord>,
     pub(super) gateway_keys: Option<Arc<GatewayKeys>>,
 }
@@ -1380,6 +1441,7 @@ pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
         proposals: stored.proposals.into_values().collect(),
         agreements: stored.agreements,
         campaigns: stored.campaigns,
+        consents: stored.consents,
         partner_keys: stored.partner_keys,
         gateway_keys: stored.gateway_keys,
         definition,

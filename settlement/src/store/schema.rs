@@ -37,6 +37,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         8 "0008_sagas" "sagas",
         9 "0009_keys" "keys",
         10 "0010_webhooks" "webhooks",
+        11 "0011_members" "members",
     )
 });
 
@@ -52,6 +53,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         8 "0008_sagas" "sagas",
         9 "0009_keys" "keys",
         10 "0010_webhooks" "webhooks",
+        11 "0011_members" "members",
     )
 });
 

@@ -168,6 +168,49 @@ statement!(
      FROM {w} WHERE true"
 );
 statement!(
+    /// A member is forgotten: its key, its reference and its look-up are destroyed, and nothing
+    /// else. What is found is written in its place.
+    FORGET, FORGET_ROWS, true,
+    [member Int],
+    "INSERT INTO members (alliance, member, program, opening) \
+     SELECT m.alliance, m.member, m.program, m.opening FROM {w} \
+     {each members m WHERE m.alliance = $1 AND m.member = w.member} WHERE true \
+     ON CONFLICT (alliance, member) DO UPDATE SET lookup = NULL, wrapped_key = NULL, \
+     sealed_reference = NULL"
+);
+statement!(
+    ERASURES, ERASURES_ROWS, true,
+    [erasure_id Bytes, erased_at Int, partner Text, jws Text],
+    "INSERT INTO erasures (alliance, erasure_id, erased_at, partner, jws) \
+     SELECT $1, erasure_id, erased_at, partner, jws FROM {w} WHERE true"
+);
+statement!(
+    /// What is there changes in when it ends, and in nothing else.
+    CONSENTS, CONSENTS_ROWS, true,
+    [consent_id Bytes, granted_at Int, revoked_at Int, source Text, target Text, kid Text,
+     signature Bytes, payload Bytes],
+    "INSERT INTO consents (alliance, consent_id, granted_at, revoked_at, source, target, kid, \
+     signature, payload) SELECT $1, consent_id, granted_at, revoked_at, source, target, kid, \
+     signature, payload FROM {w} WHERE true \
+     ON CONFLICT (alliance, consent_id) DO UPDATE SET revoked_at = excluded.revoked_at"
+);
+statement!(
+    CONSENTS_SPENT, CONSENTS_SPENT_ROWS, true,
+    [consent_id Bytes, day Int, in_day Int, month Int, in_month Int],
+    "INSERT INTO consents_spent (alliance, consent_id, day, in_day, month, in_month) \
+     SELECT $1, consent_id, day, in_day, month, in_month FROM {w} WHERE true \
+     ON CONFLICT (alliance, consent_id) DO UPDATE SET day = excluded.day, \
+     in_day = excluded.in_day, month = excluded.month, in_month = excluded.in_month"
+);
+statement!(
+    FREEZE_MEMBERS, FREEZE_MEMBERS_ROWS, true,
+    [member Int, frozen_at Int],
+    "INSERT INTO members (alliance, member, program, opening, frozen_at) \
+     SELECT m.alliance, m.member, m.program, m.opening, w.frozen_at FROM {w} \
+     {each members m WHERE m.alliance = $1 AND m.member = w.member} WHERE true \
+     ON CONFLICT (alliance, member) DO UPDATE SET frozen_at = excluded.frozen_at"
+);
+statement!(
     OPENINGS, OPENINGS_ROWS, true,
     [member Int, balance Int],
     "INSERT INTO balances (alliance, member, balance) SELECT $1, member, balance FROM {w} \
@@ -482,6 +525,11 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &OBSERVATIONS,
         &PROPOSALS,
         &MEMBERS,
+        &FORGET,
+        &ERASURES,
+        &FREEZE_MEMBERS,
+        &CONSENTS,
+        &CONSENTS_SPENT,
         &OPENINGS,
         &LINKS,
         &AGREEMENTS,
@@ -533,7 +581,11 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     first.extend(frozen_pairs(writes));
     first.extend(feeds(writes)?);
     first.push(proposals(writes)?);
+    let (before, after) = forgotten(writes, next_member);
+    first.push(before);
     first.extend(members(writes));
+    first.push(after);
+    first.extend([frozen_members(writes), erasures(writes)?]);
     first.extend([links(writes, false), links(writes, true)]);
     first.extend([agreements(writes, false), agreements(writes, true)]);
     first.push(campaigns(writes));
@@ -553,6 +605,7 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
         events(writes),
     ];
     let mut last = vec![member_days(writes), checkpoints(writes)];
+    last.extend(consents(writes));
     last.extend([key_uses(writes), cosignatures(writes)]);
     last.extend(quote_key(writes));
     last.push(lots(writes));
@@ -565,6 +618,8 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     }
     Ok(Plan { first, hot, last })
 }
+
+const UNSIGNED_ERASURE: &str = "an erasure and its signature go together";
 
 fn contradiction(what: &str) -> StoreError {
     StoreError::Contradiction(what.to_owned())
@@ -581,6 +636,9 @@ pub(super) fn check(writes: &Writes, next_member: i64) -> Result<(), StoreError>
     }
     if writes.changes_partner_keys() != writes.partner_keys_jws.is_some() {
         return Err(contradiction("a partner key list and its signature go together"));
+    }
+    if writes.erasures.iter().any(|row| row.jws.is_none()) {
+        return Err(contradiction(UNSIGNED_ERASURE));
     }
     let mut last: HashMap<&PartnerId, u64> = HashMap::new();
     for row in &writes.events {
@@ -782,6 +840,66 @@ fn members(writes: &Writes) -> [Step<'_>; 2] {
         openings.push([row.member.into(), new.opening.into()]);
     }
     [(&MEMBERS, members), (&OPENINGS, openings)]
+}
+
+/// Members to be forgotten: those that were here before the batch, so that a look-up is free for
+/// whoever is entered under it, and those that it has entered itself.
+fn forgotten(writes: &Writes, next_member: i64) -> (Step<'_>, Step<'_>) {
+    let (mut before, mut after) = (Rows::new(&FORGET_ROWS), Rows::new(&FORGET_ROWS));
+    for row in &writes.erasures {
+        let rows = if row.member.0 < next_member { &mut before } else { &mut after };
+        rows.push([row.member.into()]);
+    }
+    ((&FORGET, before), (&FORGET, after))
+}
+
+fn frozen_members(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&FREEZE_MEMBERS_ROWS);
+    for (member, since) in &writes.frozen_members {
+        rows.push([(*member).into(), since.map(Timestamp::as_millis).into()]);
+    }
+    (&FREEZE_MEMBERS, rows)
+}
+
+fn consents(writes: &Writes) -> [Step<'_>; 2] {
+    let (mut given, mut spent) = (Rows::new(&CONSENTS_ROWS), Rows::new(&CONSENTS_SPENT_ROWS));
+    for record in writes.consents.values() {
+        given.push([
+            Value::id(record.id),
+            record.granted_at.into(),
+            record.revoked_at.map(Timestamp::as_millis).into(),
+            record.consent.source.as_str().into(),
+            record.consent.target.as_str().into(),
+            record.kid.as_str().into(),
+            record.signature[..].into(),
+            record.consent.payload().into(),
+        ]);
+    }
+    for one in writes.consents_spent.values() {
+        let (day, month) = ((one.day, one.in_day), (one.month, one.in_month));
+        spent.push([
+            Value::id(one.consent),
+            day.0.into(),
+            day.1.into(),
+            month.0.into(),
+            month.1.into(),
+        ]);
+    }
+    [(&CONSENTS, given), (&CONSENTS_SPENT, spent)]
+}
+
+fn erasures(writes: &Writes) -> Result<Step<'_>, StoreError> {
+    let mut rows = Rows::new(&ERASURES_ROWS);
+    for row in &writes.erasures {
+        let jws = row.jws.as_deref().ok_or_else(|| contradiction(UNSIGNED_ERASURE))?;
+        rows.push([
+            Value::id(row.erasure.id),
+            row.erasure.erased_at.into(),
+            row.erasure.partner.as_str().into(),
+            jws.into(),
+        ]);
+    }
+    Ok((&ERASURES, rows))
 }
 
 fn links(writes: &Writes, active: bool) -> Step<'_> {

@@ -22,6 +22,7 @@ fn settings() -> ServerSettings {
         gateway_keys: gateway_keys(),
         limits: LimitSettings::default(),
         private_webhooks: false,
+        sandbox: None,
         workers: 1,
     }
 }

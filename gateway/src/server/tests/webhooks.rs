@@ -44,17 +44,16 @@ impl Got {
 /// What a receiver answers: status, further fields, after how long.
 type Answers = Box<dyn FnMut(&Got) -> (u16, Vec<(&'static str, String)>, Duration) + Send>;
 
+/// What has come, and what is answered.
+type State = (Arc<Mutex<Vec<Got>>>, Arc<Mutex<Answers>>);
+
 struct Receiver {
     url: String,
     got: Arc<Mutex<Vec<Got>>>,
     answers: Arc<Mutex<Answers>>,
 }
 
-async fn receive(
-    request: HttpRequest,
-    body: Bytes,
-    state: Data<(Arc<Mutex<Vec<Got>>>, Arc<Mutex<Answers>>)>,
-) -> HttpResponse {
+async fn receive(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpResponse {
     let field = |name: &str| request.headers().get(name).unwrap().to_str().unwrap().to_owned();
     assert_eq!(field("content-type"), "application/cloudevents+json");
     let got = Got {

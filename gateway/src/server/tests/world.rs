@@ -23,13 +23,14 @@ use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::{
     AgreementDefinition, Definition, KeyDefinition, PartnerDefinition, ProgramDefinition, Scope,
 };
-use alliance_settlement::clearing_house::{ClearingHouse, Settings};
+use alliance_settlement::clearing_house::{ClearingHouse, Clock, Settings};
 use alliance_settlement::command::{Command, NewMember};
 use alliance_settlement::vault::MemberKey;
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 use crate::draw;
+use crate::sandbox::Sandbox;
 use crate::server::gateway::Gateway;
 use crate::server::limits::LimitSettings;
 use crate::server::verify::Fields;
@@ -141,7 +142,7 @@ const MEMBERS: &[(&str, &str, i64)] = &[
     ("cedar", "C-9", 12_345),
 ];
 
-fn member(house: &ClearingHouse, program: &str, reference: &str, opening: i64) -> NewMember {
+pub fn member(house: &ClearingHouse, program: &str, reference: &str, opening: i64) -> NewMember {
     let program: ProgramId = program.parse().unwrap();
     let reference: MemberRef = reference.parse().unwrap();
     let secret: [u8; 32] = house.random();
@@ -175,7 +176,8 @@ pub async fn house(clock: &Arc<AtomicI64>) -> ClearingHouse {
             gateway_key(),
             trusted,
         );
-        settings.clock = Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed)));
+        let now = move || Timestamp::from_millis(time.load(Ordering::Relaxed));
+        settings.clock = Clock::told_by(Arc::new(now));
         ClearingHouse::start(settings).unwrap()
     })
     .join()
@@ -322,19 +324,24 @@ pub async fn world() -> World {
 
 /// Opens a world that takes so many requests.
 pub async fn limited_world(limits: LimitSettings) -> World {
-    world_with(limits, false).await
+    opened(limits, false, None).await
 }
 
 /// Opens a world whose webhooks may go to this machine.
 pub async fn private_world() -> World {
-    world_with(LimitSettings::default(), true).await
+    opened(LimitSettings::default(), true, None).await
 }
 
-async fn world_with(limits: LimitSettings, private_webhooks: bool) -> World {
+/// Opens a world that is a sandbox's; its books go by the world's clock.
+pub async fn sandbox_world() -> World {
+    opened(LimitSettings::default(), false, Some(Sandbox::default())).await
+}
+
+async fn opened(limits: LimitSettings, private: bool, sandbox: Option<Sandbox>) -> World {
     let clock = Arc::new(AtomicI64::new(START));
     let house = house(&clock).await;
-    let gateway =
-        Data::new(Gateway::new(house.clone(), &gateway_keys(), &limits, private_webhooks));
+    let gateway = Gateway::new(house.clone(), &gateway_keys(), &limits, private);
+    let gateway = Data::new(gateway.in_sandbox(sandbox));
     gateway.set_authorities(vec![AUTHORITY.to_owned(), "second.example".to_owned()]);
     let service = Rc::new(test::init_service(crate::server::app(gateway)).await);
     let app = Box::new(move |request: TestRequest| {

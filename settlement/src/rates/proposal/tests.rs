@@ -31,6 +31,7 @@ fn registry() -> Registry {
         definition,
         version: 1,
         partner_keys_jws: String::new(),
+        consents: Vec::new(),
         partner_keys: Vec::new(),
         gateway_keys: None,
         window: WindowId::from_u128(1),

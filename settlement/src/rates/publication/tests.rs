@@ -83,6 +83,7 @@ impl Story {
             version: 1,
             boards: self.boards.iter().rev().take(2).rev().cloned().collect(),
             partner_keys_jws: String::new(),
+            consents: Vec::new(),
             partner_keys: Vec::new(),
             gateway_keys: None,
             window: WindowId::from_u128(1),

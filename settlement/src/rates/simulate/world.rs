@@ -46,6 +46,7 @@ impl<'a> World<'a> {
             version: 1,
             boards: Vec::new(),
             partner_keys_jws: String::new(),
+            consents: Vec::new(),
             partner_keys: Vec::new(),
             gateway_keys: None,
             window: WindowId::from_u128(0),

@@ -99,11 +99,41 @@ pub async fn the_last_gateway_key_list_comes_with_the_registry(place: &Place) {
     assert!(matches!(prepared.outcomes[..], [Outcome::KeyListRefused(_)]));
     assert!(prepared.writes.is_empty());
     drop(prepared);
+    // One after the other.
+    let fourth = gateway_list(&world, 4, *second.trusted.hash());
+    let prepared = world.prepare(vec![Command::ImportGatewayKeys(Box::new(fourth))]).await;
+    match &prepared.outcomes[..] {
+        [Outcome::KeyListRefused(why)] => assert!(why.contains("import 3 first"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    drop(prepared);
     // Every number once.
     let third = gateway_list(&world, 3, *second.trusted.hash());
     let mut prepared = world.prepare(vec![Command::ImportGatewayKeys(Box::new(third))]).await;
     prepared.writes.gateway_keys = Some(second);
     world.contradicts(prepared).await;
+}
+
+pub async fn the_partner_key_list_is_signed_anew_once_its_key_is_revoked(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let vouch = || vec![Command::VouchForPartnerKeys];
+    let first = gateway_list(&world, 1, Hash::ZERO);
+    let import = Command::ImportGatewayKeys(Box::new(first.clone()));
+    assert_eq!(world.decide(vec![import]).await, [Outcome::Done(1)]);
+    assert_eq!(world.decide(vouch()).await, [Outcome::Done(0)], "its key is in force");
+    let mut keys = vec![Jwk::new(world.key.public_key(), None)];
+    keys[0].revoked_at = Some(world.now);
+    world.key = SigningKey::from_seed(&[98; 32]);
+    keys.push(Jwk::new(world.key.public_key(), None));
+    let (alliance, previous) = (world.store.alliance().to_string(), *first.trusted.hash());
+    let second = KeyStatement { alliance, keys, number: 2, previous };
+    let second = GatewayKeys::of(&second.publish(&SigningKey::from_seed(&[99; 32]))).unwrap();
+    let import = Command::ImportGatewayKeys(Box::new(second));
+    assert_eq!(world.decide(vec![import]).await, [Outcome::Done(1)]);
+    assert_eq!(world.decide(vouch()).await, [Outcome::Done(1)]);
+    let (_, parts) = world.store.registry().await.unwrap().unwrap();
+    assert_eq!(jws::parse(&parts.partner_keys_jws).unwrap().kid, *world.key.kid());
+    assert_eq!(world.decide(vouch()).await, [Outcome::Done(0)]);
 }
 
 /// An order whose request says which transaction it becomes.

@@ -95,12 +95,15 @@ async fn on_postgres(place: &Place) -> Vec<String> {
         let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE one({nulls})"));
         let rows = sqlx::raw_sql(explain).fetch_all(&mut connection).await.unwrap();
         sqlx::raw_sql("DEALLOCATE one").execute(&mut connection).await.unwrap();
+        let mut node = String::new();
         for row in rows {
             let step: String = row.get(0);
             let prefix = step.contains("Index Cond: (alliance =") && !step.contains(" AND ");
             if step.contains("Seq Scan") || prefix {
-                faults.push(format!("{name}: {step}"));
+                faults.push(format!("{name}: {node} {step}"));
             }
+            // What scans stands in the line before how it does.
+            node = step;
         }
     }
     faults

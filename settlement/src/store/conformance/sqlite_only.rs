@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::members;
 use super::place::Place;
 use super::world::{World, corridor};
+use crate::command::Outcome;
 use crate::store::StoreError;
 
 /// T54: while a batch is under way its log is deleted, then the whole database replaced. What was
@@ -58,4 +60,37 @@ pub async fn a_store_that_lost_its_connections_keeps_its_log(place: &Place) {
     }
     drop(store.begin().await.unwrap());
     store.close().await;
+}
+
+/// What is destroyed is gone from the file and from its log, too, not only out of reach.
+pub async fn of_a_forgotten_member_no_byte_is_left_in_the_files(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    world.perform(0, 1, 3).await;
+    let member = world.store.member(world.lookup(0, 3)).await.unwrap().unwrap();
+    let secrets = [
+        member.wrapped_key.unwrap(),
+        member.sealed_reference.unwrap(),
+        member.lookup.unwrap().0.to_vec(),
+    ];
+    let books = place.url().strip_prefix("sqlite:").unwrap();
+    let found = || {
+        let files = [books.to_owned(), format!("{books}-wal")];
+        let files = files.map(|file| std::fs::read(file).unwrap());
+        let has = |secret: &Vec<u8>| {
+            files.iter().any(|file| file.windows(secret.len()).any(|bytes| bytes == secret))
+        };
+        secrets.iter().filter(|secret| has(secret)).count()
+    };
+    assert_eq!(found(), 3);
+    let order = members::forget(&mut world, 0, 3);
+    assert!(matches!(world.decide(vec![order]).await[..], [Outcome::Erased(_)]));
+    // The log is emptied beside the writer, as soon as nobody reads it.
+    for _ in 0..100 {
+        if found() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(found(), 0);
+    world.perform(0, 1, 4).await;
 }

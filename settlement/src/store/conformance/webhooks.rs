@@ -98,7 +98,7 @@ pub async fn an_endpoint_is_kept_as_it_was_made_and_changed(place: &Place) {
     let theirs = Box::new(ChangeEndpoint { endpoint: other, change: EndpointChange::Remove });
     let theirs = Command::ChangeEndpoint(world.keyed(BRANDS[0].0), theirs);
     let refused = Outcome::Refused(ProblemCode::NotFound);
-    assert_eq!(world.decide(vec![theirs]).await, [refused.clone()]);
+    assert_eq!(world.decide(vec![theirs]).await, std::slice::from_ref(&refused));
     changed(&mut world, id, EndpointChange::Remove).await;
     assert_eq!(record(&world, id).await, None);
     let gone = Box::new(ChangeEndpoint { endpoint: id, change: EndpointChange::Replay(0) });

@@ -404,6 +404,9 @@ impl World {
     fn sign_documents(&self, writes: &mut Writes, listed: Option<Vec<Jwk>>) {
         let sign = |row: &BoardRow| jws::sign(JwsType::Board, &row.board.payload(), &self.key);
         writes.board_jws = writes.board.as_ref().map(sign);
+        for row in &mut writes.erasures {
+            row.jws = Some(row.erasure.sign(&self.key));
+        }
         writes.partner_keys_jws = listed.map(|keys| {
             let alliance = self.store.alliance().to_string();
             let statement = KeyStatement { alliance, keys, number: 1, previous: Hash::ZERO };
