@@ -390,3 +390,16 @@ fn the_schema_says_what_the_model_says() {
     }
     assert!(!xsd.contains("<xs:element name=\"Decimal\" type=\"Decimal\"/>"), "is no document");
 }
+
+/// What `docs/formats/xml.md` shows reads as what it says it is.
+#[test]
+fn the_page_shows_documents_that_read() {
+    let page = include_str!("../../../docs/formats/xml.md");
+    let shown: Vec<&str> =
+        page.split("```xml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let names = ["QuoteRequest", "Quote", "OrderRequest"];
+    assert_eq!(shown.len(), names.len());
+    for (name, xml) in names.iter().zip(shown) {
+        read(name, xml).unwrap();
+    }
+}
