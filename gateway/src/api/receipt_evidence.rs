@@ -19,8 +19,7 @@ use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
 use crate::server::verify::{Read, VerifiedRequest};
 
-/// The signature base, and the order's bytes with the body or, out of a batch or of XML, their
-/// inclusion.
+/// The signature base, and the order's bytes with the body or, of a batch or XML, their inclusion.
 #[utoipa::path(
     get, path = "/v1/receipts/{id}/evidence", operation_id = "get_receipt_evidence",
     tag = "receipts",
