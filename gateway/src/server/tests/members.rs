@@ -49,7 +49,10 @@ async fn a_member_is_forgotten_and_what_it_did_stays_without_its_name() {
     let receipt = &made["receipt"]["receipt"];
     let seen = erasure.pseudonyms.iter().find(|p| receipt["corridor"] == p.corridor.as_str());
     assert_eq!(seen.unwrap().member.as_str(), receipt["source"]["member"]);
-    assert_eq!(erasure.links.iter().map(ToString::to_string).collect::<Vec<_>>(), [link.clone()]);
+    assert_eq!(
+        erasure.links.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        std::slice::from_ref(&link)
+    );
     let mut bent = signed.clone();
     bent.erasure.forfeited = "0".parse().unwrap();
     assert_eq!(verify_erasure(&bent, &keys), Err(ErasureFault::Differs));
