@@ -16,7 +16,7 @@
 //! | members | `members`, `member_changes`, `erasures` |
 //! | keys | `keys`, `key_changes`, `key_uses`, `partner_keys`, `well_known` |
 //! | health | `health` |
-//! | this document, for people and programs | `docs`, `document` |
+//! | this document, for people and programs | `docs`, `document`, `xml_schema` |
 //! | what a caller may see; how it is sent | `render`, `reply` |
 //!
 //! Everything under `/v1` is signed; the rest is for anyone. No handler does arithmetic, SQL or
@@ -66,6 +66,7 @@ mod webhook_changes;
 mod webhook_deliveries;
 mod webhooks;
 mod well_known;
+mod xml_schema;
 
 pub use document::openapi_json;
 
@@ -143,6 +144,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(page("/health/live", health::live))
         .service(page("/health/ready", health::ready))
         .service(page("/openapi.json", docs::openapi))
+        .service(page("/xml/alliance-v1.xsd", xml_schema::show))
         .service(page("/docs", docs::index))
         .service(page("/docs/", docs::index))
         .service(page("/docs/problems", docs::problems))

@@ -16,3 +16,4 @@ pub mod sandbox;
 pub mod server;
 pub mod telemetry;
 pub mod webhooks;
+pub mod xml;

@@ -18,6 +18,7 @@ pub(crate) mod context;
 pub(crate) mod edge;
 pub(crate) mod gateway;
 pub mod limits;
+pub mod media;
 pub(crate) mod refusal;
 pub(crate) mod signatures;
 pub(crate) mod signing;

@@ -34,6 +34,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from pathlib import Path
+from xml.etree import ElementTree
 
 import requests
 import rfc8785
@@ -1242,9 +1243,8 @@ def signatures(world):
     equal("another order, alg, expires and one more field", answer.status_code, 200)
 
 
-def signed_answers(world):
-    source, target = world.hosted[:2]
-    mine, theirs = world.pair(source, target)
+def answer_parts():
+    """What a signed answer is asked to cover, and what of it the answer to a GET can."""
     of_request = (
         "@method",
         "@authority",
@@ -1255,35 +1255,49 @@ def signed_answers(world):
     parts = [f'"{part}"' for part in RESPONSE_PARTS]
     parts += [f'"{part}";req' for part in of_request]
     parts.append(f'"signature";req;key="{LABEL}"')
-    asked = f'answer=({" ".join(parts)});created;tag="alliance-resp-v1"'
-    post_required = [p for p in parts]
-    get_required = [
-        p for p in parts if not p.startswith(('"content-digest";req', '"idempotency-key"'))
-    ]
+    of_get = [p for p in parts if not p.startswith(('"content-digest";req', '"idempotency-key"'))]
+    return parts, of_get
 
-    class Verifier(HTTPMessageVerifier):
-        max_clock_skew = timedelta(seconds=60)
+
+def asks_signed():
+    parts, _ = answer_parts()
+    asked = f'answer=({" ".join(parts)});created;tag="alliance-resp-v1"'
+    return {"Accept-Signature": asked}
+
+
+class AnswerVerifier(HTTPMessageVerifier):
+    max_clock_skew = timedelta(seconds=60)
+
+
+def verify_answer(world, name, answer, required):
+    keys = {kid: public_key(data) for kid, data in world.keys.items()}
+    verifier = AnswerVerifier(
+        signature_algorithm=ED25519,
+        key_resolver=MappingKeyResolver(public_keys=keys, private_keys={}),
+    )
+    try:
+        verifier.verify(
+            answer,
+            max_age=timedelta(minutes=5),
+            expect_tag="alliance-resp-v1",
+            require_components=required,
+            body=answer.content,
+        )
+        check(name, True)
+    except Exception as error:
+        headers = {k: v for k, v in answer.headers.items() if k.lower().startswith("sig")}
+        check(name, False, f"{error} {headers}")
+
+
+def signed_answers(world):
+    source, target = world.hosted[:2]
+    mine, theirs = world.pair(source, target)
+    post_required, get_required = answer_parts()
 
     def verify(name, answer, required):
-        keys = {kid: public_key(data) for kid, data in world.keys.items()}
-        verifier = Verifier(
-            signature_algorithm=ED25519,
-            key_resolver=MappingKeyResolver(public_keys=keys, private_keys={}),
-        )
-        try:
-            verifier.verify(
-                answer,
-                max_age=timedelta(minutes=5),
-                expect_tag="alliance-resp-v1",
-                require_components=required,
-                body=answer.content,
-            )
-            check(name, True)
-        except Exception as error:
-            headers = {k: v for k, v in answer.headers.items() if k.lower().startswith("sig")}
-            check(name, False, f"{error} {headers}")
+        verify_answer(world, name, answer, required)
 
-    headers = {"Accept-Signature": asked}
+    headers = asks_signed()
     quote = source.terms(target, "60", mine, theirs)
     key, reference = new_key(), new_reference()
     first = source.order(quote["token"], reference, key=key, headers=headers)
@@ -1801,6 +1815,88 @@ def batches(world):
         check("is one transaction", ids[0] and ids[0] == ids[1], short(results))
 
 
+XML_NAMESPACE = "urn:alliance:v1"
+
+
+def to_xml(name, members):
+    """A document of objects and strings, by the page on XML."""
+
+    def fill(element, value):
+        if isinstance(value, dict):
+            for key, member in value.items():
+                fill(ElementTree.SubElement(element, key), member)
+        else:
+            element.text = value
+
+    root = ElementTree.Element(name, {"xmlns": XML_NAMESPACE})
+    fill(root, members)
+    return ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+
+
+def in_xml(world):
+    """The same orders in XML, by a stock reader and writer of it."""
+    source, target = world.hosted[:2]
+    mine, theirs = world.pair(source, target, 100)
+    post_required, _ = answer_parts()
+    xml = {"Content-Type": "application/xml", "Accept": "application/xml", **asks_signed()}
+
+    def send(path, name, members, **more):
+        headers = {**xml, **more.pop("headers", {})}
+        return source.post(path, to_xml(name, members), headers=headers, **more)
+
+    def read(what, answer, status, root, media="application/xml"):
+        equal(f"{what}: status", answer.status_code, status)
+        equal(f"{what}: media type", answer.headers.get("Content-Type"), media)
+        verify_answer(world, f"{what}: signed over its XML", answer, post_required)
+        document = ElementTree.fromstring(answer.content)
+        equal(f"{what}: root", document.tag, f"{{{XML_NAMESPACE}}}{root}")
+        return lambda path: document.findtext(
+            "/".join(f"{{{XML_NAMESPACE}}}{part}" for part in path.split("/"))
+        )
+
+    asked = {
+        "kind": "exchange",
+        "source": {"program": source.program, "member": mine},
+        "target": {"program": target.program, "member": theirs},
+        "amount": {"side": "source", "value": "40"},
+    }
+    quote = read("a quote", send("/v1/quotes", "QuoteRequest", asked), 201, "Quote")
+    plain = source.terms(target, "40", mine, theirs)
+    equal("of the same terms as in JSON", quote("target/amount"), plain["target"]["amount"])
+    order = {"quote": quote("token"), "source_reference": new_reference()}
+    path, problem = "/v1/transactions", "application/problem+xml"
+    bare = send(path, "OrderRequest", order)
+    refusal = read("without Alliance-Orders", bare, 401, "Problem", problem)
+    equal("is refused", refusal("code"), "signature_incomplete")
+    leaf = order_leaf(quote("id"), order["source_reference"])
+    key = new_key()
+
+    def perform():
+        return send(
+            path,
+            "OrderRequest",
+            order,
+            key=key,
+            headers=orders_header([leaf]),
+            also=("alliance-orders",),
+        )
+
+    before = source.balance(world, mine)
+    made = read("an order", perform(), 201, "Transaction")
+    equal("moved its points", before - source.balance(world, mine), 40)
+    time.sleep(1.1)
+    again = perform()
+    equal("its replay", again.headers.get("Idempotency-Replayed"), "true")
+    equal("is the same", read("a replay", again, 201, "Transaction")("id"), made("id"))
+    told = strict_json(source.get(f"{path}/{made('id')}").content)
+    receipt, _ = receipt_of(world, told)
+    check_evidence(world, "an order in XML:", source, receipt)
+    doctype = to_xml("QuoteRequest", asked).replace(b"?>", b"?><!DOCTYPE a>", 1)
+    answer = source.post("/v1/quotes", doctype, headers=xml)
+    refusal = read("a DOCTYPE", answer, 400, "Problem", problem)
+    equal("is malformed", refusal("code"), "malformed")
+
+
 def at_once(world):
     """The same order, many times at once: one effect."""
     source, target = world.hosted[:2]
@@ -2004,7 +2100,7 @@ def webhooks(world):
         message = f"{fields['webhook-id']}.{fields['webhook-timestamp']}.".encode() + body
         schemes = dict(one.split(",") for one in fields["webhook-signature"].split(" "))
         good = any(
-            verifies(key.public, unbase64(schemes["v1a"]), message) for key in world.keys.values()
+            verifies(key, unbase64(schemes["v1a"]), message) for key in world.keys.values()
         )
         check(f"{attempt} attempt: under the gateway's key, too", good)
         feed = source.get("/v1/events?limit=1000").json()["items"]
@@ -2569,6 +2665,7 @@ def against(folder, url, slow):
     section("reversals", reversals, world)
     section("redemptions and accruals", other_kinds, world)
     section("batches", batches, world)
+    section("XML", in_xml, world)
     section("at once", at_once, world)
     section("what was seen", seen, world)
     section("webhooks", webhooks, world)

@@ -19,7 +19,7 @@ use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
 use crate::server::verify::{Read, VerifiedRequest};
 
-/// The signature base, and the order's bytes with the body or, out of a batch, their inclusion.
+/// The signature base, and the order's bytes with the body or, of a batch or XML, their inclusion.
 #[utoipa::path(
     get, path = "/v1/receipts/{id}/evidence", operation_id = "get_receipt_evidence",
     tag = "receipts",
@@ -39,11 +39,13 @@ pub async fn show(request: VerifiedRequest<Read>, gateway: Data<Gateway>) -> Rep
         .filter(|bytes| Hash::of(bytes) == receipt.order)
         .ok_or_else(|| Refusal::internal("an order's bytes are not those of its receipt"))?;
     let inclusion = inclusion_of(&record, &kept);
+    // Beside its leaf the body is our own rendering of XML: the inclusion proves the order.
+    let body = kept.body.as_deref().filter(|_| inclusion.is_none()).map(base64_encode);
     let asked =
         receipt.evidence.iter().filter(|evidence| evidence.base == kept.base_hash).cloned().map(
             |evidence| EvidenceDetail {
                 base: base64_encode(&kept.base),
-                body: kept.body.as_deref().map(base64_encode),
+                body: body.clone(),
                 evidence,
                 inclusion: inclusion.clone(),
                 order: Some(base64_encode(&order)),
@@ -92,7 +94,7 @@ fn order_of(record: &TransactionRecord, request: &RequestEvidence) -> Option<Vec
     }
 }
 
-/// Where the order stands under `Alliance-Orders`; none of a single order.
+/// Where the order stands under `Alliance-Orders`; none of a single order in JSON.
 fn inclusion_of(record: &TransactionRecord, request: &RequestEvidence) -> Option<OrderInclusion> {
     if request.orders.is_empty() {
         return None;

@@ -37,9 +37,10 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
     let seen = [&record.source, &record.target].into_iter().filter_map(|side| side.member());
     let members = seen.map(|member| member.number).collect::<Option<_>>();
     let members = members.ok_or_else(|| Refusal::of(ProblemCode::KindNotAllowed))?;
-    let digest = Hash::of(&reversal_bytes(original, &asked));
+    let bytes = reversal_bytes(original, &asked);
+    let digest = Hash::of(&bytes);
     let transaction = draw::id();
-    let (key, evidence) = request.into_order_evidence(transaction);
+    let (key, evidence) = request.into_order_evidence(&bytes, transaction)?;
     let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
     let reverse = Reverse {
         transaction,

@@ -2,9 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use alliance_contracts::content_digest::parse_orders_digest;
 use alliance_contracts::encoding::Hash;
-use alliance_contracts::http_signature::Headers;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::merkle;
 use alliance_contracts::names::PartnerId;
@@ -22,7 +20,7 @@ use crate::draw;
 use crate::server::edge;
 use crate::server::gateway::Gateway;
 use crate::server::refusal::Refusal;
-use crate::server::verify::{ALLIANCE_ORDERS, ChangeMany, Fields, VerifiedRequest, invalid};
+use crate::server::verify::{ChangeMany, VerifiedRequest};
 
 /// Tokens opened in one go; then others of this worker get a turn.
 const IN_ONE_GO: usize = 32;
@@ -56,7 +54,7 @@ pub async fn create(request: VerifiedRequest<ChangeMany>, gateway: Data<Gateway>
         digests.push(Hash::of(&bytes));
         opened.push(token);
     }
-    check_root(&request, &leaves)?;
+    request.check_orders(&leaves)?;
     let (path, id) = (edge::instance(request.path()).to_owned(), request.id().to_string());
     let made: Vec<TransactionId> = batch.orders.iter().map(|_| draw::id()).collect();
     let (_, evidence) = request.into_batch_evidence(leaves, made.clone());
@@ -84,18 +82,6 @@ pub async fn create(request: VerifiedRequest<ChangeMany>, gateway: Data<Gateway>
         .collect()
         .await;
     Ok(reply::json(StatusCode::OK, &OrderBatch { results }))
-}
-
-/// The root that was signed must be the root over the orders that came.
-fn check_root(request: &VerifiedRequest<ChangeMany>, leaves: &[Hash]) -> Result<(), Refusal> {
-    let fields = Fields(request.headers());
-    let claimed = parse_orders_digest(&fields.values(ALLIANCE_ORDERS))
-        .map_err(|_| Refusal::malformed("Alliance-Orders must be one sha-256=:…:"))?;
-    if claimed == merkle::root_of(leaves) {
-        Ok(())
-    } else {
-        Err(invalid("Alliance-Orders is not the root over the orders"))
-    }
 }
 
 async fn decided(

@@ -34,10 +34,11 @@ use crate::server::verify::{Change, Read, VerifiedRequest};
 pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) -> Reply {
     let order: OrderRequest = request.json()?;
     let opened = gateway.house().open_token(&request.partner, &order.quote);
-    let digest = Hash::of(&order_bytes(&opened.quote, &order.source_reference));
+    let bytes = order_bytes(&opened.quote, &order.source_reference);
+    let digest = Hash::of(&bytes);
     let partner = request.partner.clone();
     let transaction = draw::id();
-    let (key, evidence) = request.into_order_evidence(transaction);
+    let (key, evidence) = request.into_order_evidence(&bytes, transaction)?;
     let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
     let source_reference = order.source_reference;
     let order = Order { transaction, source_reference, quote: opened.quoted };

@@ -17,6 +17,7 @@ use crate::api::reply::{self, Reply};
 use crate::api::{both, get};
 use crate::server::body;
 use crate::server::gateway::Gateway;
+use crate::server::media::Media;
 use crate::server::refusal::Refusal;
 use crate::server::verify::check_media_type;
 
@@ -66,8 +67,10 @@ async fn set_brand(
 /// A body, read strictly. JSON only, which forms of pages in a browser cannot send.
 async fn received<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> Result<T, Refusal> {
     let received = body::receive(http, payload.into_inner(), BODY_BYTES).await?;
-    check_media_type(http)?;
-    json::read(&received).map_err(Refusal::field)
+    match check_media_type(http)? {
+        Media::Json => json::read(&received).map_err(Refusal::field),
+        Media::Xml => Err(Refusal::of(ProblemCode::UnsupportedMediaType)),
+    }
 }
 
 /// Answered when what depends on the time is up to it; boards and calls follow within moments.

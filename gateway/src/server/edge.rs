@@ -1,6 +1,6 @@
 //! The edge: the one middleware, around every request. It draws the request id, refuses paths that
-//! could be read twice, turns refusals and panics into problems, signs the answer where that is
-//! asked for, and counts and logs.
+//! could be read twice, turns refusals and panics into problems, writes the answer in XML and
+//! signs it where that is asked for, and counts and logs.
 //!
 //! Logs get the route's template, never the path, query, header fields or body (threat T50).
 
@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use super::context::{self, Context, Route};
 use super::gateway::Gateway;
+use super::media::{self, Media};
 use super::refusal::Refusal;
 use super::{body, signing, target};
 use crate::sandbox::notes;
@@ -97,6 +98,9 @@ fn finish(
         Some(refusal) => refusal.answer(instance(request.uri().path()), &id),
         None => answer,
     };
+    if request.path().starts_with("/v1") && media::wanted(request.headers()) == Media::Xml {
+        answer = media::in_xml(&request, answer);
+    }
     if signing::is_wanted(&request) {
         answer = signing::sign(&request, answer);
     }

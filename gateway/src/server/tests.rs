@@ -21,3 +21,4 @@ mod sandbox;
 mod signatures;
 mod webhooks;
 mod world;
+mod xml;

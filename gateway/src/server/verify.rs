@@ -15,20 +15,20 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use alliance_contracts::content_digest::{DigestError, verify_content_digest};
+use alliance_contracts::content_digest::{DigestError, parse_orders_digest, verify_content_digest};
 use alliance_contracts::corridor::Seen;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::http_signature::{
     Headers, HttpSignatureError, RequestView, SignedRequest, Tag, parse_request,
 };
 use alliance_contracts::ids::{RequestId, TransactionId};
-use alliance_contracts::json;
 use alliance_contracts::keys::Kid;
 use alliance_contracts::limits::{MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES};
 use alliance_contracts::names::{Corridor, IdempotencyKey, PartnerId};
 use alliance_contracts::partner_key::{KeyScope, KeyUseKind};
 use alliance_contracts::problem::{Fork, ProblemCode};
 use alliance_contracts::time::Timestamp;
+use alliance_contracts::{json, merkle};
 use alliance_settlement::command::RequestEvidence;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
@@ -37,13 +37,14 @@ use super::body;
 use super::context::{self, Binding, Context};
 use super::gateway::Gateway;
 use super::limits;
+use super::media::{self, Media};
 use super::refusal::Refusal;
 use super::signatures::Bench;
 use super::target::{NoQuery, Pairs, Query};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const ALLIANCE_SEEN: &str = "alliance-seen";
-/// Carries the root over a batch's orders.
+/// Carries the root over a batch's orders, or over the one order that comes as XML.
 pub const ALLIANCE_ORDERS: &str = "alliance-orders";
 
 /// How a route may be used; see the types below.
@@ -116,6 +117,9 @@ pub struct VerifiedRequest<A: Access, Q: Query = NoQuery> {
     pub received_at: Timestamp,
     id: RequestId,
     signed: SignedRequest,
+    media: Media,
+    received: Bytes,
+    /// The same as JSON.
     body: Bytes,
     http: HttpRequest,
     access: PhantomData<A>,
@@ -142,7 +146,7 @@ impl<A: Access, Q: Query> VerifiedRequest<A, Q> {
         self.http.headers()
     }
 
-    /// The body, as it came.
+    /// The body as JSON, whatever it came as.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
@@ -167,16 +171,54 @@ impl<A: Access, Q: Query> VerifiedRequest<A, Q> {
         if corridor.includes(&self.partner) { Ok(corridor) } else { Err(Refusal::not_found()) }
     }
 
-    /// The request as evidence of what is no order; its body is kept.
+    /// The request as evidence of what is no order; its body is kept as it came.
     pub fn into_evidence(self) -> (A::Key, Arc<RequestEvidence>) {
-        let body = self.body.to_vec();
+        let body = self.received.to_vec();
         self.evidence(Some(body), Vec::new(), Vec::new())
     }
 
-    /// The request as evidence of one order, which becomes this transaction; its body is kept.
-    pub fn into_order_evidence(self, made: TransactionId) -> (A::Key, Arc<RequestEvidence>) {
+    /// The request as evidence of one order, which becomes this transaction. The body is kept: it
+    /// is what was signed. One in XML would need a reader of XML to prove anything; so the order
+    /// itself is signed, too, as a batch's orders are, and its leaf is kept beside it.
+    ///
+    /// # Errors
+    /// An order in XML that is not signed, or is not what was signed.
+    pub fn into_order_evidence(
+        self,
+        order: &[u8],
+        made: TransactionId,
+    ) -> Result<(A::Key, Arc<RequestEvidence>), Refusal> {
+        let orders = match self.media {
+            Media::Json => Vec::new(),
+            Media::Xml => vec![merkle::leaf_hash(order)],
+        };
+        if self.media == Media::Xml {
+            self.check_orders(&orders)?;
+        }
         let body = self.body.to_vec();
-        self.evidence(Some(body), Vec::new(), vec![made])
+        Ok(self.evidence(Some(body), orders, vec![made]))
+    }
+
+    /// The root that was signed must be the root over the orders that came.
+    ///
+    /// # Errors
+    /// A root that is missing, is not covered by the signature, or is another.
+    pub fn check_orders(&self, leaves: &[Hash]) -> Result<(), Refusal> {
+        if !self.signed.covers(ALLIANCE_ORDERS) {
+            return Err(Refusal::new(
+                ProblemCode::SignatureIncomplete,
+                "the signature must cover alliance-orders: sha-256=:<base64>:, the root over JCS \
+                 of the orders, which is SHA-256 of a zero byte and the one order's JCS",
+            ));
+        }
+        let fields = Fields(self.headers());
+        let claimed = parse_orders_digest(&fields.values(ALLIANCE_ORDERS))
+            .map_err(|_| Refusal::malformed("Alliance-Orders must be one sha-256=:…:"))?;
+        if claimed == merkle::root_of(leaves) {
+            Ok(())
+        } else {
+            Err(invalid("Alliance-Orders is not the root over the orders"))
+        }
     }
 
     /// The request as evidence of many orders, by the leaves of their tree; each becomes one of
@@ -254,7 +296,7 @@ async fn verify<A: Access, Q: Query>(
         .ok_or_else(|| Refusal::internal("the app has no gateway"))?;
     let payload = admit_stranger(&gateway, &http, payload)?;
     let body = body::receive(&http, payload, A::BODY_LIMIT).await?;
-    check_media_type(&http)?;
+    let media = check_media_type(&http)?;
     let received_at = gateway.house().now();
     let signed = parse_signature::<A>(&gateway, &http, gateway.house().message_time())?;
     let (signed, partner, scope) = verify_signature(&gateway, &http, signed, received_at).await?;
@@ -271,9 +313,23 @@ async fn verify<A: Access, Q: Query>(
     let mut pairs = Pairs::parse(http.uri().query())?;
     let query = Q::take(&mut pairs)?;
     pairs.finish()?;
+    let received = body.clone();
+    let body = media::as_json(&http, media, body)?;
     check_seen(&gateway, &http, &partner).await?;
     let access = PhantomData;
-    Ok(VerifiedRequest { partner, key, query, received_at, id, signed, body, http, access })
+    Ok(VerifiedRequest {
+        partner,
+        key,
+        query,
+        received_at,
+        id,
+        signed,
+        media,
+        received,
+        body,
+        http,
+        access,
+    })
 }
 
 /// What no known key has signed finds room for itself before anything of it is read (threat T49).
@@ -301,27 +357,13 @@ fn takes_body(http: &HttpRequest) -> bool {
     http.method() == actix_web::http::Method::POST
 }
 
-/// JSON, told as such, and as it is: nothing here unpacks (threat T46).
-pub fn check_media_type(http: &HttpRequest) -> Result<(), Refusal> {
+/// What the body is written in, told as such, and as it is: nothing here unpacks (threat T46).
+pub fn check_media_type(http: &HttpRequest) -> Result<Media, Refusal> {
     let headers = http.headers();
-    let json = !takes_body(http)
-        || headers.get(header::CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
-    if json && !headers.contains_key(header::CONTENT_ENCODING) {
-        Ok(())
-    } else {
-        Err(Refusal::of(ProblemCode::UnsupportedMediaType))
-    }
-}
-
-/// `application/json`, at most with the only charset that JSON has.
-fn is_json(value: &[u8]) -> bool {
-    let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-    let json = parts.next().is_some_and(|t| t.eq_ignore_ascii_case(b"application/json"));
-    let utf8 = |part: &[u8]| {
-        part.eq_ignore_ascii_case(b"charset=utf-8")
-            || part.eq_ignore_ascii_case(b"charset=\"utf-8\"")
-    };
-    json && parts.all(utf8)
+    let media = if takes_body(http) { media::of_body(headers) } else { Some(Media::Json) };
+    media
+        .filter(|_| !headers.contains_key(header::CONTENT_ENCODING))
+        .ok_or_else(|| Refusal::of(ProblemCode::UnsupportedMediaType))
 }
 
 fn parse_signature<A: Access>(

@@ -19,6 +19,7 @@ async fn documents_are_there_without_a_signature() {
         ("/docs/problems", "text/html; charset=utf-8", "insufficient_points"),
         ("/docs/swagger-initializer.js", "text/javascript", "/openapi.json"),
         ("/openapi.json", "application/json", "\"openapi\""),
+        ("/xml/alliance-v1.xsd", "application/xml", "<xs:schema"),
         ("/health/live", "application/json", "ok"),
         ("/health/ready", "application/json", "ok"),
     ] {
