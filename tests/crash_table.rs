@@ -331,11 +331,14 @@ async fn meet(stage: &mut Stage, case: &Case<'_>, fault: Fault, number: usize) {
         other => &[other],
     };
     assert!(expected.contains(&seen(&answer)), "{row}: {expected:?}, not {answer:?}");
-    stage.disarm();
 
-    if matches!(fault, Fault::Killed | Fault::RecoveryKilled) {
+    if !matches!(fault, Fault::Killed | Fault::RecoveryKilled) {
+        stage.disarm();
+    } else {
+        // Armed until it has died: it may have answered before it comes to the point.
         let code = stage.gateway.take().unwrap().wait();
         assert_eq!(code, None, "{row}: it was to be killed");
+        stage.disarm();
         stage.alliance.assert_audit_clean();
         stage.start();
     }
