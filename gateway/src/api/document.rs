@@ -42,7 +42,8 @@ Every request under `/v1` carries one HTTP message signature (RFC 9421) of Ed255
 Amounts are decimals in strings, in their one shortest spelling. Errors are \
 `application/problem+json` (RFC 9457); `code` says which rule was broken, and `/docs/problems` \
 lists all codes. The same documents are spoken as `application/xml`, by the schema at \
-`/xml/alliance-v1.xsd`. Repeat a POST that got no answer, a 5xx or a 429 with the same `Idempotency-Key`.";
+`/xml/alliance-v1.xsd`. Repeat a POST that got no answer, a 5xx or a 429 with the same \
+`Idempotency-Key`.";
 
 #[derive(OpenApi)]
 #[openapi(

@@ -1,6 +1,6 @@
-//! The model as an XML schema (XSD 1.0). An object's members may stand in any order, so every object
-//! is an `xs:all`. Of an object with variants it says which members there may be; which go together
-//! is for the gateway to say.
+//! The model as an XML schema (XSD 1.0). An object's members may stand in any order, so that every
+//! object is an `xs:all`. Of an object with variants it says which members there may be; which go
+//! together is for the gateway to say.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,6 +1,7 @@
 //! The schema: migrations built into the program, and whether a database has had them.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use alliance_contracts::encoding;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -11,6 +12,11 @@ use super::rows::{Dialect, Row, Sql, shape};
 use super::{Scheme, StoreError, postgres, sqlite};
 
 type Result<T> = std::result::Result<T, StoreError>;
+
+/// How often a file that is just being made is tried.
+const MAKING: u32 = 20;
+/// And after how long.
+const MOMENT: Duration = Duration::from_millis(50);
 
 macro_rules! migrations {
     ($folder:literal: $($version:literal $file:literal $name:literal,)*) => {
@@ -75,14 +81,15 @@ pub async fn migrate(url: &str) -> Result<()> {
     match Scheme::of(url)? {
         Scheme::Memory => Ok(()),
         Scheme::Sqlite => {
-            let options = sqlite::options(url)?.create_if_missing(true);
-            let mut connection = options.connect().await.map_err(failure)?;
-            // sqlx's lock does nothing here: two at once would both find nothing applied.
-            let begun = connection.begin_with("BEGIN IMMEDIATE").await;
-            let mut whole = begun.map_err(failure)?;
-            SQLITE.run_direct(None, &mut *whole, false).await.map_err(refused)?;
-            whole.commit().await.map_err(failure)?;
-            connection.close().await.map_err(failure)
+            // A file that another is just making is locked for moments that SQLite does not wait
+            // for: until its log is switched on.
+            for _ in 0..MAKING {
+                match migrate_sqlite(url).await {
+                    Err(StoreError::Unavailable(_)) => tokio::time::sleep(MOMENT).await,
+                    other => return other,
+                }
+            }
+            migrate_sqlite(url).await
         }
         Scheme::Postgres => {
             let options = postgres::options(url)?;
@@ -91,6 +98,16 @@ pub async fn migrate(url: &str) -> Result<()> {
             connection.close().await.map_err(failure)
         }
     }
+}
+
+async fn migrate_sqlite(url: &str) -> Result<()> {
+    let options = sqlite::options(url)?.create_if_missing(true);
+    let mut connection = options.connect().await.map_err(failure)?;
+    // sqlx's lock does nothing here: two at once would both find nothing applied.
+    let mut whole = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+    SQLITE.run_direct(None, &mut *whole, false).await.map_err(refused)?;
+    whole.commit().await.map_err(failure)?;
+    connection.close().await.map_err(failure)
 }
 
 fn refused(error: MigrateError) -> StoreError {
