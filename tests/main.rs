@@ -32,6 +32,7 @@ mod overlap;
 mod policy;
 mod proxy;
 mod rates_cli;
+mod rates_follow;
 mod rates_simulate;
 mod real_input;
 mod sagas;
