@@ -35,6 +35,7 @@ mod rates_cli;
 mod rates_follow;
 mod rates_simulate;
 mod real_input;
+mod recompute;
 mod sagas;
 mod sandbox;
 mod store;
