@@ -22,7 +22,7 @@ use crate::harness::{Alliance, Engine, Gateway, block_on, quote};
 const AURORA: &str = "aurora-air";
 const BOREALIS: &str = "borealis-coffee";
 /// What gold at aurora brings at borealis.
-const TIER: &str = "1.04";
+const TIER: &str = "1.01";
 
 fn done(alliance: &Alliance, command: &[&str]) -> serde_json::Value {
     let output = alliance.run(&[command, &["--json"]].concat());
@@ -124,6 +124,7 @@ fn asked(
     tier: Option<&str>,
 ) -> QuoteRequest {
     QuoteRequest {
+        expiry: None,
         amount: Some(SideAmount { side, value: decimal(points) }),
         kind: TransactionKind::Exchange,
         segment: None,

@@ -111,6 +111,7 @@ impl ClearingHouse {
             bonus: priced.bonus,
             caller: caller.clone(),
             expires_at,
+            expiry: priced.expiry,
             id,
             kind: request.kind,
             rate: priced.rate,
@@ -126,6 +127,7 @@ impl ClearingHouse {
         Ok(Quote {
             bonus: claims.bonus,
             expires_at,
+            expiry: claims.expiry,
             id,
             kind: claims.kind,
             rate: claims.rate,
@@ -205,6 +207,7 @@ impl ClearingHouse {
             source: side(claims.source.clone(), "source")?,
             target: side(claims.target.clone(), "target")?,
             bonus: claims.bonus.clone(),
+            expiry: claims.expiry,
         })
     }
 }
