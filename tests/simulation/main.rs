@@ -134,7 +134,7 @@ fn brands_of_a_seed_that_nobody_chose() {
 }
 
 /// Orders under agreements, campaigns and boards that change, of each fixed seed.
-const DEALT: u64 = 3_000;
+const DEALT: u64 = 5_000;
 
 fn played_with_deals(seed: u64, orders: u64) -> Dealing {
     let gateways = 2 + usize::try_from(seed % 2).unwrap();
