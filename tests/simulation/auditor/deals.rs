@@ -25,6 +25,7 @@ use alliance_settlement::ledger::lots::Lot;
 use alliance_settlement::ledger::working_set::BoardRow;
 use alliance_settlement::ledger::{TransactionRecord, Writes};
 use alliance_settlement::rates::terms::{AgreedTerms, BoardTerms};
+use num_bigint::BigUint;
 
 use super::{Finding, ensure};
 
@@ -747,20 +748,22 @@ impl Commit<'_> {
             .chain([(newest, false)])
             .collect();
         let edge = |source: usize, target: usize| {
-            let edges =
-                alive.iter().filter_map(|(board, old)| self.keeps(board, *old, source, target));
-            edges.fold(0.0_f64, f64::max)
+            let edges = alive.iter().filter_map(|(board, old)| {
+                let (gives, takes) = self.keeps(board, *old, source, target)?;
+                Some((BigUint::from(gives), BigUint::from(takes)))
+            });
+            edges.max_by(|one, other| (&one.0 * &other.1).cmp(&(&other.0 * &one.1)))
         };
         let cycles: [&[usize]; 5] = [&[0, 1], &[0, 2], &[1, 2], &[0, 1, 2], &[0, 2, 1]];
         for cycle in cycles {
             let next = cycle.iter().cycle().skip(1);
-            let product: f64 =
-                cycle.iter().zip(next).map(|(one, other)| edge(*one, *other)).product();
-            ensure!(
-                product <= 1.0 + 1e-9,
-                "{cycle:?} multiplies by {product} on board {}",
-                newest.board.board
-            );
+            let edges: Option<Vec<_>> =
+                cycle.iter().zip(next).map(|(one, other)| edge(*one, *other)).collect();
+            let Some(edges) = edges else { continue };
+            let gives: BigUint = edges.iter().map(|(gives, _)| gives).product();
+            let takes: BigUint = edges.iter().map(|(_, takes)| takes).product();
+            let number = newest.board.board;
+            ensure!(gives <= takes, "{cycle:?} gains {gives} to {takes} on board {number}");
         }
         Ok(())
     }
@@ -774,9 +777,15 @@ impl Commit<'_> {
         shown.terms.agreed.iter().find(of)
     }
 
-    /// What of a point's worth arrives, in points of the target, at best; none where no order of an
-    /// old board may be had any more.
-    fn keeps(&self, shown: &Shown, old: bool, source: usize, target: usize) -> Option<f64> {
+    /// What arrives for a point at best, as a fraction; none where no order of an old board may be
+    /// had any more.
+    fn keeps(
+        &self,
+        shown: &Shown,
+        old: bool,
+        source: usize,
+        target: usize,
+    ) -> Option<(u128, u128)> {
         let program = |brand: usize| -> ProgramId { self.deals.brands[brand].1.parse().unwrap() };
         let (from, to) = (program(source), program(target));
         let pair = shown.pair(&from, &to);
@@ -794,13 +803,14 @@ impl Commit<'_> {
         let tier = tiers.map(|one| one.multiplier.micros()).max().unwrap_or(0).max(MICROS);
         let tier = if suspended { MICROS } else { tier };
         let multiplier = pair.map_or(MICROS, |pair| pair.multiplier.micros());
-        let of = |micros: i64| micros as f64 / MICROS as f64;
-        let kept = of(MICROS - fee) * of(multiplier) * of(tier);
-        if old && kept >= 1.0 - 1e-12 {
+        let multiplier = i128::from(multiplier) * i128::from(tier) / i128::from(MICROS);
+        let kept = i128::from(MICROS - fee) * multiplier;
+        let whole = i128::from(MICROS) * i128::from(MICROS);
+        if old && kept >= whole {
             return None;
         }
-        // Points of a campaign that may be given on while it runs count whole.
-        // A quote ends with its campaign.
+        // Points of a campaign that may be given on while it runs count whole; a quote ends with its
+        // campaign.
         let now = self.books.boards.last()?.effective_at();
         let comes_round = |one: &&Running| {
             let campaign = &one.campaign;
@@ -813,7 +823,9 @@ impl Commit<'_> {
         let bonus = campaigns.map(|one| one.campaign.multiplier.micros()).max().unwrap_or(MICROS);
         let bonus = if suspended { MICROS } else { bonus };
         let (given, taken) = (shown.value(&from)?, shown.value(&to)?);
-        Some(kept * of(bonus) * given as f64 / taken as f64)
+        let gives = kept * i128::from(bonus) * i128::from(given);
+        let takes = whole * i128::from(MICROS) * i128::from(taken);
+        Some((gives.unsigned_abs(), takes.unsigned_abs()))
     }
 }
 
