@@ -1,5 +1,5 @@
-//! Boards of rates: one by one, or as they are published. Each is verified, its every value computed
-//! again, and each is the one after the board before, or the stream ends with what proves that not.
+//! Boards of rates: one by one, or as they are published. Each is verified, its every value
+//! computed again, and each follows on the board before; else the stream ends with both.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -74,7 +74,9 @@ impl Client {
     /// use alliance_partner_sdk::verify::board::VerifiedBoard;
     /// use futures_util::TryStreamExt;
     /// # use alliance_partner_sdk::Client;
-    /// # async fn f(client: Client, kept: Option<String>) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn f(
+    /// #     client: Client, kept: Option<String>,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// // The JWS that was kept last: the stream goes on after it, and has to follow on it.
     /// let keys = client.gateway_keys().await?;
     /// let kept = kept.map(|jws| VerifiedBoard::verify(&jws, &keys)).transpose()?;

@@ -4,8 +4,8 @@ use alliance_contracts::encoding::Hash;
 use alliance_contracts::names::Corridor;
 use alliance_contracts::problem::Fork;
 
-/// Two statements about one history, of a corridor or of the boards, that cannot both be true. Keep it: together with the key
-/// list it convinces anybody, wherever both sides are signed.
+/// Two statements about one history, of a corridor or of the boards, that cannot both be true.
+/// Keep it: together with the key list it convinces anybody, wherever both sides are signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForkEvidence {
