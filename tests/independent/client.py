@@ -2368,7 +2368,11 @@ def verify_receipt(world, corridor, bundle, state):
     receipt = strict_json(payload)
     need(jcs(receipt) == payload, "JCS(parse(bytes)) = bytes")
     need(receipt == bundle["receipt"], "the decoded payload is another")
-    need(set(receipt) - {"bonus"} == RECEIPT_MEMBERS, f"members {set(receipt) ^ RECEIPT_MEMBERS}")
+    members = set(receipt) - {"bonus", "expiry"}
+    need(members == RECEIPT_MEMBERS, f"members {members ^ RECEIPT_MEMBERS}")
+    if "expiry" in receipt:
+        need(receipt["kind"] == "exchange" and receipt["settlement"], "no date to carry over")
+        need(set(receipt["expiry"]) == {"at"}, f"expiry {receipt['expiry']}")
     need(receipt["v"] == 1 and receipt["alliance"] == world.alliance, "version, alliance")
     need(receipt["corridor"] == corridor, "corridor")
     need(receipt["seq"] == state["seq"] + 1, f"seq after {state['seq']}")
