@@ -8,6 +8,7 @@
 //! | what a quote says | [`pricing`] | yes |
 //! | what can be asked of the writer | [`command`] | yes |
 //! | the decision | [`ledger`] | yes |
+//! | what is under one master key, under another | [`rekeying`] | yes |
 //! | chaining and signing receipts | [`receipts`] | yes |
 //! | events, as they are kept and told | [`events`] | yes |
 //! | when a webhook is sent again | [`webhooks`] | yes |
@@ -36,6 +37,7 @@ pub mod ledger;
 pub mod pricing;
 pub mod rates;
 pub mod receipts;
+pub mod rekeying;
 pub mod saga;
 #[cfg(feature = "store")]
 pub mod sequencer;

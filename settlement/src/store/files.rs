@@ -19,6 +19,7 @@ use super::batch::Slot;
 use super::{Batch, StoreError, StoreFuture, VersionedRegistry};
 use crate::ledger::working_set::Loaded;
 use crate::ledger::{Wanted, Writes};
+use crate::rekeying::Rekeyed;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -68,6 +69,7 @@ impl Files {
         let rows = writes.receipts.len()
             + writes.members.len()
             + writes.links.len()
+            + writes.rekeyed.as_ref().map_or(0, Rekeyed::rows)
             + writes.agreements.len()
             + writes.observations.len()
             + writes.proposals.len();
@@ -92,24 +94,21 @@ impl Files {
     fn empty_the_log(&self) {
         let anchor = self.anchor.clone();
         tokio::spawn(async move {
-            for _ in 0..EMPTY_ATTEMPTS {
-                let mut anchor = anchor.lock().await;
-                let Some(session) = anchor.as_mut() else { return };
-                let emptied =
-                    sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(session).await;
-                // Its first column: whether somebody was in the way.
-                let busy = emptied.and_then(|row| row.try_get::<i64, _>(0));
-                if busy.is_ok_and(|busy| busy == 0) {
-                    return;
-                }
-                drop(anchor);
-                tokio::time::sleep(EMPTY_AGAIN_AFTER).await;
+            if !emptied(anchor).await {
+                tracing::error!("a member was forgotten, and {NOT_EMPTIED}");
             }
-            tracing::error!(
-                "a member was forgotten, and the database's log cannot be emptied: what was \
-                 destroyed stands in it until it is written over; close whatever reads the file"
-            );
         });
+    }
+
+    /// The same, waited for.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where somebody was in the way all the time.
+    pub(super) async fn clear_the_log(&self) -> Result<()> {
+        if emptied(self.anchor.clone()).await {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(NOT_EMPTIED.to_owned()))
     }
 
     /// Looks whether they are still there.
@@ -126,6 +125,26 @@ impl Files {
         }
         Ok(())
     }
+}
+
+const NOT_EMPTIED: &str = "the database's log cannot be emptied: what was destroyed stands in it \
+                           until it is written over; close whatever reads the file";
+
+/// Whether the log was emptied, or there is none any more.
+async fn emptied(anchor: Slot<SqliteConnection>) -> bool {
+    for _ in 0..EMPTY_ATTEMPTS {
+        let mut anchor = anchor.lock().await;
+        let Some(session) = anchor.as_mut() else { return true };
+        let emptied = sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(session).await;
+        // Its first column: whether somebody was in the way.
+        let busy = emptied.and_then(|row| row.try_get::<i64, _>(0));
+        if busy.is_ok_and(|busy| busy == 0) {
+            return true;
+        }
+        drop(anchor);
+        tokio::time::sleep(EMPTY_AGAIN_AFTER).await;
+    }
+    false
 }
 
 #[cfg(unix)]
