@@ -251,7 +251,7 @@ impl Live {
         Ok(Keyed {
             partner: partner.clone(),
             key: format!("key-{number}").parse()?,
-            digest: Hash::of(&number.to_be_bytes()),
+            digest: Hash::of(&number.to_be_bytes()).into(),
             request: Arc::new(request),
             index: 0,
         })

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 pub use super::events::*;
 pub use super::keys::*;
+pub use super::masters::*;
 pub use super::members::*;
 use super::place::Place;
 pub use super::sagas::*;
