@@ -177,7 +177,7 @@ impl Work {
                     let round = counted.load(Ordering::SeqCst);
                     let number = from + round;
                     let pair = &pairs[round % pairs.len()];
-                    let quoted = quote(&aurora, pair, "1").await;
+                    let quoted = quote(&aurora, pair, "20").await;
                     let reference = format!("round-{number}").parse().unwrap();
                     aurora.transact(&quoted, reference).await.unwrap();
                     // Linked, ordered, and forgotten again.
@@ -325,7 +325,7 @@ fn the_master_key_is_rotated_while_everybody_works(engine: Engine) {
         let unheard = refused_quote(&aurora, &pair).await;
         assert!(unheard, "the person has no points, and is found");
         let pair = world.pairs("aurora", "borealis").swap_remove(1);
-        let quoted = quote(&aurora, &pair, "2").await;
+        let quoted = quote(&aurora, &pair, "20").await;
         let seen = receiver.numbers().len();
         aurora.transact(&quoted, "after".parse().unwrap()).await.unwrap();
         for _ in 0..1_200 {
@@ -345,7 +345,7 @@ fn the_master_key_is_rotated_while_everybody_works(engine: Engine) {
 
 /// Whether an order of somebody who has nothing is refused for that, and not as of nobody.
 async fn refused_quote(client: &Client, pair: &(MemberAccount, MemberAccount)) -> bool {
-    let quoted = quote(client, pair, "5").await;
+    let quoted = quote(client, pair, "20").await;
     let refusal = client.transact(&quoted, "poor".parse().unwrap()).await.unwrap_err();
     refused(refusal) == ProblemCode::InsufficientPoints
 }
@@ -398,7 +398,7 @@ fn a_gateway_without_the_new_key_stops(engine: Engine) {
         }
         let refusal = aurora.forget_member(&member, false).await.unwrap_err();
         assert!(matches!(refusal, Error::Refused(_) | Error::Indeterminate { .. }), "{refusal}");
-        let quoted = aurora.exchange(pair.0, pair.1).give("1".parse().unwrap()).await;
+        let quoted = aurora.exchange(pair.0, pair.1).give("20".parse().unwrap()).await;
         if let Ok(quoted) = quoted {
             aurora.transact(&quoted, "late".parse().unwrap()).await.unwrap_err();
         }

@@ -423,8 +423,8 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> StoreFuture<'_, Vec<EndpointRecord>>;
 
-    /// Has what was written over leave the database's files, as far as a store can: SQLite's log is
-    /// emptied. PostgreSQL clears its tables by itself.
+    /// Has what was written over leave the database's files, as far as a store can: SQLite's tables
+    /// are built anew and its log is emptied. PostgreSQL clears its tables by itself.
     fn clear_away(&self) -> StoreFuture<'_, ()>;
 
     /// Closes connections, finishing what is under way.

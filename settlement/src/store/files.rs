@@ -16,6 +16,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::batch::Slot;
+use super::failure::failure;
 use super::{Batch, StoreError, StoreFuture, VersionedRegistry};
 use crate::ledger::working_set::Loaded;
 use crate::ledger::{Wanted, Writes};
@@ -100,11 +101,16 @@ impl Files {
         });
     }
 
-    /// The same, waited for.
+    /// Has the tables built anew that hold what was under another master key, and the log emptied:
+    /// `secure_delete` clears what is written over, but not what a page keeps of rows that have
+    /// moved to another page.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where somebody was in the way all the time.
-    pub(super) async fn clear_the_log(&self) -> Result<()> {
+    pub(super) async fn clear_away(&self) -> Result<()> {
+        if let Some(session) = self.anchor.lock().await.as_mut() {
+            sqlx::raw_sql(BUILD_ANEW).execute(session).await.map_err(failure)?;
+        }
         if emptied(self.anchor.clone()).await {
             return Ok(());
         }
@@ -126,6 +132,9 @@ impl Files {
         Ok(())
     }
 }
+
+/// Of a table without row numbers this builds the table itself, too.
+const BUILD_ANEW: &str = "REINDEX members; REINDEX links; REINDEX quote_keys; REINDEX endpoints";
 
 const NOT_EMPTIED: &str = "the database's log cannot be emptied: what was destroyed stands in it \
                            until it is written over; close whatever reads the file";

@@ -1483,7 +1483,7 @@ impl<E: Engine> Store for E {
         Box::pin(async move {
             match self.files() {
                 None => Ok(()),
-                Some(files) => files.clear_the_log().await,
+                Some(files) => files.clear_away().await,
             }
         })
     }
