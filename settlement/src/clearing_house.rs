@@ -253,7 +253,7 @@ impl ClearingHouse {
         let writer = self.inner.handle.spawn(self.inner.sequencer.clone().run());
         *lock(&self.inner.writer) = Some(writer);
         self.keep_quote_keys().await?;
-        Ok(self.name_master_key().await?)
+        self.name_master_key().await
     }
 
     fn start_tasks(&self) {
