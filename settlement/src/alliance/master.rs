@@ -1,5 +1,5 @@
-//! The master keys of the books, by generation: which one everything is written under, and which one
-//! is still needed (docs/decisions/0033).
+//! The master keys of the books, by generation: which one everything is written under, and which
+//! one is still needed (docs/decisions/0033).
 
 use alliance_contracts::time::Timestamp;
 
