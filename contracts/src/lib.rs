@@ -19,6 +19,7 @@
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
 //! | partners' keys over the API, and what each may do | [`partner_key`] | docs/formats/keys.md |
 //! | what only a sandbox is asked | [`sandbox`] | docs/sandbox.md |
+//! | what a netting run did, so that anyone can check it | [`netting`] | docs/formats/netting.md |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
 //!
 //! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
@@ -50,6 +51,7 @@ pub mod link;
 pub mod member;
 pub mod merkle;
 pub mod names;
+pub mod netting;
 pub mod note;
 pub mod observation;
 #[cfg(feature = "openapi")]

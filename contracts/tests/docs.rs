@@ -49,6 +49,7 @@ use alliance_contracts::merkle::{
 use alliance_contracts::names::{
     Corridor, Currency, IdempotencyKey, MemberRef, PartnerId, ProgramId, ReasonCode,
 };
+use alliance_contracts::netting::NettingCertificate;
 use alliance_contracts::note::{
     ALG_COSIGNATURE_V1, ALG_ED25519, VerifierKey, parse_note, verify_cosignature, verify_note,
 };
@@ -113,6 +114,7 @@ const KINDS: &[(&str, &str)] = &[
     ("key-registration", "keys.md"),
     ("key-registration-jws", "keys.md"),
     ("key-statement", "keys.md"),
+    ("netting", "netting.md"),
     ("opening", "receipts.md"),
     ("order-leaves", "http-signatures.md"),
     ("partner-keys", "keys.md"),
@@ -451,6 +453,21 @@ fn the_consent_is_signed_by_its_source_over_its_canonical_form() {
     let Value::Object(members) = read::<Value>("consent") else { panic!("an object") };
     let text = page("consents.md");
     assert!(members.keys().all(|member| text.contains(&format!("`{member}`"))));
+}
+
+// --- netting.md --------------------------------------------------------------------------------
+
+#[test]
+fn the_netting_certificate_proves_itself_and_every_member_of_it_is_described() {
+    let certificate: NettingCertificate = read_whole("netting");
+    assert_eq!(certificate.check(), Ok(()));
+    // The page works the proof out: 42 less 1.
+    let text = page("netting.md");
+    assert!(text.contains("42 − 1 = 41") && certificate.set_off.effort.moved.to_string() == "41");
+    let Value::Object(members) = read::<Value>("netting") else { panic!("an object") };
+    for member in members.keys() {
+        assert!(text.contains(&format!("`{member}`")), "{member}");
+    }
 }
 
 // --- erasures.md -------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 //! | what can be asked of the writer | [`command`] | yes |
 //! | the decision | [`ledger`] | yes |
 //! | chaining and signing receipts | [`receipts`] | yes |
+//! | the least money that discharges what is owed | [`netting`] | yes |
 //! | events, as they are kept and told | [`events`] | yes |
 //! | when a webhook is sent again | [`webhooks`] | yes |
 //! | recomputing everything from the receipts | [`audit`] | yes |
@@ -33,6 +34,7 @@ pub mod feed;
 #[cfg(feature = "store")]
 pub mod inspection;
 pub mod ledger;
+pub mod netting;
 pub mod pricing;
 pub mod rates;
 pub mod receipts;
