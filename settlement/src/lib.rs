@@ -9,6 +9,7 @@
 //! | what can be asked of the writer | [`command`] | yes |
 //! | the decision | [`ledger`] | yes |
 //! | chaining and signing receipts | [`receipts`] | yes |
+//! | business days, and the day that money is good | [`calendar`] | yes |
 //! | the least money that discharges what is owed | [`netting`] | yes |
 //! | events, as they are kept and told | [`events`] | yes |
 //! | when a webhook is sent again | [`webhooks`] | yes |
@@ -25,6 +26,7 @@
 
 pub mod alliance;
 pub mod audit;
+pub mod calendar;
 #[cfg(feature = "store")]
 pub mod clearing_house;
 pub mod command;
