@@ -96,8 +96,8 @@ pub struct NettingCertificate {
     pub set_off: SetOff,
     /// 1.
     pub v: u8,
-    /// The window whose receipts these obligations are from.
-    pub window: WindowId,
+    /// The window whose receipts these obligations are from; null where they are from a file.
+    pub window: Option<WindowId>,
 }
 
 /// The rule that a certificate breaks.

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = Run {
         alliance: "demo".parse()?,
         currency: "CNY".parse()?,
-        window: "win_01h455vb4pex5vsknk084sn02q".parse()?,
+        window: None,
         carried: Vec::new(),
     };
     let certificate = net(run, &owed)?;

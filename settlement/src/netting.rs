@@ -104,8 +104,8 @@ pub struct Run {
     pub alliance: AllianceId,
     /// The settlement currency.
     pub currency: Currency,
-    /// The window.
-    pub window: WindowId,
+    /// The window; none where obligations are from a file.
+    pub window: Option<WindowId>,
     /// Windows aborted before whose obligations are in it, oldest first.
     pub carried: Vec<WindowId>,
 }

@@ -14,7 +14,7 @@ fn run() -> Run {
     Run {
         alliance: "demo".parse().unwrap(),
         currency: "CNY".parse().unwrap(),
-        window: "win_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
+        window: Some("win_01h455vb4pex5vsknk084sn02q".parse().unwrap()),
         carried: Vec::new(),
     }
 }
