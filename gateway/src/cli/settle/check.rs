@@ -35,7 +35,8 @@ struct Checked {
 
 impl Shown for Checked {
     fn text(&self) -> String {
-        let size = format!("{} among {}", counted(self.obligations, "obligation"), self.parties);
+        let size =
+            format!("{} among {} parties", counted(self.obligations, "obligation"), self.parties);
         match &self.fault {
             Some(fault) => {
                 let heading = paint(HEADING, "The certificate proves nothing");

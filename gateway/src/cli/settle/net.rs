@@ -49,7 +49,7 @@ impl Shown for Netted {
         let (debts, parties) = (self.debts, self.certificate.parties.len());
         format!(
             "{}\n\n{}\n\n{}",
-            paint(HEADING, &format!("{} among {parties}", counted(debts, "debt"))),
+            paint(HEADING, &format!("{} among {parties} parties", counted(debts, "debt"))),
             shown::comparison(&self.certificate),
             shown::nets(&self.certificate),
         )
