@@ -10,6 +10,8 @@
 //! | the decision | [`ledger`] | yes |
 //! | what is under one master key, under another | [`rekeying`] | yes |
 //! | chaining and signing receipts | [`receipts`] | yes |
+//! | business days, and the day that money is good | [`calendar`] | yes |
+//! | the least money that discharges what is owed | [`netting`] | yes |
 //! | events, as they are kept and told | [`events`] | yes |
 //! | when a webhook is sent again | [`webhooks`] | yes |
 //! | recomputing everything from the receipts | [`audit`] | yes |
@@ -25,6 +27,7 @@
 
 pub mod alliance;
 pub mod audit;
+pub mod calendar;
 #[cfg(feature = "store")]
 pub mod clearing_house;
 pub mod command;
@@ -34,6 +37,7 @@ pub mod feed;
 #[cfg(feature = "store")]
 pub mod inspection;
 pub mod ledger;
+pub mod netting;
 pub mod pricing;
 pub mod rates;
 pub mod receipts;
