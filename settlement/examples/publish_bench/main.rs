@@ -16,6 +16,7 @@ mod world;
 
 use std::time::{Duration, Instant};
 
+use alliance_contracts::encoding::Hash;
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::PublishedBoard;
@@ -91,6 +92,7 @@ fn worked_out(name: &str, most: i64) -> Result<()> {
     let (mut working, mut writing, mut whole, mut clock) =
         (Times::default(), Times::default(), Times::default(), Times::default());
     let (mut cut, mut overrides, mut alive, mut bytes) = (0, 0, 0, 0);
+    let mut published = Hash::ZERO;
     for number in 0..BOARDS + 3 {
         world.goes_on(BETWEEN_SECONDS, most)?;
         let registry = world.registry();
@@ -111,6 +113,7 @@ fn worked_out(name: &str, most: i64) -> Result<()> {
         let end = Processor::now();
         let all = end.since(&start);
         overrides = terms.pairs.iter().filter(|pair| pair.multiplier.micros() < 1_000_000).count();
+        published = Hash::of(format!("{published}{jws}{row}{remarks:?}").as_bytes());
         // What comes before three boards are alive is no whole publication.
         if number >= 3 {
             working.add(worked);
@@ -125,6 +128,7 @@ fn worked_out(name: &str, most: i64) -> Result<()> {
     }
     println!("{name}: {BOARDS} boards, {overrides} of {OVERRIDES} overrides in force,");
     println!("  {alive} boards alive beside each, {cut} remarks, {bytes} bytes a board");
+    println!("  all of them             {published}");
     println!("  worked out and proved   {}", working.told());
     println!("  bytes and signature     {}", writing.told());
     println!("  whole publication       {}", whole.told());
