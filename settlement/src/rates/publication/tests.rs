@@ -376,7 +376,7 @@ fn volumes_are_by_calendar_month() {
         ("2027-01-15T00:00:00.000Z", 4, ("2027-01", 3, 4)),
         ("2027-03-15T00:00:00.000Z", 1, ("2027-03", 0, 1)),
     ] {
-        let next = pairs::volume(volume.as_ref(), since, at(time));
+        let next = pairs::volume(volume.as_ref(), since, &pairs::month(at(time)));
         let told = (next.month.as_str(), next.before.micros(), next.so_far.micros());
         assert_eq!(told, expected);
         volume = Some(next);
