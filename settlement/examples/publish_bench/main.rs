@@ -88,7 +88,12 @@ fn worked_out(name: &str, most: i64) -> Result<()> {
     let begun: Timestamp = "2026-11-23T04:00:00.000Z".parse()?;
     let mut world = World::new(12, begun)?;
     let (board, terms) = publication::first(&world.definition, world.now);
-    world.boards.push(PublishedBoard { board, jws: String::new(), terms, slot: None });
+    world.boards.push(PublishedBoard {
+        board,
+        jws: String::new(),
+        terms: terms.into(),
+        slot: None,
+    });
     let (mut working, mut writing, mut whole, mut clock) =
         (Times::default(), Times::default(), Times::default(), Times::default());
     let (mut cut, mut overrides, mut alive, mut bytes) = (0, 0, 0, 0);
@@ -124,7 +129,7 @@ fn worked_out(name: &str, most: i64) -> Result<()> {
             alive = boards.len();
             bytes = row.len() + jws.len();
         }
-        world.boards.push(PublishedBoard { board, jws, terms, slot: None });
+        world.boards.push(PublishedBoard { board, jws, terms: terms.into(), slot: None });
     }
     println!("{name}: {BOARDS} boards, {overrides} of {OVERRIDES} overrides in force,");
     println!("  {alive} boards alive beside each, {cut} remarks, {bytes} bytes a board");

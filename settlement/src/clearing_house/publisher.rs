@@ -16,8 +16,8 @@ use crate::rates::publication::{self, NoBoard, Publication, Remark, Situation};
 use crate::sequencer::Unavailable;
 use crate::store::StoreError;
 
-/// Boards read at a time, to see whose quotes still stand.
-const PAGE: u32 = 64;
+/// Boards read at a time at most, to see whose quotes still stand.
+const LARGEST_PAGE: u32 = 64;
 /// How often a board is worked out anew because something has changed meanwhile.
 const ATTEMPTS: u32 = 5;
 
@@ -85,6 +85,7 @@ impl ClearingHouse {
             let published =
                 Published { board: board.board, effective_at: board.effective_at, remarks };
             let based_on = registry.seen_version;
+            let terms = Arc::new(terms);
             let publish = Publish { board, terms, proposals, based_on, slot };
             let answer = self.submit(Command::Publish(Box::new(publish))).await?;
             match answer.decided.outcome {
@@ -159,8 +160,10 @@ impl ClearingHouse {
                 boards.drain(..ended);
                 return Ok(boards);
             }
+            // Few stand, and a board may be long: each time as many as are there already.
+            let page = u32::try_from(boards.len()).unwrap_or(LARGEST_PAGE).min(LARGEST_PAGE);
             let before =
-                self.read(move |store| async move { store.boards(first - 1, PAGE).await }).await?;
+                self.read(move |store| async move { store.boards(first - 1, page).await }).await?;
             if before.is_empty() {
                 return Ok(boards);
             }

@@ -65,7 +65,7 @@ impl Story {
     fn new(definition: Definition) -> Self {
         definition.check().unwrap();
         let (board, terms) = first(&definition, NOW);
-        let first = PublishedBoard { board, jws: String::new(), terms, slot: None };
+        let first = PublishedBoard { board, jws: String::new(), terms: terms.into(), slot: None };
         Self {
             definition,
             boards: vec![first],
@@ -113,7 +113,12 @@ impl Story {
         let publication = self.next().unwrap();
         let Publication { board, terms, .. } = publication.clone();
         self.now = board.effective_at.plus_seconds(3_600);
-        self.boards.push(PublishedBoard { board, jws: String::new(), terms, slot: None });
+        self.boards.push(PublishedBoard {
+            board,
+            jws: String::new(),
+            terms: terms.into(),
+            slot: None,
+        });
         publication
     }
 
