@@ -2,7 +2,7 @@
 //! meanwhile; should anything that the board rests on have changed, it is worked out again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::ProgramId;
@@ -145,6 +145,21 @@ impl ClearingHouse {
         Ok(worked.map_err(|_| Unavailable::Lost)??)
     }
 
+    fn lately(&self) -> MutexGuard<'_, Vec<PublishedBoard>> {
+        // Nothing panics while holding the lock.
+        self.inner.stood_lately.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Boards right before this one that stood when it was last asked: what was published does not
+    /// change, and is not read again.
+    fn stood_lately(&self, before: u32) -> Vec<PublishedBoard> {
+        let lately = self.lately();
+        let earlier = lately.iter().filter(|published| published.board.board < before);
+        let earlier: Vec<PublishedBoard> = earlier.cloned().collect();
+        let adjoins = earlier.last().is_some_and(|last| last.board.board + 1 == before);
+        if adjoins { earlier } else { Vec::new() }
+    }
+
     /// The last board, and those before it whose quotes may still stand.
     pub(super) async fn boards_still_quoted(
         &self,
@@ -152,12 +167,17 @@ impl ClearingHouse {
         now: Timestamp,
     ) -> Result<Vec<PublishedBoard>, StoreError> {
         let mut boards: Vec<PublishedBoard> = registry.boards.clone();
+        let first = boards.first().map_or(1, |published| published.board.board);
+        boards.splice(0..0, self.stood_lately(first));
         loop {
             let first = boards.first().map_or(1, |published| published.board.board);
             let still = publication::still_quoted(&boards, now).len();
             if still < boards.len() || first <= 1 {
                 let ended = boards.len() - still;
-                boards.drain(..ended);
+                // The newest that has ended tells the next time that no older one stands.
+                boards.drain(..ended.saturating_sub(1));
+                self.lately().clone_from(&boards);
+                boards.drain(..ended.min(1));
                 return Ok(boards);
             }
             // Few stand, and a board may be long: each time as many as are there already.
