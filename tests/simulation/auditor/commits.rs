@@ -361,9 +361,9 @@ impl Auditor {
             return self.release_came_before(writes, terms, touched);
         }
         // Its time says that it was frozen anew: by the first order that would do so. Where a later
-        // one was performed, by one after that: this one may have come before the release.
+        // one found it open, by one after that: this one may have come before the release.
         let way = rates::way_of(terms);
-        if self.is_performed(way, &writes.keys[at + 1..]) {
+        if self.is_found_open(way, &writes.keys[at + 1..]) {
             return false;
         }
         let Some(before) = self.frozen_anew(writes, way, now) else { return false };
@@ -373,10 +373,17 @@ impl Auditor {
         matches!(freezes, Ok(Effect::Freeze(_))) && self.released(way, touched)
     }
 
-    /// Whether any of these orders went this way.
-    fn is_performed(&self, way: Way, keys: &[KeyRecord]) -> bool {
-        let performed = keys.iter().filter(|key| matches!(key.outcome, Outcome::Transaction(_)));
-        let mut issues = performed.filter_map(|key| {
+    /// Whether any of these orders found this way open: whether it is frozen is looked at before
+    /// points, caps and the breaker.
+    fn is_found_open(&self, way: Way, keys: &[KeyRecord]) -> bool {
+        use ProblemCode::{ExceedsNetDebitCap, InsufficientPoints, RateMoved};
+        let after = [RateMoved, InsufficientPoints, ExceedsNetDebitCap];
+        let found = keys.iter().filter(|key| match key.outcome {
+            Outcome::Transaction(_) => true,
+            Outcome::Refused(code) => after.contains(&code),
+            _ => false,
+        });
+        let mut issues = found.filter_map(|key| {
             let arrival = self.arrivals.get(&key.request.as_u128())?;
             self.issues.get(arrival.issue)
         });

@@ -79,7 +79,7 @@ pub(super) fn counted(situation: &Situation<'_>, last: &BoardTerms) -> Vec<PairT
         Some((row.source.program().zip(row.target.program())?, row.flow))
     });
     let mut flows: Vec<_> = between.collect();
-    flows.sort_by(|(one, _), (other, _)| one.cmp(other));
+    flows.sort_by_key(|(ends, _)| *ends);
     let mut before: Vec<&PairTerms> = last.pairs.iter().collect();
     before.sort_by(|one, other| ends(one).cmp(&ends(other)));
     let mut counted = Vec::with_capacity(flows.len().max(before.len()));
