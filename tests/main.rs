@@ -36,6 +36,7 @@ mod rates_simulate;
 mod real_input;
 mod sagas;
 mod sandbox;
+mod settle_cli;
 mod store;
 mod threats;
 mod webhooks;
