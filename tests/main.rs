@@ -27,6 +27,7 @@ mod keys;
 mod kills;
 mod load;
 mod lost_commits;
+mod master_key;
 mod members;
 mod overlap;
 mod policy;

@@ -8,6 +8,7 @@
 //! | what a quote says | [`pricing`] | yes |
 //! | what can be asked of the writer | [`command`] | yes |
 //! | the decision | [`ledger`] | yes |
+//! | what is under one master key, under another | [`rekeying`] | yes |
 //! | chaining and signing receipts | [`receipts`] | yes |
 //! | business days, and the day that money is good | [`calendar`] | yes |
 //! | the least money that discharges what is owed | [`netting`] | yes |
@@ -40,6 +41,7 @@ pub mod netting;
 pub mod pricing;
 pub mod rates;
 pub mod receipts;
+pub mod rekeying;
 pub mod saga;
 #[cfg(feature = "store")]
 pub mod sequencer;
