@@ -34,5 +34,7 @@ pub use definition::{
 pub use keys::{GatewayKeys, ListedKey, MayNotSign, PartnerKeyRecord};
 pub use master::{MasterKeyFault, MasterKeyRecord, MasterKeys, RotationFault};
 pub use rates::{Breaker, RatesDefinition};
-pub use registry::{BoardView, PartnerKey, PublishedBoard, Registry, RegistryParts};
+pub use registry::{
+    BoardView, PartnerKey, PublishedBoard, Registry, RegistryChange, RegistryParts,
+};
 pub use terms::AgreementTerms;

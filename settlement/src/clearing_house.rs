@@ -37,7 +37,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::alliance::{DefinitionFault, MasterKeyFault, Registry};
+use crate::alliance::{DefinitionFault, MasterKeyFault, PublishedBoard, Registry};
 use crate::command::{Command, Outcome};
 use crate::rekeying::QUOTE_KEY_PURPOSE;
 use crate::sequencer::queue::{CAPACITY, Queue};
@@ -177,6 +177,8 @@ struct Inner {
     random: SystemRandom,
     sealers: RwLock<HashMap<i64, Arc<QuoteSealer>>>,
     tokens: quotes::TokenMemory,
+    /// Boards whose quotes still stood when a board was last worked out.
+    stood_lately: Mutex<Vec<PublishedBoard>>,
     checkpoints_dir: Option<PathBuf>,
     handle: Handle,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -236,6 +238,7 @@ impl ClearingHouse {
                 random: SystemRandom::new(),
                 sealers: RwLock::default(),
                 tokens: quotes::TokenMemory::default(),
+                stood_lately: Mutex::default(),
                 checkpoints_dir: settings.checkpoints_dir,
                 handle,
                 tasks: Mutex::default(),

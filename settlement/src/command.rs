@@ -377,7 +377,7 @@ pub struct Publish {
     /// The board.
     pub board: Board,
     /// What it says beside the values.
-    pub terms: BoardTerms,
+    pub terms: Arc<BoardTerms>,
     /// The proposals whose values it takes up.
     pub proposals: Vec<u32>,
     /// The version of the registry that it was worked out from.

@@ -717,7 +717,8 @@ impl World {
             _ => {}
         }
         board.effective_at = Timestamp::from_millis(effective);
-        let publish = Box::new(Publish { board, terms, proposals: Vec::new(), based_on, slot });
+        let publish =
+            Box::new(Publish { board, terms: terms.into(), proposals: Vec::new(), based_on, slot });
         self.stage.lock().auditor.drafts(publish).map(Errand::Publish)
     }
 

@@ -160,7 +160,7 @@ pub fn define(set: &mut WorkingSet, define: &Define, now: Timestamp) -> Outcome 
     };
     if first {
         let (board, terms) = publication::first(&row.definition, now);
-        let first = BoardRow { board, terms, slot: None };
+        let first = BoardRow { board, terms: terms.into(), slot: None };
         events::board(set, &first, &row.definition);
         set.writes.board = Some(first);
         let id = set.vault.first_id();

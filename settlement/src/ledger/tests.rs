@@ -80,7 +80,7 @@ fn definition() -> Definition {
 /// The first board, as if it had been signed.
 fn first_board(definition: &Definition) -> PublishedBoard {
     let (board, terms) = publication::first(definition, NOW);
-    PublishedBoard { board, jws: String::new(), terms, slot: None }
+    PublishedBoard { board, jws: String::new(), terms: terms.into(), slot: None }
 }
 
 impl World {

@@ -32,7 +32,7 @@ use super::kept::{Kept, Pair};
 use super::lots::Lot;
 use crate::alliance::{
     AgreementRecord, CampaignRecord, ConsentRecord, ConsentSpent, Definition, GatewayKeys,
-    MasterKeyRecord, PartnerKeyRecord, Registry,
+    MasterKeyRecord, PartnerKeyRecord, PublishedBoard, Registry, RegistryChange,
 };
 use crate::command::{
     Command, Cosignature, EndpointChange, Keyed, LinkEnd, MemberNo, NewMember, Outcome,
@@ -535,7 +535,7 @@ pub struct BoardRow {
     /// What it says.
     pub board: Board,
     /// What it says beside the values.
-    pub terms: BoardTerms,
+    pub terms: Arc<BoardTerms>,
     /// Which time of the schedule it is for; of one made by hand, that of the board before.
     pub slot: Option<Timestamp>,
 }
@@ -744,15 +744,38 @@ impl Writes {
     /// Whether the registry is another one after the batch.
     #[must_use]
     pub fn changes_registry(&self) -> bool {
+        self.board.is_some()
+            || !self.frozen.is_empty()
+            || !self.feeds.is_empty()
+            || self.changes_agreed()
+    }
+
+    /// What the batch changes of the registry; none where it changes more of it than what comes and
+    /// goes while the alliance runs. Then it is read again.
+    #[must_use]
+    pub fn registry_change(&self) -> Option<RegistryChange> {
+        if self.changes_agreed() {
+            return None;
+        }
+        let board = match (&self.board, &self.board_jws) {
+            (Some(BoardRow { board, terms, slot }), Some(jws)) => {
+                let (board, jws, terms) = (board.clone(), jws.clone(), terms.clone());
+                Some(PublishedBoard { board, jws, terms, slot: *slot })
+            }
+            _ => None,
+        };
+        let (feeds, frozen) = (self.feeds.clone(), self.frozen.clone());
+        Some(RegistryChange { board, feeds, frozen })
+    }
+
+    /// Whether what people have agreed on, or may do, is another after the batch.
+    fn changes_agreed(&self) -> bool {
         let active = |record: &AgreementRecord| record.state == AgreementState::Active;
         self.definition.is_some()
-            || self.board.is_some()
             || !self.suspensions.is_empty()
             || !self.partner_keys.is_empty()
             || self.partner_keys_anew
             || self.gateway_keys.is_some()
-            || !self.frozen.is_empty()
-            || !self.feeds.is_empty()
             || !self.proposals.is_empty()
             || !self.campaigns.is_empty()
             || !self.consents.is_empty()

@@ -1505,7 +1505,7 @@ pub(super) fn published(
 ) -> Result<PublishedBoard> {
     let terms: BoardTerms = serde_json::from_str(terms)
         .map_err(|error| corrupt(format_args!("a board's terms: {error}")))?;
-    Ok(PublishedBoard { board: board_of(&jws)?, jws, terms, slot })
+    Ok(PublishedBoard { board: board_of(&jws)?, jws, terms: terms.into(), slot })
 }
 
 /// Of `flows f`.

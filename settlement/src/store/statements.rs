@@ -850,7 +850,7 @@ fn cosignatures(writes: &Writes) -> Step<'_> {
 fn board(writes: &Writes) -> Result<Step<'_>, StoreError> {
     let mut rows = Rows::new(&BOARD_ROWS);
     if let Some((row, jws)) = writes.board.as_ref().zip(writes.board_jws.as_deref()) {
-        let terms = serde_json::to_string(&row.terms)
+        let terms = serde_json::to_string(&*row.terms)
             .map_err(|error| contradiction(&format!("a board's terms are no JSON: {error}")))?;
         rows.push([
             i64::from(row.board.board).into(),

@@ -302,7 +302,7 @@ fn a_board_that_moves_no_value_holds_from_when_it_was_made_and_others_when_they_
         assert_eq!(next.board.effective_at == NOW, at_once);
         let publish = Publish {
             board: next.board.clone(),
-            terms: next.terms,
+            terms: next.terms.into(),
             proposals: Vec::new(),
             based_on: 1,
             slot: None,

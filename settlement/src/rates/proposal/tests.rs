@@ -27,7 +27,7 @@ fn registry() -> Registry {
     definition.check().unwrap();
     let (board, terms) = publication::first(&definition, NOW);
     let parts = RegistryParts {
-        boards: vec![PublishedBoard { board, jws: String::new(), terms, slot: None }],
+        boards: vec![PublishedBoard { board, jws: String::new(), terms: terms.into(), slot: None }],
         definition,
         version: 1,
         partner_keys_jws: String::new(),

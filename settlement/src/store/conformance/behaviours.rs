@@ -1113,7 +1113,7 @@ pub async fn the_registry_grows_by_versions(place: &Place) {
     let expected = world.definition().with_key_times(None, world.now);
     assert_eq!(parts.definition, expected);
     let (board, terms) = publication::first(&expected, world.now);
-    assert_eq!((&parts.boards[0].board, &parts.boards[0].terms), (&board, &terms));
+    assert_eq!((&parts.boards[0].board, &*parts.boards[0].terms), (&board, &terms));
     let window = parts.window;
     // The same again changes nothing.
     let define = Define { definition: world.definition(), window: world.id() };
@@ -1330,7 +1330,7 @@ pub async fn a_proposal_is_kept_and_its_values_come_with_one_board(place: &Place
     let next = publication::next(&situation).unwrap();
     let publish = Publish {
         board: next.board,
-        terms: next.terms,
+        terms: next.terms.into(),
         proposals: vec![1, 2],
         based_on: registry.seen_version,
         slot: None,

@@ -17,7 +17,7 @@ use alliance_contracts::quote::{
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::total::Total;
 
-use crate::alliance::{Definition, Registry, keys};
+use crate::alliance::{Definition, ProgramDefinition, Registry, keys};
 use crate::command::{
     Command, CountersignAgreement, Define, Keyed, LinkEnd, NewLink, NewMember, Order, Outcome,
     ProposeAgreement, ProposeLink, Publish, Quoted, QuotedSide, QuotedTerms, RequestEvidence,
@@ -60,6 +60,22 @@ impl Prepared {
     pub async fn commit(self) -> Result<(), StoreError> {
         self.batch.commit(&self.writes).await
     }
+}
+
+/// All that a registry says, and what orders find in it on each of its boards.
+fn said(registry: &Registry) -> String {
+    let programs = &registry.definition.programs;
+    let on = |number: u32, source: &ProgramDefinition, target: &ProgramDefinition| {
+        let board = registry.board_numbered(number).unwrap();
+        (board.value(&source.program), board.directed(source, target))
+    };
+    let mut found = Vec::new();
+    for published in &registry.boards {
+        for source in programs {
+            found.extend(programs.iter().map(|target| on(published.board.board, source, target)));
+        }
+    }
+    format!("{} {:?} {found:?}", registry.seen_version, **registry)
 }
 
 /// Parses a name.
@@ -451,7 +467,7 @@ impl World {
             withheld: false,
         };
         let pairs = vec![pair(BRANDS[0].1, BRANDS[1].1), pair(BRANDS[1].1, BRANDS[0].1)];
-        let terms = BoardTerms { pairs, ..last.terms.clone() };
+        let terms = BoardTerms { pairs, ..(*last.terms).clone() };
         let mut values = last.board.values.clone();
         values[0].value = name(value);
         let board = Board {
@@ -463,13 +479,21 @@ impl World {
             values,
             ..last.board.clone()
         };
-        Publish { board, terms, proposals: Vec::new(), based_on, slot }
+        Publish { board, terms: terms.into(), proposals: Vec::new(), based_on, slot }
     }
 
-    /// Decides commands and commits.
+    /// Decides commands and commits. What a batch is known to have made of the registry is what is
+    /// read of it.
     pub async fn decide(&mut self, commands: Vec<Command>) -> Vec<Outcome> {
+        let before = self.store.registry().await.unwrap();
         let Prepared { batch, writes, outcomes } = self.prepare(commands).await;
         batch.commit(&writes).await.unwrap();
+        if writes.changes_registry()
+            && let Some((change, (version, parts))) = writes.registry_change().zip(before)
+        {
+            let known = Registry::new(version, parts).changed(version + 1, change);
+            assert_eq!(said(&known), said(&self.registry().await));
+        }
         outcomes
     }
 
