@@ -33,7 +33,7 @@ use alliance_contracts::time::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::alliance::{MayNotSign, Registry, RegistryParts, keys};
+use crate::alliance::{MasterKeyFault, MayNotSign, Registry, keys};
 use crate::command::{Command, Decided, Outcome};
 use crate::ledger::kept::{self, Kept};
 use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet, Writes};
@@ -184,6 +184,7 @@ impl Sequencer {
         let mut batch = self.store.begin().await?;
         failpoint!("sequencer::locked");
         let registry = self.registry_under_lock(batch.as_mut()).await?;
+        self.fits(&registry)?;
         let now = (self.clock)();
         if !jobs.iter().all(|job| job.command.needs_no_signature()) {
             self.may_sign(&registry, now)?;
@@ -200,6 +201,7 @@ impl Sequencer {
         if let Some(kept) = &kept {
             wanted.without(kept);
         }
+        let version = batch.registry_version();
         let loaded = batch.load(&wanted).await?;
         failpoint!("sequencer::loaded");
         // Decide. Synchronous and pure; `now` was read once.
@@ -214,6 +216,7 @@ impl Sequencer {
             .collect();
         let unsigned = receipts::chain(&mut set, now, self.key.kid());
         ledger::events::pack(&mut set, now);
+        ledger::master::settle(&mut set);
         failpoint!("sequencer::decided");
         // Documents are few, and nothing is written ahead that lacks its signature.
         self.sign_documents(&mut set, &registry);
@@ -241,7 +244,7 @@ impl Sequencer {
             }
         }
         if set.writes.changes_registry() {
-            self.refresh_after_commit().await;
+            self.learn(&registry, version, &set.writes).await;
         }
         let answers = answers(&mut set, decided);
         if orders {
@@ -257,6 +260,16 @@ impl Sequencer {
     fn may_sign(&self, registry: &Registry, now: Timestamp) -> Result<(), StoreError> {
         let refused = |why: MayNotSign| StoreError::Unavailable(why.to_string());
         registry.may_sign(self.key.kid(), now).map_err(refused)
+    }
+
+    /// Without the master keys that the books name nothing is written: it would be under another
+    /// one. Nothing is read either, as a member would look unknown who is not.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] says which key is not here.
+    pub(crate) fn fits(&self, registry: &Registry) -> Result<(), StoreError> {
+        let unfit = |fault: MasterKeyFault| StoreError::Unavailable(fault.to_string());
+        registry.master_keys.fit(&self.vault).map_err(unfit)
     }
 
     fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
@@ -289,13 +302,25 @@ impl Sequencer {
         }
         match batch.registry().await? {
             None => Ok(known),
-            Some((version, parts)) => Ok(self.publish(version, parts)),
+            Some((version, parts)) => {
+                Ok(self.publish(version, |current| current.after(version, parts)))
+            }
         }
     }
 
+    /// Learns what was committed just now. Nobody else has written since the batch took the lock at
+    /// this version, so of most changes it is known what they have made of the registry: it is read
+    /// again, all of it and while everybody waits, only where more has changed.
+    ///
     /// What was committed stays so: a registry that cannot be read now is no reason to decide the
     /// batch again. The next batch reads it under the lock, and whoever polls sooner.
-    async fn refresh_after_commit(&self) {
+    async fn learn(&self, before: &Registry, version: i64, writes: &Writes) {
+        if before.seen_version == version
+            && let Some(change) = writes.registry_change()
+        {
+            self.publish(version + 1, |_| before.changed(version + 1, change));
+            return;
+        }
         if let Err(error) = self.refresh().await {
             tracing::warn!(%error, "the registry cannot be read after its commit");
         }
@@ -307,16 +332,23 @@ impl Sequencer {
     /// What the store says.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         if let Some((version, parts)) = self.store.registry().await? {
-            self.publish(version, parts);
+            self.publish(version, |current| current.after(version, parts));
         }
         Ok(())
     }
 
-    fn publish(&self, version: i64, parts: RegistryParts) -> Arc<Registry> {
+    /// Shows everybody the registry of this version, unless a newer one is known.
+    fn publish(&self, version: i64, made: impl FnOnce(&Registry) -> Registry) -> Arc<Registry> {
+        let known = self.registry.borrow().clone();
+        if version <= known.seen_version {
+            return known;
+        }
+        // Made before it is shown: whoever asks for a quote meanwhile gets it by the one before.
+        let made = Arc::new(made(&known));
         self.registry.send_if_modified(|current| {
             let newer = version > current.seen_version;
             if newer {
-                *current = Arc::new(current.after(version, parts));
+                current.clone_from(&made);
             }
             newer
         });

@@ -147,7 +147,7 @@ impl Auditor {
     pub fn imports(&mut self, members: &[(Person, NewMember)]) -> usize {
         let number = self.operations.imports.len();
         for (row, (person, member)) in members.iter().enumerate() {
-            self.knows(member.lookup, *person);
+            self.knows(member.lookup.first(), *person);
             self.rows.insert(member.wrapped_key.clone(), (number, row));
         }
         self.operations.imports.push(members.to_vec());

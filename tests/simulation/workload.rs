@@ -415,7 +415,7 @@ impl World {
             partner: name(PARTNERS[person.partner()]),
             program: name(PROGRAMS[person.program].0),
             member: person.reference(),
-            lookup: self.props.lookup(person),
+            lookup: self.props.sought(person),
             newcomer: None,
         };
         let (link, nonce) = (LinkId::from_u128(0), [0; 12]);
@@ -455,7 +455,7 @@ impl World {
         let keyed = self.no_key(caller);
         let id = LinkId::from_u128(link);
         let (ask, command) = if confirm {
-            (Ask::Confirm(link), Command::ConfirmLink(keyed, id))
+            (Ask::Confirm(link), Command::ConfirmLink(keyed, id, None))
         } else {
             (Ask::Revoke(link), Command::RevokeLink(keyed, id))
         };
@@ -550,7 +550,7 @@ impl World {
         }
         let end = |person: Person| {
             let partner = name(PARTNERS[person.partner()]);
-            (partner, name(PROGRAMS[person.program].0), self.props.lookup(person))
+            (partner, name(PROGRAMS[person.program].0), self.props.sought(person))
         };
         let links = rows.iter().map(|(id, a, b, until)| NewLink {
             link: LinkId::from_u128(*id),
@@ -717,7 +717,8 @@ impl World {
             _ => {}
         }
         board.effective_at = Timestamp::from_millis(effective);
-        let publish = Box::new(Publish { board, terms, proposals: Vec::new(), based_on, slot });
+        let publish =
+            Box::new(Publish { board, terms: terms.into(), proposals: Vec::new(), based_on, slot });
         self.stage.lock().auditor.drafts(publish).map(Errand::Publish)
     }
 

@@ -681,7 +681,7 @@ impl World {
         Keyed {
             partner: name(PARTNERS[partner]),
             key: name("none"),
-            digest: alliance_contracts::encoding::Hash::ZERO,
+            digest: alliance_contracts::encoding::Hash::ZERO.into(),
             request,
             index: 0,
         }

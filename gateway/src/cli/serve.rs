@@ -12,7 +12,7 @@ use super::Place;
 use super::failure::{Exit, Failure};
 use super::printer::{GOOD, HEADING, LIVE, Printer, Shown, paint};
 use crate::instance::open::runtime;
-use crate::instance::{GATEWAY_KEY_FILE, MASTER_KEY_FILE};
+use crate::instance::{GATEWAY_KEY_FILE, MASTER_KEY_FILE, NEXT_MASTER_KEY_FILE};
 use crate::instance::{Instance, Overrides, authority, config, keyfile};
 use crate::sandbox::folder;
 use crate::server::{self, RunningServer, ServerSettings};
@@ -100,7 +100,7 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
             instance.folder.display()
         )));
     }
-    for secret in [GATEWAY_KEY_FILE, MASTER_KEY_FILE] {
+    for secret in [GATEWAY_KEY_FILE, MASTER_KEY_FILE, NEXT_MASTER_KEY_FILE] {
         if let Some(fault) = keyfile::too_open(&instance.folder.join(secret)) {
             printer.note(&format!("warning: {fault}"));
         }

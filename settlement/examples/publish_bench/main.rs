@@ -16,6 +16,7 @@ mod world;
 
 use std::time::{Duration, Instant};
 
+use alliance_contracts::encoding::Hash;
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::PublishedBoard;
@@ -87,10 +88,16 @@ fn worked_out(name: &str, most: i64) -> Result<()> {
     let begun: Timestamp = "2026-11-23T04:00:00.000Z".parse()?;
     let mut world = World::new(12, begun)?;
     let (board, terms) = publication::first(&world.definition, world.now);
-    world.boards.push(PublishedBoard { board, jws: String::new(), terms, slot: None });
+    world.boards.push(PublishedBoard {
+        board,
+        jws: String::new(),
+        terms: terms.into(),
+        slot: None,
+    });
     let (mut working, mut writing, mut whole, mut clock) =
         (Times::default(), Times::default(), Times::default(), Times::default());
     let (mut cut, mut overrides, mut alive, mut bytes) = (0, 0, 0, 0);
+    let mut published = Hash::ZERO;
     for number in 0..BOARDS + 3 {
         world.goes_on(BETWEEN_SECONDS, most)?;
         let registry = world.registry();
@@ -111,6 +118,7 @@ fn worked_out(name: &str, most: i64) -> Result<()> {
         let end = Processor::now();
         let all = end.since(&start);
         overrides = terms.pairs.iter().filter(|pair| pair.multiplier.micros() < 1_000_000).count();
+        published = Hash::of(format!("{published}{jws}{row}{remarks:?}").as_bytes());
         // What comes before three boards are alive is no whole publication.
         if number >= 3 {
             working.add(worked);
@@ -121,10 +129,11 @@ fn worked_out(name: &str, most: i64) -> Result<()> {
             alive = boards.len();
             bytes = row.len() + jws.len();
         }
-        world.boards.push(PublishedBoard { board, jws, terms, slot: None });
+        world.boards.push(PublishedBoard { board, jws, terms: terms.into(), slot: None });
     }
     println!("{name}: {BOARDS} boards, {overrides} of {OVERRIDES} overrides in force,");
     println!("  {alive} boards alive beside each, {cut} remarks, {bytes} bytes a board");
+    println!("  all of them             {published}");
     println!("  worked out and proved   {}", working.told());
     println!("  bytes and signature     {}", writing.told());
     println!("  whole publication       {}", whole.told());

@@ -26,6 +26,7 @@ use super::definition::{
     AgreementDefinition, Definition, PartnerDefinition, ProgramDefinition, Scope, pair,
 };
 use super::keys::{self, Checked, GatewayKeys, ListedKey, MayNotSign, PartnerKeyRecord};
+use super::master::MasterKeys;
 use super::terms::AgreementTerms;
 
 /// A partner key, ready to verify with.
@@ -68,11 +69,14 @@ pub struct Registry {
     programs: BTreeMap<ProgramId, usize>,
     agreements: HashMap<(PartnerId, PartnerId), usize>,
     /// Versions that both have signed, by pair, the first version first.
-    signed: HashMap<(PartnerId, PartnerId), Vec<Arc<AgreementRecord>>>,
+    signed: Arc<Signed>,
     keys: HashMap<Kid, PartnerKey>,
     /// For each of `boards`, its values and the places of its terms.
-    rates: Vec<RatesIndex>,
+    rates: Vec<Arc<RatesIndex>>,
 }
+
+/// Versions that both have signed, by pair.
+type Signed = HashMap<(PartnerId, PartnerId), Vec<Arc<AgreementRecord>>>;
 
 #[derive(Clone, Debug)]
 struct RatesIndex {
@@ -105,7 +109,7 @@ pub struct PublishedBoard {
     /// The same, as signed.
     pub jws: String,
     /// What it says beside the values.
-    pub terms: BoardTerms,
+    pub terms: Arc<BoardTerms>,
     /// Which time of the schedule it was made for; of one made by hand, that of the board before.
     pub slot: Option<Timestamp>,
 }
@@ -224,7 +228,23 @@ pub struct RegistryParts {
     pub partner_keys: Vec<PartnerKeyRecord>,
     /// The gateway's key list that was imported last; none before the first.
     pub gateway_keys: Option<Arc<GatewayKeys>>,
+    /// The master keys that the books have been under.
+    pub master_keys: MasterKeys,
 }
+
+/// What a batch has changed of the registry, where that is little: all else stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct RegistryChange {
+    /// The next board.
+    pub board: Option<PublishedBoard>,
+    /// What is known now of programs whose feeds have reported.
+    pub feeds: BTreeMap<ProgramId, Feeds>,
+    /// Pairs frozen, or released.
+    pub frozen: BTreeMap<(ProgramId, ProgramId), Option<FrozenPair>>,
+}
+
+/// So many boards the registry has: see [`RegistryParts::boards`].
+const BOARDS: usize = 2;
 
 impl std::ops::Deref for Registry {
     type Target = RegistryParts;
@@ -279,11 +299,34 @@ impl Registry {
                 .enumerate()
                 .map(|(at, g)| (pair(&g.a, &g.b), at))
                 .collect(),
-            signed: signed(&parts.agreements),
+            signed: Arc::new(signed(&parts.agreements)),
             keys,
-            rates: parts.boards.iter().map(RatesIndex::of).collect(),
+            rates: parts.boards.iter().map(RatesIndex::of).map(Arc::new).collect(),
             parts,
         }
+    }
+
+    /// The registry after a change: the same that all of its parts, read again, would make. What
+    /// has not changed is shared with this one, as far as it is large.
+    #[must_use]
+    pub fn changed(&self, seen_version: i64, change: RegistryChange) -> Self {
+        let mut next = Self { seen_version, ..self.clone() };
+        let parts = &mut next.parts;
+        parts.feeds.extend(change.feeds);
+        for ((source, target), frozen) in change.frozen {
+            parts.frozen.retain(|pair| pair.source != source || pair.target != target);
+            parts.frozen.extend(frozen);
+        }
+        let pair = |pair: &FrozenPair| (pair.source.clone(), pair.target.clone());
+        parts.frozen.sort_by_key(pair);
+        if let Some(board) = change.board {
+            next.rates.push(Arc::new(RatesIndex::of(&board)));
+            parts.boards.push(board);
+            let before = parts.boards.len().saturating_sub(BOARDS);
+            parts.boards.drain(..before);
+            next.rates.drain(..before);
+        }
+        next
     }
 
     /// The registry before the first definition.
@@ -314,6 +357,7 @@ impl Registry {
                 consents: Vec::new(),
                 partner_keys: Vec::new(),
                 gateway_keys: None,
+                master_keys: MasterKeys::default(),
             },
         )
     }
@@ -593,10 +637,8 @@ fn ready(listed: ListedKey, checked: &Checked<'_>) -> Option<(Kid, PartnerKey)> 
     Some((record.kid, key))
 }
 
-fn signed(
-    agreements: &[Arc<AgreementRecord>],
-) -> HashMap<(PartnerId, PartnerId), Vec<Arc<AgreementRecord>>> {
-    let mut signed: HashMap<_, Vec<Arc<AgreementRecord>>> = HashMap::new();
+fn signed(agreements: &[Arc<AgreementRecord>]) -> Signed {
+    let mut signed = Signed::new();
     for record in agreements {
         signed.entry(record.pair()).or_default().push(record.clone());
     }

@@ -2,7 +2,7 @@
 //! meanwhile; should anything that the board rests on have changed, it is worked out again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::ProgramId;
@@ -16,8 +16,8 @@ use crate::rates::publication::{self, NoBoard, Publication, Remark, Situation};
 use crate::sequencer::Unavailable;
 use crate::store::StoreError;
 
-/// Boards read at a time, to see whose quotes still stand.
-const PAGE: u32 = 64;
+/// Boards read at a time at most, to see whose quotes still stand.
+const LARGEST_PAGE: u32 = 64;
 /// How often a board is worked out anew because something has changed meanwhile.
 const ATTEMPTS: u32 = 5;
 
@@ -85,6 +85,7 @@ impl ClearingHouse {
             let published =
                 Published { board: board.board, effective_at: board.effective_at, remarks };
             let based_on = registry.seen_version;
+            let terms = Arc::new(terms);
             let publish = Publish { board, terms, proposals, based_on, slot };
             let answer = self.submit(Command::Publish(Box::new(publish))).await?;
             match answer.decided.outcome {
@@ -144,6 +145,21 @@ impl ClearingHouse {
         Ok(worked.map_err(|_| Unavailable::Lost)??)
     }
 
+    fn lately(&self) -> MutexGuard<'_, Vec<PublishedBoard>> {
+        // Nothing panics while holding the lock.
+        self.inner.stood_lately.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Boards right before this one that stood when it was last asked: what was published does not
+    /// change, and is not read again.
+    fn stood_lately(&self, before: u32) -> Vec<PublishedBoard> {
+        let lately = self.lately();
+        let earlier = lately.iter().filter(|published| published.board.board < before);
+        let earlier: Vec<PublishedBoard> = earlier.cloned().collect();
+        let adjoins = earlier.last().is_some_and(|last| last.board.board + 1 == before);
+        if adjoins { earlier } else { Vec::new() }
+    }
+
     /// The last board, and those before it whose quotes may still stand.
     pub(super) async fn boards_still_quoted(
         &self,
@@ -151,16 +167,23 @@ impl ClearingHouse {
         now: Timestamp,
     ) -> Result<Vec<PublishedBoard>, StoreError> {
         let mut boards: Vec<PublishedBoard> = registry.boards.clone();
+        let first = boards.first().map_or(1, |published| published.board.board);
+        boards.splice(0..0, self.stood_lately(first));
         loop {
             let first = boards.first().map_or(1, |published| published.board.board);
             let still = publication::still_quoted(&boards, now).len();
             if still < boards.len() || first <= 1 {
                 let ended = boards.len() - still;
-                boards.drain(..ended);
+                // The newest that has ended tells the next time that no older one stands.
+                boards.drain(..ended.saturating_sub(1));
+                self.lately().clone_from(&boards);
+                boards.drain(..ended.min(1));
                 return Ok(boards);
             }
+            // Few stand, and a board may be long: each time as many as are there already.
+            let page = u32::try_from(boards.len()).unwrap_or(LARGEST_PAGE).min(LARGEST_PAGE);
             let before =
-                self.read(move |store| async move { store.boards(first - 1, PAGE).await }).await?;
+                self.read(move |store| async move { store.boards(first - 1, page).await }).await?;
             if before.is_empty() {
                 return Ok(boards);
             }

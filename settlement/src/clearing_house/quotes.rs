@@ -20,8 +20,6 @@ use super::{ClearingHouse, lock, read_lock};
 use crate::command::{Quoted, QuotedSide, QuotedTerms};
 use crate::pricing::{self, Unpriced};
 
-/// What quote keys are wrapped for.
-pub(super) const KEY_PURPOSE: &str = "quote-key";
 /// A quote key seals for half a day and is destroyed when the period after it ends: within a day.
 const PERIOD_MILLIS: i64 = 12 * 60 * 60 * 1_000;
 /// Tokens remembered at most; at 32 bytes and some they cost less than 20 MB.

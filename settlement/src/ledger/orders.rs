@@ -255,7 +255,7 @@ fn record(
         caller: keyed.partner.clone(),
         source_reference: order.source_reference.clone(),
         quote: Some(terms.id),
-        order: keyed.digest,
+        order: keyed.digest.kept,
         source: side(set, &corridor, &terms.source, giver)?,
         target: side(set, &corridor, &terms.target, receiver)?,
         rate: terms.rate.clone(),

@@ -299,7 +299,7 @@ fn record(
         caller: keyed.partner.clone(),
         source_reference: order.source_reference.clone(),
         quote: None,
-        order: keyed.digest,
+        order: keyed.digest.kept,
         source: side(&original.source, points(moves.source, scales.0)?),
         target: side(&original.target, points(moves.target, scales.1)?),
         rate: original.rate.clone(),

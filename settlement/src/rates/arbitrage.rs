@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `graph` | weights, edges, the graph |
 //! | `best` | the best edge of each ordered pair |
+//! | `glance` | which edges the search need not look at |
 //! | `potentials` | the search for a fixpoint, in any arithmetic |
 //! | `exact` | products and potentials without rounding |
 //! | `gain` | what a gain says |
@@ -20,6 +21,7 @@
 mod best;
 mod exact;
 mod gain;
+mod glance;
 mod graph;
 mod potentials;
 mod settle;
@@ -35,7 +37,7 @@ pub use settle::{
     settle_steps, takes_nothing,
 };
 
-use best::Best;
+use best::{Best, Ways};
 use potentials::{Fixed, Outcome, relax};
 
 /// Prices at which no edge gains: a proof that no cycle does.
@@ -87,7 +89,7 @@ impl Proof {
 /// # Ok::<(), alliance_settlement::rates::arbitrage::OutOfRange>(())
 /// ```
 pub fn prove(graph: &Graph) -> Result<Proof, Unproven> {
-    find_proof(graph.units(), &Best::of(graph)).map_err(|stuck| match stuck {
+    find_proof(&Best::of(graph)).map_err(|stuck| match stuck {
         Stuck::Gains(cycles) => Unproven::Gain(Gain::first(graph.names(), &cycles)),
         Stuck::Undecided => Unproven::Undecided,
     })
@@ -103,11 +105,13 @@ enum Stuck {
 
 /// Fixed point first: it settles nearly everything. What it cannot tell apart goes to exact
 /// arithmetic.
-fn find_proof(units: &[u64], best: &Best) -> Result<Proof, Stuck> {
-    match relax(&Fixed::of(best), best) {
+fn find_proof(ways: &impl Ways) -> Result<Proof, Stuck> {
+    match relax(&Fixed::of(ways), ways) {
         Outcome::Fixpoint(potentials) => {
             let price = |(potential, unit): (u128, &u64)| (BigUint::from(*unit), potential.into());
-            return Ok(Proof { prices: potentials.into_iter().zip(units).map(price).collect() });
+            return Ok(Proof {
+                prices: potentials.into_iter().zip(ways.units()).map(price).collect(),
+            });
         }
         Outcome::Cycles(cycles) => {
             let gains = exact::gaining(cycles);
@@ -117,5 +121,5 @@ fn find_proof(units: &[u64], best: &Best) -> Result<Proof, Stuck> {
         }
         Outcome::Beyond => {}
     }
-    exact::find_proof(units, best)
+    exact::find_proof(ways)
 }

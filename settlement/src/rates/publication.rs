@@ -4,6 +4,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `values` | where each program's value would go |
+//! | `numbered` | programs and partners by number |
 //! | `pairs` | flows, volumes, surcharges, limits of each direction |
 //! | `onward` | campaigns whose bonus can be exchanged onward, in the proof |
 //! | `quoted` | what quotes of a board get, as the proof needs it |
@@ -12,6 +13,7 @@
 //! nobody gains over all boards whose quotes still stand ([`super::arbitrage`]), which halves
 //! movements and lowers factors until it holds. Only then is anything said.
 
+mod numbered;
 mod onward;
 mod pairs;
 mod quoted;
@@ -35,6 +37,7 @@ use super::terms::BoardTerms;
 use crate::alliance::{Definition, ProgramDefinition, PublishedBoard, Registry};
 use crate::ledger::FlowRow;
 
+use numbered::Numbered;
 use onward::Onward;
 pub use onward::campaign_gain;
 pub use quoted::still_quoted;
@@ -172,10 +175,12 @@ pub fn next(situation: &Situation<'_>) -> Result<Publication, NoBoard> {
     }
     let programs = by_slug(&situation.registry.definition);
     let wished = values::wished(situation, &programs, &last.board)?;
+    let numbered = Numbered::of(&programs);
+    let agreements = situation.registry.agreements_at(situation.now);
     let counted = pairs::counted(situation, &last.terms);
-    let agreed = pairs::agreed(situation, &counted);
-    let asked = pairs::asked(situation, agreed, counted);
-    let settled = settle(situation, &programs, &wished, &asked, board + 1)?;
+    let agreed = pairs::agreed(&numbered, &agreements, &counted);
+    let asked = pairs::asked(situation, &numbered, &agreements, agreed, counted);
+    let settled = settle(situation, &numbered, &wished, &asked, board + 1)?;
     let values = values::settled(&wished, &settled)?;
     let terms = lowered(asked, &settled.lowered, &programs, last);
     let moves = values.iter().any(|v| v.previous.is_some_and(|previous| previous != v.value));
@@ -198,19 +203,19 @@ pub fn next(situation: &Situation<'_>) -> Result<Publication, NoBoard> {
 
 fn settle(
     situation: &Situation<'_>,
-    programs: &[&ProgramDefinition],
+    numbered: &Numbered<'_>,
     wished: &[values::Wish<'_>],
     asked: &BoardTerms,
     number: u32,
 ) -> Result<Settled, NoBoard> {
-    let names: Vec<String> = programs.iter().map(|p| p.program.to_string()).collect();
+    let names: Vec<String> = numbered.programs.iter().map(|p| p.program.to_string()).collect();
     let onward = Onward::of(situation.registry, situation.now);
-    let quoted = |published| quoted::Quoted::of(programs, published, &onward);
+    let quoted = |published| quoted::Quoted::of(numbered, published, &onward);
     let quoted: Vec<quoted::Quoted> = situation.boards.iter().map(quoted).collect();
     let alive: Vec<_> = quoted.iter().map(quoted::Quoted::alive).collect();
     let movements: Vec<_> = wished.iter().map(values::Wish::movement).collect();
     let given = quoted::Quotes::Given;
-    let pairs = quoted::pairs(programs, asked, given, &onward);
+    let pairs = quoted::pairs(numbered, asked, given, &onward);
     let candidate = Candidate { number: number.into(), movements: &movements, pairs: &pairs };
     Ok(arbitrage::settle_steps(&names, &alive, &candidate)?)
 }
@@ -258,26 +263,20 @@ fn ends<'a>(
 
 /// Whether orders get the same, whatever has been counted meanwhile.
 fn says_the_same(one: &BoardTerms, other: &BoardTerms) -> bool {
-    let said = |terms: &BoardTerms| -> Vec<_> {
-        let said = |pair: &PairTerms| {
-            let ends = (pair.source.clone(), pair.target.clone());
-            let factors = (pair.fee, pair.surcharge, pair.multiplier);
-            (ends, factors, (pair.suspended, pair.withheld, pair.limit))
-        };
-        terms.pairs.iter().map(said).collect()
-    };
-    one.agreed == other.agreed && said(one) == said(other)
+    fn said(pair: &PairTerms) -> impl PartialEq + use<'_> {
+        let factors = (pair.fee, pair.surcharge, pair.multiplier);
+        ((&pair.source, &pair.target), factors, (pair.suspended, pair.withheld, pair.limit))
+    }
+    one.agreed == other.agreed && one.pairs.iter().map(said).eq(other.pairs.iter().map(said))
 }
 
 /// Whether what surcharges and limits are made of has stood still. A board that only lets flows
 /// fade says something, too: without it they would be charged for ever.
 fn counts_the_same(situation: &Situation<'_>, one: &BoardTerms, other: &BoardTerms) -> bool {
     let rates = &situation.registry.definition.rates;
-    let counted = |terms: &BoardTerms| -> Vec<_> {
-        terms.pairs.iter().map(|pair| (pair.exchanged, pair.flow)).collect()
-    };
+    let counted = |pair: &PairTerms| (pair.exchanged, pair.flow);
     let used = rates.surcharge.is_some() || rates.breaker.is_some();
-    !used || counted(one) == counted(other)
+    !used || one.pairs.iter().map(counted).eq(other.pairs.iter().map(counted))
 }
 
 fn remarks(settled: &Settled, programs: &[&ProgramDefinition]) -> Vec<Remark> {

@@ -7,7 +7,7 @@ use alliance_contracts::link::LinkState;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_settlement::command::Outcome;
-use alliance_settlement::ledger::{LinkRecord, TransactionRecord, Writes};
+use alliance_settlement::ledger::{KeyRecord, LinkRecord, TransactionRecord, Writes};
 use alliance_settlement::receipts::StoredReceipt;
 
 use super::books::{Kept, Link, Member, Place, Stands, Transaction, ends};
@@ -51,7 +51,7 @@ impl Auditor {
             writes.transactions.len(),
             writes.receipts.len()
         );
-        for key in &writes.keys {
+        for (at, key) in writes.keys.iter().enumerate() {
             let who = partner(&key.partner)?;
             let number = numbered(key.key.as_str())?;
             let place = (who, number);
@@ -68,7 +68,7 @@ impl Auditor {
                 predicted = rules::predict(&self.books, who, &issue.ask, now);
             }
             if self.release_is_seen(
-                writes,
+                (writes, at),
                 (who, &issue.ask),
                 &predicted,
                 &key.outcome,
@@ -345,7 +345,7 @@ impl Auditor {
     /// Whether a direction that was frozen must have been released before this order.
     fn release_is_seen(
         &mut self,
-        writes: &Writes,
+        (writes, at): (&Writes, usize),
         (caller, ask): (usize, &Ask),
         predicted: &Result<Effect, ProblemCode>,
         decided: &Outcome,
@@ -360,13 +360,37 @@ impl Auditor {
         if *decided != Outcome::Refused(ProblemCode::RateFrozen) {
             return self.release_came_before(writes, terms, touched);
         }
-        // Its time says that it was frozen anew: by the first order that would do so.
+        // Its time says that it was frozen anew: by the first order that would do so. Where a later
+        // one found it open, by one after that: this one may have come before the release.
         let way = rates::way_of(terms);
+        if self.is_found_open(way, &writes.keys[at + 1..]) {
+            return false;
+        }
         let Some(before) = self.frozen_anew(writes, way, now) else { return false };
         self.books.frozen.remove(&way);
         let freezes = rules::predict(&self.books, caller, ask, now);
         self.books.frozen.insert(way, before);
         matches!(freezes, Ok(Effect::Freeze(_))) && self.released(way, touched)
+    }
+
+    /// Whether any of these orders found this way open: whether it is frozen is looked at before
+    /// points, caps and the breaker.
+    fn is_found_open(&self, way: Way, keys: &[KeyRecord]) -> bool {
+        use ProblemCode::{ExceedsNetDebitCap, InsufficientPoints, RateMoved};
+        let after = [RateMoved, InsufficientPoints, ExceedsNetDebitCap];
+        let found = keys.iter().filter(|key| match key.outcome {
+            Outcome::Transaction(_) => true,
+            Outcome::Refused(code) => after.contains(&code),
+            _ => false,
+        });
+        let mut issues = found.filter_map(|key| {
+            let arrival = self.arrivals.get(&key.request.as_u128())?;
+            self.issues.get(arrival.issue)
+        });
+        issues.any(|issue| match &issue.ask {
+            Ask::Exchange { quote: Quote::Open(terms), .. } => rates::way_of(terms) == way,
+            _ => false,
+        })
     }
 
     fn link_comes(&mut self, id: u128, import: usize, row: usize) {

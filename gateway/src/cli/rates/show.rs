@@ -106,7 +106,7 @@ pub(super) fn run(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
         band: valuation.band,
         cut_by: valuation.limited_by,
     });
-    let surcharges = published.terms.pairs.into_iter().filter(|pair| !pair.surcharge.is_zero());
+    let surcharges = published.terms.pairs.iter().filter(|pair| !pair.surcharge.is_zero());
     let next = registry.next_board(books.house().now()).map(|next| &next.board);
     printer.show(&BoardShown {
         board: board.board,
@@ -115,8 +115,8 @@ pub(super) fn run(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
         values: values.collect(),
         surcharges: surcharges
             .map(|pair| Surcharge {
-                source: pair.source,
-                target: pair.target,
+                source: pair.source.clone(),
+                target: pair.target.clone(),
                 surcharge: pair.surcharge,
             })
             .collect(),

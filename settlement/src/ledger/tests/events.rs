@@ -1,10 +1,12 @@
 //! Who is told what, in which order.
 
+use alliance_contracts::board::PairTerms;
 use alliance_contracts::event::{Event, LinkEvent, TransactionEvent};
 
 use super::*;
 use crate::events::{self, EventRow};
 use crate::ledger::working_set::BoardRow;
+use crate::rates::terms::BoardTerms;
 
 impl World {
     /// What the batch tells so far, by partner: the rows of each feed, as a store numbers them.
@@ -98,7 +100,7 @@ fn a_link_is_told_by_pseudonyms_and_names_nobody_whose_partner_has_not_confirmed
         partner: partner.parse().unwrap(),
         program: program.parse().unwrap(),
         member: member.parse().unwrap(),
-        lookup: world.set.vault.lookup(&program.parse().unwrap(), &member.parse().unwrap()),
+        lookup: world.set.vault.sought(&program.parse().unwrap(), &member.parse().unwrap()),
         newcomer: None,
     };
     let a = end(&world, "aurora-air", "aurora", "A-2");
@@ -114,7 +116,7 @@ fn a_link_is_told_by_pseudonyms_and_names_nobody_whose_partner_has_not_confirmed
     let said: LinkEvent = proposed[0].data().unwrap();
     assert!(said.a.member.is_some() && said.b.member.is_none(), "{said:?}");
     let keyed = world.keyed("cedar-hotels", "k2", "k2");
-    decide(&mut world.set, &Command::ConfirmLink(keyed, link), NOW);
+    decide(&mut world.set, &Command::ConfirmLink(keyed, link, None), NOW);
     let told = world.told_in_full("aurora-air");
     assert_eq!(told.len(), 2);
     let said: LinkEvent = told[1].data().unwrap();
@@ -159,26 +161,28 @@ fn a_board_is_told_to_all_and_an_override_that_ceases_to_hold_to_its_two_partner
         "target": "borealis", "volume": {"before": "0", "month": "2026-11", "so_far": "0"},
         "withheld": false
     });
-    row.terms.pairs = vec![serde_json::from_value(pair).unwrap()];
+    let terms = |pairs: Vec<PairTerms>| Arc::new(BoardTerms { pairs, ..(*last.terms).clone() });
+    let suspended: PairTerms = serde_json::from_value(pair).unwrap();
+    row.terms = terms(vec![suspended.clone()]);
     super::super::events::board(&mut world.set, &row, &definition);
     let both = ["board.published", "override.suspended"];
     assert_eq!(kinds(&world.told("aurora-air")), both);
     assert_eq!(kinds(&world.told("borealis-coffee")), both);
     assert_eq!(kinds(&world.told("cedar-hotels")), both[..1]);
     // As it was before: nothing has changed.
-    row.terms.pairs[0].suspended = false;
+    let given = PairTerms { suspended: false, ..suspended.clone() };
+    row.terms = terms(vec![given.clone()]);
     world.set.happened.clear();
     super::super::events::board(&mut world.set, &row, &definition);
     assert_eq!(kinds(&world.told("aurora-air")), both[..1]);
     // It holds again, or is not there any more.
     let registry = Arc::make_mut(&mut world.set.registry);
     let mut parts = RegistryParts::clone(registry);
-    parts.boards[0].terms.pairs = row.terms.pairs.clone();
-    parts.boards[0].terms.pairs[0].suspended = true;
+    parts.boards[0].terms = terms(vec![suspended]);
     *registry = Registry::new(1, parts);
-    for pairs in [row.terms.pairs.clone(), Vec::new()] {
+    for pairs in [vec![given], Vec::new()] {
         world.set.happened.clear();
-        row.terms.pairs = pairs;
+        row.terms = terms(pairs);
         super::super::events::board(&mut world.set, &row, &definition);
         let told = world.told("borealis-coffee");
         assert_eq!(kinds(&told), ["board.published", "override.restored"]);

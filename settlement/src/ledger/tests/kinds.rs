@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ledger::working_set::Wanted;
+use crate::vault::Sought;
 
 const AIR: &str = "aurora-air";
 const COFFEE: &str = "borealis-coffee";
@@ -296,9 +297,10 @@ fn an_order_with_one_member_asks_for_nobody_else() {
         let mut wanted = Wanted::default();
         wanted.add(&world.set.registry, &Command::Order(keyed, order));
         assert_eq!((wanted.lookups.len(), wanted.pairs.len(), wanted.flows.len()), (1, 0, 1));
-        assert_eq!(wanted.alone, wanted.lookups);
+        let alone: Vec<_> = wanted.alone.iter().map(Sought::first).collect();
+        assert_eq!(alone, Vec::from_iter(wanted.lookups));
         let of = (program.parse().unwrap(), reference.parse().unwrap());
-        assert!(wanted.alone.contains(&world.set.vault.lookup(&of.0, &of.1)));
+        assert!(wanted.alone.contains(&world.set.vault.sought(&of.0, &of.1)));
     }
 }
 

@@ -1,18 +1,35 @@
-//! The best edge of each ordered pair, in a table: all others can only take part in worse cycles.
+//! The best edge of each ordered pair: all others can only take part in worse cycles.
 
 use std::cmp::Ordering;
 
 use super::graph::{Edge, Graph, TRILLION};
 
-/// For each ordered pair, row by row, the best edge and its weight in the graph's units.
-pub(super) struct Best {
-    programs: usize,
-    edges: Vec<Option<Edge>>,
-    scaled: Vec<u64>,
+/// So many rows of a table are looked at together: their numbers in one column lie side by side.
+const ROWS: usize = 8;
+
+/// The best edge of each ordered pair of programs, as the search for a proof needs it.
+pub(super) trait Ways {
+    fn programs(&self) -> usize;
+
+    /// What each program's points are counted in.
+    fn units(&self) -> &[u64];
+
+    /// The weights in 10⁻¹², rounded up, row by row; 0 where there is no edge.
+    fn weights(&self) -> &[u64];
+
+    /// The edge itself.
+    fn edge(&self, from: usize, to: usize) -> Option<Edge>;
 }
 
-impl Best {
-    pub(super) fn of(graph: &Graph) -> Self {
+/// The best edges of a graph, in a table.
+pub(super) struct Best<'a> {
+    graph: &'a Graph,
+    edges: Vec<Option<Edge>>,
+    weights: Vec<u64>,
+}
+
+impl<'a> Best<'a> {
+    pub(super) fn of(graph: &'a Graph) -> Self {
         let programs = graph.names().len();
         let mut edges: Vec<Option<Edge>> = vec![None; programs * programs];
         for edge in graph.edges() {
@@ -20,54 +37,64 @@ impl Best {
             *slot = better(*slot, Some(*edge));
         }
         let units = graph.units();
-        let scaled = edges.iter().map(|edge| scaled(edge.as_ref(), units)).collect();
-        Self { programs, edges, scaled }
+        let scaled =
+            |edge: &Edge| edge.weight.scaled(units[edge.from as usize], units[edge.to as usize]);
+        let weights = edges.iter().map(|edge| edge.as_ref().map_or(0, scaled)).collect();
+        Self { graph, edges, weights }
+    }
+}
+
+impl Ways for Best<'_> {
+    fn programs(&self) -> usize {
+        self.graph.names().len()
     }
 
-    /// A table without an edge.
-    pub(super) fn none(programs: usize) -> Self {
-        let pairs = programs * programs;
-        Self { programs, edges: vec![None; pairs], scaled: vec![0; pairs] }
+    fn units(&self) -> &[u64] {
+        self.graph.units()
     }
 
-    /// Puts the best edge of a pair in its place, whatever stood there.
-    pub(super) fn put(&mut self, slot: usize, edge: Option<Edge>, units: &[u64]) {
-        self.scaled[slot] = scaled(edge.as_ref(), units);
-        self.edges[slot] = edge;
+    fn weights(&self) -> &[u64] {
+        &self.weights
     }
 
-    pub(super) fn programs(&self) -> usize {
-        self.programs
+    fn edge(&self, from: usize, to: usize) -> Option<Edge> {
+        self.edges[from * self.programs() + to]
     }
+}
 
-    /// The weights in 10⁻¹², rounded up, row by row; 0 where there is no edge.
-    pub(super) fn weights(&self) -> &[u64] {
-        &self.scaled
-    }
-
-    pub(super) fn largest(&self) -> u64 {
-        self.scaled.iter().copied().max().unwrap_or(0)
-    }
-
-    pub(super) fn edge(&self, from: usize, to: usize) -> Option<&Edge> {
-        self.edges[from * self.programs + to].as_ref()
-    }
-
-    /// Pairs whose round trip gains, or gains but for the rounding of the weights: `(there, back)`.
-    pub(super) fn round_trips(&self) -> Vec<(&Edge, &Edge)> {
-        let even = u128::from(TRILLION) * u128::from(TRILLION);
-        let mut found = Vec::new();
-        for x in 0..self.programs {
-            let row = &self.scaled[x * self.programs..(x + 1) * self.programs];
-            for (y, there) in row.iter().enumerate().skip(x + 1) {
-                let back = self.scaled[y * self.programs + x];
-                if u128::from(*there) * u128::from(back) > even {
-                    found.extend(self.edge(x, y).zip(self.edge(y, x)));
+/// Pairs whose round trip gains, exactly, in the order of the table.
+pub(super) fn round_trips_that_gain(
+    ways: &impl Ways,
+    gains: fn(&[Edge]) -> bool,
+) -> Vec<[Edge; 2]> {
+    let (programs, weights) = (ways.programs(), ways.weights());
+    let even = u128::from(TRILLION) * u128::from(TRILLION);
+    let product = |there: u64, back: u64| u128::from(there) * u128::from(back);
+    let mut found = Vec::new();
+    let mut above: [Vec<(usize, u64, u64)>; ROWS] = Default::default();
+    for first in (0..programs).step_by(ROWS) {
+        let rows = ROWS.min(programs - first);
+        for y in first + 1..programs {
+            let backs = &weights[y * programs + first..][..rows];
+            for (row, back) in backs.iter().enumerate().take(y - first) {
+                let there = weights[(first + row) * programs + y];
+                if product(there, *back) > even {
+                    above[row].push((y, there, *back));
                 }
             }
         }
-        found
+        for (row, above) in above.iter_mut().enumerate() {
+            let x = first + row;
+            for (y, there, back) in above.drain(..) {
+                let Some((one, other)) = ways.edge(x, y).zip(ways.edge(y, x)) else { continue };
+                // Each was rounded up by less than one: what still gains one lower needs no proof.
+                if product(there - 1, back - 1) >= even || gains(&[one, other]) {
+                    found.push([one, other]);
+                }
+            }
+        }
     }
+    found
 }
 
 /// The better of two edges of one pair; of two that are as good, the one that was there before.
@@ -79,10 +106,4 @@ pub(super) fn better(before: Option<Edge>, other: Option<Edge>) -> Option<Edge> 
         }
         (before, other) => before.or(other),
     }
-}
-
-fn scaled(edge: Option<&Edge>, units: &[u64]) -> u64 {
-    let scaled =
-        |edge: &Edge| edge.weight.scaled(units[edge.from as usize], units[edge.to as usize]);
-    edge.map_or(0, scaled)
 }

@@ -2,7 +2,7 @@
 
 use num_bigint::BigUint;
 
-use super::best::Best;
+use super::best::Ways;
 use super::graph::{Edge, TRILLION};
 use super::potentials::{Arithmetic, Fixed, Outcome, Raise, relax};
 use super::{Proof, Stuck};
@@ -17,8 +17,20 @@ pub(super) fn product(edges: &[Edge]) -> (BigUint, BigUint) {
 
 /// Whether going round brings more than it took, exactly.
 pub(super) fn gains(cycle: &[Edge]) -> bool {
+    if let Some((above, below)) = small_product(cycle) {
+        return above > below;
+    }
     let (above, below) = product(cycle);
     above > below
+}
+
+/// The exact product along edges where its parts are short enough for machine numbers, as those of
+/// nearly every pair are.
+fn small_product(edges: &[Edge]) -> Option<(u128, u128)> {
+    edges.iter().try_fold((1_u128, 1_u128), |(above, below), edge| {
+        let above = above.checked_mul(edge.weight.numerator())?;
+        Some((above, below.checked_mul(edge.weight.denominator())?))
+    })
 }
 
 /// Those of the cycles that gain.
@@ -49,12 +61,9 @@ impl Fraction {
 
 /// Nothing is rounded, so that a product of exactly one raises nothing, and only a gain keeps
 /// potentials rising.
-struct Exact<'a> {
-    best: &'a Best,
-    units: &'a [u64],
-}
+struct Exact<'a, W: Ways>(&'a W);
 
-impl Arithmetic for Exact<'_> {
+impl<W: Ways> Arithmetic for Exact<'_, W> {
     type Potential = Fraction;
     const PASSES_FOR_MORE: usize = 0;
 
@@ -74,23 +83,28 @@ impl Arithmetic for Exact<'_> {
         if apart && weight < u64::MAX {
             return Raise::No;
         }
-        let Some(edge) = self.best.edge(from.0, to.0) else { return Raise::No };
-        let above = &from.1.above * edge.weight.numerator() * self.units[to.0];
-        let below = &from.1.below * edge.weight.denominator() * self.units[from.0];
+        let Some(edge) = self.0.edge(from.0, to.0) else { return Raise::No };
+        let units = self.0.units();
+        let above = &from.1.above * edge.weight.numerator() * units[to.0];
+        let below = &from.1.below * edge.weight.denominator() * units[from.0];
         if &above * &to.1.below <= &to.1.above * &below {
             return Raise::No;
         }
         Raise::To(Fraction::new(above, below))
     }
+
+    fn around(&self, potential: &Fraction) -> Option<(u128, u128)> {
+        potential.floor.zip(potential.ceiling)
+    }
 }
 
 /// As [`super::find_proof`], without a rounding.
-pub(super) fn find_proof(units: &[u64], best: &Best) -> Result<Proof, Stuck> {
-    match relax(&Exact { best, units }, best) {
+pub(super) fn find_proof(ways: &impl Ways) -> Result<Proof, Stuck> {
+    match relax(&Exact(ways), ways) {
         Outcome::Fixpoint(potentials) => {
             let price =
                 |(unit, potential): (&u64, Fraction)| (potential.below * *unit, potential.above);
-            let prices = units.iter().zip(potentials).map(price);
+            let prices = ways.units().iter().zip(potentials).map(price);
             Ok(Proof { prices: prices.collect() })
         }
         Outcome::Cycles(cycles) => {

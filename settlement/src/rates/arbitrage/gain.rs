@@ -44,8 +44,8 @@ impl Gain {
     }
 
     /// Of cycles that all gain, the first; callers never pass none.
-    pub(super) fn first(programs: &[String], cycles: &[Vec<Edge>]) -> Self {
-        Self::of(programs, cycles.first().map_or(&[], Vec::as_slice))
+    pub(super) fn first(programs: &[String], cycles: &[impl AsRef<[Edge]>]) -> Self {
+        Self::of(programs, cycles.first().map_or(&[], AsRef::as_ref))
     }
 }
 

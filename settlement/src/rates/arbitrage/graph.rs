@@ -46,6 +46,8 @@ pub struct Factor {
 }
 
 impl Factor {
+    /// All is lost.
+    pub(super) const NOTHING: Self = Self { fee: 0, multiplier: 0 };
     /// Nothing taken, nothing given.
     pub const ONE: Self = Self { fee: 0, multiplier: 1_000_000 };
 
@@ -124,6 +126,13 @@ impl Weight {
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         let one = self.numerator() * u128::from(other.to);
         one.cmp(&(other.numerator() * u128::from(self.to)))
+    }
+
+    /// Whether it is above a weight of so many 10⁻¹², at most 10¹⁴, once points are counted in these
+    /// units. Exactly: both sides are at most 10³⁸.
+    pub(super) fn exceeds(&self, trillionths: u64, (from, to): (u64, u64)) -> bool {
+        let other = u128::from(trillionths) * (u128::from(self.to) * u128::from(from));
+        self.numerator() * u128::from(to) > other
     }
 
     /// The weight in 10⁻¹², rounded up, once points are counted in these units; the largest number

@@ -4,7 +4,8 @@
 //! cycle can keep potentials rising; whether it gains or only drifts by its roundings is decided
 //! elsewhere, exactly.
 
-use super::best::Best;
+use super::best::Ways;
+use super::glance::{CHUNK, Glance};
 use super::graph::{Edge, TRILLION};
 
 /// What an edge does to the potential of the program it goes to.
@@ -29,6 +30,8 @@ pub(super) trait Arithmetic {
         weight: u64,
         to: (usize, &Self::Potential),
     ) -> Raise<Self::Potential>;
+    /// The whole numbers of 10⁻¹⁸ below and above a potential; none where they are too large.
+    fn around(&self, potential: &Self::Potential) -> Option<(u128, u128)>;
 }
 
 /// How the search ended.
@@ -50,8 +53,9 @@ impl Fixed {
     /// One.
     pub(super) const START: u128 = 1_000_000_000_000_000_000;
 
-    pub(super) fn of(best: &Best) -> Self {
-        Self { limit: u128::MAX / u128::from(best.largest().max(TRILLION)) }
+    pub(super) fn of(ways: &impl Ways) -> Self {
+        let largest = ways.weights().iter().copied().max().unwrap_or(0);
+        Self { limit: u128::MAX / u128::from(largest.max(TRILLION)) }
     }
 }
 
@@ -72,18 +76,16 @@ impl Arithmetic for Fixed {
         let raised = product.div_ceil(TRILLION.into());
         if raised > self.limit || weight == u64::MAX { Raise::Beyond } else { Raise::To(raised) }
     }
+
+    fn around(&self, potential: &u128) -> Option<(u128, u128)> {
+        Some((*potential, *potential))
+    }
 }
 
 /// Raises until nothing rises, or only cycles would.
-pub(super) fn relax<A: Arithmetic>(arithmetic: &A, best: &Best) -> Outcome<A::Potential> {
-    let programs = best.programs();
-    let mut search = Search {
-        arithmetic,
-        weights: best.weights().to_vec(),
-        potentials: vec![arithmetic.start(); programs],
-        raised_by: vec![None; programs],
-        fresh: vec![true; programs],
-    };
+pub(super) fn relax<A: Arithmetic>(arithmetic: &A, ways: &impl Ways) -> Outcome<A::Potential> {
+    let programs = ways.programs();
+    let mut search = Search::new(arithmetic, ways);
     let mut found: Vec<Vec<Edge>> = Vec::new();
     // A rise in pass n comes of a chain of n edges, which closes a cycle among n programs.
     let mut passes = programs + 1;
@@ -94,7 +96,7 @@ pub(super) fn relax<A: Arithmetic>(arithmetic: &A, best: &Best) -> Outcome<A::Po
             Pass::Still if found.is_empty() => return Outcome::Fixpoint(search.potentials),
             Pass::Still | Pass::Beyond => break,
         }
-        for cycle in cycles(&search.raised_by, best) {
+        for cycle in cycles(&search.raised_by, ways) {
             if found.is_empty() {
                 passes = A::PASSES_FOR_MORE;
             }
@@ -112,35 +114,61 @@ enum Pass {
     Beyond,
 }
 
-struct Search<'a, A: Arithmetic> {
+struct Search<'a, A: Arithmetic, W: Ways> {
     arithmetic: &'a A,
-    /// As in the table of the best, without the edges that were cut.
-    weights: Vec<u64>,
+    ways: &'a W,
+    glance: Glance,
     potentials: Vec<A::Potential>,
     raised_by: Vec<Option<usize>>,
     /// Raised since its edges were looked at.
     fresh: Vec<bool>,
 }
 
-impl<A: Arithmetic> Search<'_, A> {
+impl<'a, A: Arithmetic, W: Ways> Search<'a, A, W> {
+    fn new(arithmetic: &'a A, ways: &'a W) -> Self {
+        let programs = ways.programs();
+        let mut glance = Glance::new(programs, ways.weights());
+        let start = arithmetic.start();
+        (0..programs).for_each(|program| glance.raised(program, arithmetic.around(&start)));
+        Self {
+            arithmetic,
+            ways,
+            glance,
+            potentials: vec![start; programs],
+            raised_by: vec![None; programs],
+            fresh: vec![true; programs],
+        }
+    }
+
     fn pass(&mut self) -> Pass {
         let programs = self.potentials.len();
+        let weights = self.ways.weights();
         let mut pass = Pass::Still;
         for x in 0..programs {
             if !std::mem::take(&mut self.fresh[x]) {
                 continue;
             }
             let from = self.potentials[x].clone();
-            let row = &self.weights[x * programs..(x + 1) * programs];
-            for (y, weight) in row.iter().enumerate().filter(|(_, weight)| **weight > 0) {
-                match self.arithmetic.raise((x, &from), *weight, (y, &self.potentials[y])) {
-                    Raise::No => {}
-                    Raise::Beyond => return Pass::Beyond,
-                    Raise::To(higher) => {
-                        self.potentials[y] = higher;
-                        self.raised_by[y] = Some(x);
-                        self.fresh[y] = true;
-                        pass = Pass::Raised;
+            let seen = self.glance.from(self.arithmetic.around(&from));
+            for some in 0..self.glance.chunks() {
+                if self.glance.raises_nothing(x, some, seen) {
+                    continue;
+                }
+                for y in (some * CHUNK..programs.min((some + 1) * CHUNK)).filter(|y| *y != x) {
+                    if !self.glance.has_edge(x, y) {
+                        continue;
+                    }
+                    let (weight, to) = (weights[x * programs + y], &self.potentials[y]);
+                    match self.arithmetic.raise((x, &from), weight, (y, to)) {
+                        Raise::No => {}
+                        Raise::Beyond => return Pass::Beyond,
+                        Raise::To(higher) => {
+                            self.glance.raised(y, self.arithmetic.around(&higher));
+                            self.potentials[y] = higher;
+                            self.raised_by[y] = Some(x);
+                            self.fresh[y] = true;
+                            pass = Pass::Raised;
+                        }
                     }
                 }
             }
@@ -151,14 +179,14 @@ impl<A: Arithmetic> Search<'_, A> {
     fn cut(&mut self, cycle: &[Edge]) {
         for edge in cycle {
             let (from, to) = (edge.from as usize, edge.to as usize);
-            self.weights[from * self.potentials.len() + to] = 0;
+            self.glance.cut(from, to);
             self.raised_by[to] = None;
         }
     }
 }
 
 /// The cycles of "was raised by": each program has at most one predecessor, so none shares one.
-fn cycles(raised_by: &[Option<usize>], best: &Best) -> Vec<Vec<Edge>> {
+fn cycles(raised_by: &[Option<usize>], ways: &impl Ways) -> Vec<Vec<Edge>> {
     let mut walk_of = vec![0_usize; raised_by.len()];
     let mut found = Vec::new();
     for start in 0..raised_by.len() {
@@ -169,17 +197,17 @@ fn cycles(raised_by: &[Option<usize>], best: &Best) -> Vec<Vec<Edge>> {
             at = before;
         }
         if walk_of[at] == start + 1 && raised_by[at].is_some() {
-            found.push(cycle_through(at, raised_by, best));
+            found.push(cycle_through(at, raised_by, ways));
         }
     }
     found
 }
 
-fn cycle_through(last: usize, raised_by: &[Option<usize>], best: &Best) -> Vec<Edge> {
+fn cycle_through(last: usize, raised_by: &[Option<usize>], ways: &impl Ways) -> Vec<Edge> {
     let mut edges = Vec::new();
     let mut to = last;
     while let Some(from) = raised_by[to] {
-        edges.extend(best.edge(from, to));
+        edges.extend(ways.edge(from, to));
         to = from;
         if to == last {
             break;

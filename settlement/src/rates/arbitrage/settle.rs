@@ -19,10 +19,10 @@ mod board;
 
 use std::collections::HashMap;
 
-use super::best::Best;
+use super::best::round_trips_that_gain;
 use super::exact;
 use super::gain::Gain;
-use super::graph::{Edge, Factor, Graph, OutOfRange, TRILLION};
+use super::graph::{Factor, Graph, OutOfRange, TRILLION};
 use super::{Proof, Stuck, Unproven, find_proof};
 
 use board::Board;
@@ -61,6 +61,9 @@ pub struct AliveBoard<'a> {
     pub pairs: &'a [Pair],
 }
 
+/// Numerator and denominator of how far a value moves, relative to where it was.
+type Distance = (u128, u128);
+
 /// Where a program's value was, and where it would go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Movement {
@@ -90,8 +93,8 @@ impl Movement {
         previous.saturating_add(self.target.saturating_sub(previous) / (1 << halvings))
     }
 
-    /// Numerator and denominator of how far it moves, relative to where it was.
-    fn relative(self, halvings: u8) -> (u128, u128) {
+    /// How far it moves.
+    fn relative(self, halvings: u8) -> Distance {
         let previous = self.previous.unwrap_or(self.target);
         let magnitude = self.value(halvings).abs_diff(previous);
         (magnitude.into(), previous.unsigned_abs().max(1).into())
@@ -208,27 +211,22 @@ pub fn settle_steps(
     // Ends: an answer that changes nothing returns, and only so much can be halved or lowered.
     loop {
         rounds += 1;
-        let (units, best) = board.best()?;
-        let cycles = match find(units, best) {
-            Ok(proof) => return Ok(board.settled(proof, first_gain, rounds)),
-            Err(Stuck::Gains(cycles)) => cycles,
-            Err(Stuck::Undecided) => return Err(Unproven::Undecided.into()),
+        board.bring_up_to_date()?;
+        let pairs = round_trips_that_gain(&board, exact::gains);
+        let (told, answered) = if pairs.is_empty() {
+            match find_proof(&board) {
+                Ok(proof) => return Ok(board.settled(proof, first_gain, rounds)),
+                Err(Stuck::Gains(cycles)) => {
+                    (Gain::first(names, &cycles), board.answer(&cycles, rounds))
+                }
+                Err(Stuck::Undecided) => return Err(Unproven::Undecided.into()),
+            }
+        } else {
+            (Gain::first(names, &pairs), board.answer(&pairs, rounds))
         };
-        let told = Gain::first(names, &cycles);
-        if !board.answer(&cycles, rounds) {
+        if !answered {
             return Err(Unsettled::Alive(told));
         }
         first_gain.get_or_insert(told);
     }
-}
-
-/// All gaining pairs, else the gaining cycles that keep the proof from being found.
-fn find(units: &[u64], best: &Best) -> Result<Proof, Stuck> {
-    let mut pairs: Vec<Vec<Edge>> =
-        best.round_trips().into_iter().map(|(there, back)| vec![*there, *back]).collect();
-    pairs.retain(|pair| exact::gains(pair));
-    if !pairs.is_empty() {
-        return Err(Stuck::Gains(pairs));
-    }
-    find_proof(units, best)
 }

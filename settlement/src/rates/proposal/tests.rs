@@ -27,13 +27,14 @@ fn registry() -> Registry {
     definition.check().unwrap();
     let (board, terms) = publication::first(&definition, NOW);
     let parts = RegistryParts {
-        boards: vec![PublishedBoard { board, jws: String::new(), terms, slot: None }],
+        boards: vec![PublishedBoard { board, jws: String::new(), terms: terms.into(), slot: None }],
         definition,
         version: 1,
         partner_keys_jws: String::new(),
         consents: Vec::new(),
         partner_keys: Vec::new(),
         gateway_keys: None,
+        master_keys: Default::default(),
         window: WindowId::from_u128(1),
         suspended: Vec::new(),
         frozen: Vec::new(),

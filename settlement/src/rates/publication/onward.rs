@@ -8,6 +8,7 @@ use alliance_contracts::campaign::Campaign;
 use alliance_contracts::decimal::MICROS;
 use alliance_contracts::time::Timestamp;
 
+use super::numbered::Numbered;
 use super::quoted::{Quoted, Quotes};
 use super::{NoBoard, by_slug, quoted};
 use crate::alliance::{ProgramDefinition, PublishedBoard, Registry};
@@ -22,6 +23,11 @@ impl<'a> Onward<'a> {
     pub(super) fn of(registry: &'a Registry, now: Timestamp) -> Self {
         let count = registry.campaigns.iter().filter(|record| record.comes_round_from(now));
         Self(count.map(|record| &record.campaign).collect())
+    }
+
+    /// Whether none counts.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// A multiplier with the largest campaign on it, rounded up; 10⁻⁶. Within one partner there is
@@ -59,13 +65,14 @@ pub fn campaign_gain(
         return Ok(None);
     }
     let programs = by_slug(&registry.definition);
+    let numbered = Numbered::of(&programs);
     let mut onward = Onward::of(registry, now);
     onward.0.push(campaign);
     let standing: Vec<Quoted> =
-        boards.iter().map(|published| Quoted::of(&programs, published, &onward)).collect();
+        boards.iter().map(|published| Quoted::of(&numbered, published, &onward)).collect();
     // Quotes that end with their board meet no other board's: one such board at a time.
     for in_force in boards {
-        let given = quoted::pairs(&programs, &in_force.terms, Quotes::Given, &onward);
+        let given = quoted::pairs(&numbered, &in_force.terms, Quotes::Given, &onward);
         let graph = graph(&programs, &standing, (in_force.board.board.into(), &given))?;
         if let Err(unproven) = prove(&graph) {
             return Ok(Some(unproven));

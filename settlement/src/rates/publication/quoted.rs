@@ -1,14 +1,13 @@
 //! What quotes of a board get, in the shape that the proof needs: every direction of every pair, at
 //! what the luckiest member gets.
 
-use std::collections::HashMap;
-
 use alliance_contracts::agreement::TierMapping;
 use alliance_contracts::board::PairTerms;
 use alliance_contracts::limits;
-use alliance_contracts::names::{PartnerId, ProgramId};
+use alliance_contracts::names::ProgramId;
 use alliance_contracts::time::Timestamp;
 
+use super::numbered::Numbered;
 use super::onward::Onward;
 use crate::alliance::{ProgramDefinition, PublishedBoard};
 use crate::rates::arbitrage::{AliveBoard, Factor, Pair};
@@ -39,7 +38,7 @@ pub(super) struct Quoted {
 
 impl Quoted {
     pub(super) fn of(
-        programs: &[&ProgramDefinition],
+        numbered: &Numbered<'_>,
         published: &PublishedBoard,
         onward: &Onward<'_>,
     ) -> Self {
@@ -48,8 +47,8 @@ impl Quoted {
         };
         Self {
             number: published.board.board.into(),
-            values: programs.iter().map(value).collect(),
-            pairs: pairs(programs, &published.terms, Quotes::Standing, onward),
+            values: numbered.programs.iter().map(value).collect(),
+            pairs: pairs(numbered, &published.terms, Quotes::Standing, onward),
         }
     }
 
@@ -69,61 +68,81 @@ pub(super) enum Quotes {
 
 /// Every direction that orders are taken in.
 pub(super) fn pairs(
-    programs: &[&ProgramDefinition],
+    numbered: &Numbered<'_>,
     terms: &BoardTerms,
     quotes: Quotes,
     onward: &Onward<'_>,
 ) -> Vec<Pair> {
-    let mut partners: Vec<&PartnerId> = programs.iter().map(|program| &program.partner).collect();
-    partners.sort_unstable();
-    partners.dedup();
-    let partner = |partner: &PartnerId| partners.binary_search(&partner).ok();
-    let mut agreed: Vec<Option<&AgreedTerms>> = vec![None; partners.len() * partners.len()];
-    for terms in &terms.agreed {
-        if let Some((a, b)) = partner(&terms.a).zip(partner(&terms.b)) {
-            agreed[a * partners.len() + b] = Some(terms);
-            agreed[b * partners.len() + a] = Some(terms);
+    let programs = numbered.programs;
+    let between = numbered.between(&terms.agreed);
+    // Most directions have no terms of their own: those of two partners all get the same.
+    let alike = |agreed: Option<&AgreedTerms>| {
+        agreed.filter(|agreed| agreed.tiers.is_empty() && onward.is_nothing())?.directed(None)
+    };
+    let alike: Vec<Option<Quote>> =
+        between.iter().map(|agreed| alike(*agreed).as_ref().and_then(Quote::of)).collect();
+    let mut own: Vec<Option<&PairTerms>> = numbered.table(None);
+    let directions = numbered.directions(&terms.pairs, |pair| (&pair.source, &pair.target));
+    for (direction, pair) in directions.into_iter().zip(&terms.pairs) {
+        if let Some(direction) = direction {
+            own[numbered.slot(direction)] = Some(pair);
         }
     }
-    let of: Vec<usize> = programs.iter().map(|p| partner(&p.partner).unwrap_or(0)).collect();
-    let own = by_direction(programs, terms);
+    let quote = |from: usize, to: usize| {
+        if numbered.owner(from) == numbered.owner(to) {
+            return Quote::of(&DirectedRate::WITHIN);
+        }
+        let partners = numbered.partners_slot((from, to));
+        let own = own[numbered.slot((from, to))];
+        if own.is_none() && alike[partners].is_some() {
+            return alike[partners];
+        }
+        let ends = (programs[from], programs[to]);
+        best(between[partners]?, own, (&ends.0.program, &ends.1.program), quotes)
+            .and_then(|directed| Quote::raised(&directed, own, ends, onward))
+    };
     let mut quoted = Vec::with_capacity(programs.len() * programs.len());
-    for from in 0..programs.len() {
-        for to in (0..programs.len()).filter(|to| *to != from) {
-            let agreed = agreed[of[from] * partners.len() + of[to]];
-            let own = own[from * programs.len() + to];
-            let directed = if of[from] == of[to] {
-                Some(DirectedRate::WITHIN)
-            } else {
-                let ends = (&programs[from].program, &programs[to].program);
-                agreed.and_then(|agreed| best(agreed, own, ends, quotes))
-            };
-            let Some(directed) = directed else { continue };
-            let raised = if own.is_some_and(|terms| terms.suspended) {
-                directed.multiplier.micros()
-            } else {
-                onward.on(programs[from], programs[to], directed.multiplier.micros())
-            };
-            quoted.extend(pair(from, to, &directed, raised));
+    for (from, source) in (0..programs.len()).zip(0..) {
+        for (to, target) in (0..programs.len()).zip(0..).filter(|(to, _)| *to != from) {
+            if let Some(Quote { factor, ends_with_board }) = quote(from, to) {
+                quoted.push(Pair { from: source, to: target, factor, ends_with_board });
+            }
         }
     }
     quoted
 }
 
-/// The terms of each direction that has any, in a table of all.
-fn by_direction<'t>(
-    programs: &[&ProgramDefinition],
-    terms: &'t BoardTerms,
-) -> Vec<Option<&'t PairTerms>> {
-    let place: HashMap<_, _> =
-        programs.iter().enumerate().map(|(at, p)| (&p.program, at)).collect();
-    let mut own = vec![None; programs.len() * programs.len()];
-    for pair in &terms.pairs {
-        if let Some((from, to)) = place.get(&pair.source).zip(place.get(&pair.target)) {
-            own[from * programs.len() + to] = Some(pair);
-        }
+/// What a direction gets.
+#[derive(Clone, Copy)]
+struct Quote {
+    factor: Factor,
+    ends_with_board: bool,
+}
+
+impl Quote {
+    fn of(directed: &DirectedRate) -> Option<Self> {
+        Self::at(directed, directed.multiplier.micros())
     }
-    own
+
+    /// With what campaigns add; where the multiplier is suspended they do not.
+    fn raised(
+        directed: &DirectedRate,
+        own: Option<&PairTerms>,
+        (source, target): (&ProgramDefinition, &ProgramDefinition),
+        onward: &Onward<'_>,
+    ) -> Option<Self> {
+        let multiplier = directed.multiplier.micros();
+        if own.is_some_and(|terms| terms.suspended) {
+            return Self::at(directed, multiplier);
+        }
+        Self::at(directed, onward.on(source, target, multiplier))
+    }
+
+    /// None where nothing is left to anybody.
+    fn at(directed: &DirectedRate, multiplier: i64) -> Option<Self> {
+        let factor = Factor::new(directed.members_fee().micros(), multiplier).ok()?;
+        Some(Self { factor, ends_with_board: directed.takes_nothing() })
+    }
 }
 
 /// The best that members get in a direction, without a tier and with each that says something
@@ -146,13 +165,6 @@ fn best(
     // What ends with its board comes after all that does not, where it is not given any more.
     let rank = |rate: &DirectedRate| (!standing || !rate.takes_nothing(), rate.keeps());
     std::iter::once(plain).chain(by_tier).max_by_key(rank)
-}
-
-/// None where nothing is left to anybody.
-fn pair(from: usize, to: usize, directed: &DirectedRate, multiplier: i64) -> Option<Pair> {
-    let factor = Factor::new(directed.members_fee().micros(), multiplier).ok()?;
-    let (from, to) = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
-    Some(Pair { from, to, factor, ends_with_board: directed.takes_nothing() })
 }
 
 #[cfg(test)]

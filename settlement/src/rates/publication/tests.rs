@@ -65,7 +65,7 @@ impl Story {
     fn new(definition: Definition) -> Self {
         definition.check().unwrap();
         let (board, terms) = first(&definition, NOW);
-        let first = PublishedBoard { board, jws: String::new(), terms, slot: None };
+        let first = PublishedBoard { board, jws: String::new(), terms: terms.into(), slot: None };
         Self {
             definition,
             boards: vec![first],
@@ -86,6 +86,7 @@ impl Story {
             consents: Vec::new(),
             partner_keys: Vec::new(),
             gateway_keys: None,
+            master_keys: Default::default(),
             window: WindowId::from_u128(1),
             suspended: Vec::new(),
             frozen: Vec::new(),
@@ -113,7 +114,12 @@ impl Story {
         let publication = self.next().unwrap();
         let Publication { board, terms, .. } = publication.clone();
         self.now = board.effective_at.plus_seconds(3_600);
-        self.boards.push(PublishedBoard { board, jws: String::new(), terms, slot: None });
+        self.boards.push(PublishedBoard {
+            board,
+            jws: String::new(),
+            terms: terms.into(),
+            slot: None,
+        });
         publication
     }
 
@@ -376,7 +382,7 @@ fn volumes_are_by_calendar_month() {
         ("2027-01-15T00:00:00.000Z", 4, ("2027-01", 3, 4)),
         ("2027-03-15T00:00:00.000Z", 1, ("2027-03", 0, 1)),
     ] {
-        let next = pairs::volume(volume.as_ref(), since, at(time));
+        let next = pairs::volume(volume.as_ref(), since, &pairs::month(at(time)));
         let told = (next.month.as_str(), next.before.micros(), next.so_far.micros());
         assert_eq!(told, expected);
         volume = Some(next);

@@ -49,6 +49,7 @@ impl<'a> World<'a> {
             consents: Vec::new(),
             partner_keys: Vec::new(),
             gateway_keys: None,
+            master_keys: Default::default(),
             window: WindowId::from_u128(0),
             suspended: Vec::new(),
             frozen: Vec::new(),
@@ -95,7 +96,10 @@ impl<'a> World<'a> {
 
     pub(super) fn first_board(&mut self, at: Timestamp) -> News {
         let (board, terms) = publication::first(self.plan.definition, at);
-        self.boards.push(PublishedBoard { board, jws: String::new(), terms, slot: Some(at) });
+        self.boards.push({
+            let terms = terms.into();
+            PublishedBoard { board, jws: String::new(), terms, slot: Some(at) }
+        });
         News { published: true, remarks: Vec::new() }
     }
 
@@ -118,7 +122,10 @@ impl<'a> World<'a> {
             return Ok(News { published: false, remarks: Vec::new() });
         }
         let publication::Publication { board, terms, remarks, .. } = publication;
-        self.boards.push(PublishedBoard { board, jws: String::new(), terms, slot: Some(at) });
+        self.boards.push({
+            let terms = terms.into();
+            PublishedBoard { board, jws: String::new(), terms, slot: Some(at) }
+        });
         Ok(News { published: true, remarks })
     }
 

@@ -49,7 +49,7 @@ async fn answered(world: &World, id: TransactionId, step: Step, answer: Answer) 
         signed: said.then_some(signed),
         corridor: record.corridor.clone(),
         members: record.members().into_iter().flatten().collect(),
-        lookup: Some(world.lookup(0, 0)),
+        lookup: Some(world.sought(0, 0)),
         original: record.reverses,
     }))
 }

@@ -17,7 +17,7 @@ use alliance_contracts::quote::{
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::total::Total;
 
-use crate::alliance::{Definition, Registry, keys};
+use crate::alliance::{Definition, ProgramDefinition, Registry, keys};
 use crate::command::{
     Command, CountersignAgreement, Define, Keyed, LinkEnd, NewLink, NewMember, Order, Outcome,
     ProposeAgreement, ProposeLink, Publish, Quoted, QuotedSide, QuotedTerms, RequestEvidence,
@@ -27,7 +27,7 @@ use crate::ledger::working_set::BoardRow;
 use crate::ledger::{self, Wanted, WorkingSet, Writes};
 use crate::rates::terms::BoardTerms;
 use crate::store::{Batch, Store, StoreError};
-use crate::vault::{Lookup, Vault};
+use crate::vault::{Lookup, Sought, Vault};
 use crate::{pricing, receipts};
 
 /// Members of each program: `M-0`, `M-1`, … Those of one number are the same person's.
@@ -60,6 +60,22 @@ impl Prepared {
     pub async fn commit(self) -> Result<(), StoreError> {
         self.batch.commit(&self.writes).await
     }
+}
+
+/// All that a registry says, and what orders find in it on each of its boards.
+fn said(registry: &Registry) -> String {
+    let programs = &registry.definition.programs;
+    let on = |number: u32, source: &ProgramDefinition, target: &ProgramDefinition| {
+        let board = registry.board_numbered(number).unwrap();
+        (board.value(&source.program), board.directed(source, target))
+    };
+    let mut found = Vec::new();
+    for published in &registry.boards {
+        for source in programs {
+            found.extend(programs.iter().map(|target| on(published.board.board, source, target)));
+        }
+    }
+    format!("{} {:?} {found:?}", registry.seen_version, **registry)
 }
 
 /// Parses a name.
@@ -204,6 +220,11 @@ impl World {
         Id::from_u128((millis << 80) | (7 << 76) | (0b10 << 62) | u128::from(self.drawn))
     }
 
+    /// Where a brand's member of a person may be found.
+    pub fn sought(&self, brand: usize, person: usize) -> Sought {
+        self.vault.sought(&name(BRANDS[brand].1), &self.person(person))
+    }
+
     /// Leaves a gap in the ids, so that two worlds on one database draw different ones.
     pub fn skip_ids(&mut self, count: u64) {
         self.drawn += count;
@@ -214,7 +235,7 @@ impl World {
     }
 
     pub fn lookup(&self, brand: usize, person: usize) -> Lookup {
-        self.vault.lookup(&name(BRANDS[brand].1), &self.person(person))
+        self.sought(brand, person).first()
     }
 
     pub fn new_member(&mut self, program: &str, person: usize, opening: i64) -> NewMember {
@@ -226,14 +247,14 @@ impl World {
         let (program, member): (ProgramId, MemberRef) = (name(program), self.person(person));
         let wrapped_key = self.vault.wrap(&key, nonce);
         let sealed_reference = self.vault.unwrap(&wrapped_key).unwrap().seal(&member, nonce);
-        let lookup = self.vault.lookup(&program, &member);
+        let lookup = self.vault.sought(&program, &member);
         NewMember { program, lookup, wrapped_key, sealed_reference, opening }
     }
 
     pub fn new_link(&mut self, a: (usize, usize), b: (usize, usize)) -> NewLink {
         let end = |(brand, person): (usize, usize)| {
             let (partner, program) = BRANDS[brand];
-            (name(partner), name(program), self.lookup(brand, person))
+            (name(partner), name(program), self.sought(brand, person))
         };
         let (a, b) = (end(a), end(b));
         NewLink { link: self.id(), a, b, consent: consent() }
@@ -244,7 +265,7 @@ impl World {
             partner: name(BRANDS[brand].0),
             program: name(BRANDS[brand].1),
             member: self.person(person),
-            lookup: self.lookup(brand, person),
+            lookup: self.sought(brand, person),
             newcomer: None,
         };
         let (a, b) = (end(a), end(b));
@@ -281,7 +302,13 @@ impl World {
         self.drawn += 1;
         let key = name(&format!("key \"{}\" \\ {}", self.drawn, request.id));
         let digest = Hash::of(&self.drawn.to_be_bytes());
-        Keyed { partner: request.partner.clone(), key, digest, request: request.clone(), index }
+        Keyed {
+            partner: request.partner.clone(),
+            key,
+            digest: digest.into(),
+            request: request.clone(),
+            index,
+        }
     }
 
     pub async fn registry(&self) -> Registry {
@@ -394,6 +421,7 @@ impl World {
         let outcomes = decided.map(|decided| decided.outcome).collect();
         let mut receipts = receipts::chain(&mut set, self.now, self.key.kid());
         ledger::events::pack(&mut set, self.now);
+        ledger::master::settle(&mut set);
         receipts::sign(&mut receipts, &self.key);
         let changes_keys = set.writes.changes_partner_keys();
         let listed = changes_keys.then(|| keys::jwks(&set.listed_keys()));
@@ -439,7 +467,7 @@ impl World {
             withheld: false,
         };
         let pairs = vec![pair(BRANDS[0].1, BRANDS[1].1), pair(BRANDS[1].1, BRANDS[0].1)];
-        let terms = BoardTerms { pairs, ..last.terms.clone() };
+        let terms = BoardTerms { pairs, ..(*last.terms).clone() };
         let mut values = last.board.values.clone();
         values[0].value = name(value);
         let board = Board {
@@ -451,13 +479,21 @@ impl World {
             values,
             ..last.board.clone()
         };
-        Publish { board, terms, proposals: Vec::new(), based_on, slot }
+        Publish { board, terms: terms.into(), proposals: Vec::new(), based_on, slot }
     }
 
-    /// Decides commands and commits.
+    /// Decides commands and commits. What a batch is known to have made of the registry is what is
+    /// read of it.
     pub async fn decide(&mut self, commands: Vec<Command>) -> Vec<Outcome> {
+        let before = self.store.registry().await.unwrap();
         let Prepared { batch, writes, outcomes } = self.prepare(commands).await;
         batch.commit(&writes).await.unwrap();
+        if writes.changes_registry()
+            && let Some((change, (version, parts))) = writes.registry_change().zip(before)
+        {
+            let known = Registry::new(version, parts).changed(version + 1, change);
+            assert_eq!(said(&known), said(&self.registry().await));
+        }
         outcomes
     }
 

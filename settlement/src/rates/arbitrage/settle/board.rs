@@ -1,37 +1,55 @@
 //! The new board while it is being settled: what it gives so far, and how a cycle is answered.
 
+use std::cell::OnceCell;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
 use super::super::Proof;
-use super::super::best::{Best, better};
+use super::super::best::{Ways, better};
 use super::super::exact;
 use super::super::gain::Gain;
 use super::super::graph::{Edge, Factor, Graph, MAX_PROGRAMS, OutOfRange, Weight, units_of};
 use super::{
-    AT_REST, AliveBoard, Candidate, Lowered, Lowering, MAX_HALVINGS, NO_MULTIPLIERS, PATIENCE,
-    Pair, Settled,
+    AT_REST, AliveBoard, Candidate, Distance, Lowered, Lowering, MAX_HALVINGS, NO_MULTIPLIERS,
+    PATIENCE, Pair, Settled,
 };
 
 /// The new board while it is being settled.
 pub(super) struct Board<'a> {
     programs: usize,
+    alive: &'a [AliveBoard<'a>],
     candidate: &'a Candidate<'a>,
-    /// What the latest board alive gives, by pair.
-    latest: Vec<Option<Factor>>,
-    /// The best edge of boards alive, by pair. They do not depend on the new values.
-    alive: Vec<Option<Edge>>,
+    /// The best quote of boards alive, by pair. They do not depend on the new values.
+    standing: Vec<Option<Standing>>,
     halvings: Vec<u8>,
-    /// What each of the candidate's pairs gives now, and why less.
-    factors: Vec<(Option<Factor>, Option<Lowering>)>,
-    /// Place in the candidate's pairs, by pair.
-    place: Vec<Option<usize>>,
-    /// What each program's points are counted in: its new value, which then cancels.
+    /// What the new board gives now, by pair; [`Factor::NOTHING`] where it does not.
+    given: Vec<Factor>,
+    /// What those of the candidate's pairs give that give less than was asked for, and why; by
+    /// place.
+    lowered: BTreeMap<usize, (Option<Factor>, Lowering)>,
+    /// Place in the candidate's pairs, by pair; made when a factor is to blame for the first time.
+    places: OnceCell<Vec<Option<u32>>>,
+    /// What the latest board alive gives, by pair; made with the places.
+    latest: OnceCell<Vec<Option<Factor>>>,
+    /// The new values, and what each program's points are counted in: its new value, which then
+    /// cancels. As far as they are up to date.
+    values: Vec<i64>,
     units: Vec<u64>,
-    /// The best of all edges, as far as it is up to date.
-    best: Best,
+    /// The weight of the best of all edges, by pair, as far as it is up to date.
+    weights: Vec<u64>,
     /// Programs whose value, and pairs whose factor, has changed since it was.
     changed: Changed,
 }
 
-/// What is no longer as the table of the best has it.
+/// A quote of a board alive.
+#[derive(Clone, Copy)]
+struct Standing {
+    /// Which of the boards alive.
+    board: u32,
+    factor: Factor,
+}
+
+/// What is no longer as the table of the weights has it.
 #[derive(Default)]
 struct Changed {
     /// Everything.
@@ -42,8 +60,8 @@ struct Changed {
 
 impl<'a> Board<'a> {
     pub(super) fn of(
-        names: &'a [String],
-        alive: &[AliveBoard],
+        names: &[String],
+        alive: &'a [AliveBoard<'a>],
         candidate: &'a Candidate<'a>,
     ) -> Result<Self, OutOfRange> {
         let programs = names.len();
@@ -57,88 +75,119 @@ impl<'a> Board<'a> {
         {
             return Err(OutOfRange::Programs);
         }
-        let slot = |from: u32, to: u32| slot(programs, from, to);
-        let mut best_alive: Vec<Option<Edge>> = vec![None; programs * programs];
-        for board in alive {
-            let quoted = board.pairs.iter().filter(|pair| !pair.ends_with_board);
-            for pair in quoted {
-                let place = slot(pair.from, pair.to)?;
-                let edge = edge(board.number, board.values, pair, pair.factor)?;
-                best_alive[place] = better(best_alive[place], edge);
-            }
-        }
-        let mut place = vec![None; programs * programs];
-        for (at, pair) in candidate.pairs.iter().enumerate() {
-            place[slot(pair.from, pair.to)?] = Some(at);
-        }
-        let mut latest = vec![None; programs * programs];
-        for pair in alive.last().map_or(&[][..], |latest| latest.pairs) {
-            latest[slot(pair.from, pair.to)?] = Some(pair.factor);
+        let mut given = vec![Factor::NOTHING; programs * programs];
+        for pair in candidate.pairs {
+            given[slot(programs, pair.from, pair.to)?] = pair.factor;
         }
         Ok(Self {
             programs,
+            alive,
             candidate,
-            latest,
-            alive: best_alive,
+            standing: standing(programs, alive)?,
             halvings: vec![0; programs],
-            factors: candidate.pairs.iter().map(|pair| (Some(pair.factor), None)).collect(),
-            place,
+            given,
+            lowered: BTreeMap::new(),
+            places: OnceCell::new(),
+            latest: OnceCell::new(),
+            values: vec![0; programs],
             units: vec![1; programs],
-            best: Best::none(programs),
+            weights: vec![0; programs * programs],
             changed: Changed { all: true, ..Changed::default() },
         })
     }
 
-    fn slot(&self, from: u32, to: u32) -> Result<usize, OutOfRange> {
-        slot(self.programs, from, to)
-    }
-
-    fn values(&self) -> Vec<i64> {
+    fn moved(&self) -> Vec<i64> {
         let movements = self.candidate.movements.iter().zip(&self.halvings);
         movements.map(|(movement, halvings)| movement.value(*halvings)).collect()
     }
 
-    /// The best of all edges alive, and the units that it is in. Only what has changed since it was
-    /// asked for last is looked at again: an answer changes few programs of many.
-    pub(super) fn best(&mut self) -> Result<(&[u64], &Best), OutOfRange> {
-        let values = self.values();
+    /// Brings the weights of the best of all edges up to date, and the units that they are in. Only
+    /// what has changed since they were is looked at again: an answer changes few programs of many.
+    pub(super) fn bring_up_to_date(&mut self) -> Result<(), OutOfRange> {
+        self.values = self.moved();
         let units: Vec<i64> =
-            values.iter().map(|value| if *value == 0 { 1 } else { *value }).collect();
+            self.values.iter().map(|value| if *value == 0 { 1 } else { *value }).collect();
         self.units = units_of(&units)?;
         let Changed { all, programs, slots } = std::mem::take(&mut self.changed);
         let mut changed = vec![all; self.programs];
         programs.into_iter().for_each(|program| changed[program] = true);
-        if changed.contains(&true) {
+        let columns: Vec<usize> = (0..self.programs).filter(|to| changed[*to]).collect();
+        if !columns.is_empty() {
             // In the order of the table: many programs at a time change in some rounds.
             for (from, row) in changed.iter().enumerate() {
-                for (to, _) in changed.iter().enumerate().filter(|(_, column)| *row || **column) {
-                    self.look_again(from * self.programs + to, &values)?;
+                if *row {
+                    (0..self.programs).for_each(|to| self.look_again(from, to));
+                } else {
+                    columns.iter().for_each(|to| self.look_again(from, *to));
                 }
             }
         }
-        slots.into_iter().try_for_each(|slot| self.look_again(slot, &values))?;
-        Ok((&self.units, &self.best))
-    }
-
-    fn look_again(&mut self, slot: usize, values: &[i64]) -> Result<(), OutOfRange> {
-        let given = self.place[slot]
-            .and_then(|place| self.candidate.pairs.get(place).zip(self.factors.get(place)?.0));
-        let given = match given {
-            Some((pair, factor)) => edge(self.candidate.number, values, pair, factor)?,
-            None => None,
-        };
-        self.best.put(slot, better(self.alive[slot], given), &self.units);
+        for slot in slots {
+            self.look_again(slot / self.programs, slot % self.programs);
+        }
         Ok(())
     }
 
+    /// Of two edges of one pair the better one has the larger weight, and still has once both are
+    /// rounded up.
+    fn look_again(&mut self, from: usize, to: usize) {
+        let slot = from * self.programs + to;
+        // In units that are the new values, what the new board gives is exactly what it leaves.
+        let has_values = self.values[from] > 0 && self.values[to] > 0;
+        let given = if has_values { self.given[slot].trillionths() } else { 0 };
+        let units = (self.units[from], self.units[to]);
+        let standing = self.standing[slot].and_then(|standing| {
+            let weight = self.weight(standing, from, to)?;
+            weight.exceeds(given, units).then(|| weight.scaled(units.0, units.1))
+        });
+        self.weights[slot] = standing.unwrap_or(given);
+    }
+
+    /// What a quote of a board alive brings. Its values are in range, or it would not stand.
+    fn weight(&self, standing: Standing, from: usize, to: usize) -> Option<Weight> {
+        let values = self.alive[standing.board as usize].values;
+        Weight::new(values[from], values[to], standing.factor).ok()
+    }
+
+    /// What the candidate's pair at this place gives now.
+    fn factor(&self, place: usize) -> Option<Factor> {
+        let asked = Some(self.candidate.pairs[place].factor);
+        self.lowered.get(&place).map_or(asked, |(now, _)| *now)
+    }
+
+    /// The place of a pair in the candidate's pairs.
+    fn place(&self, from: u32, to: u32) -> Option<usize> {
+        let places = self.places.get_or_init(|| {
+            let mut places = vec![None; self.programs * self.programs];
+            for (place, pair) in (0..).zip(self.candidate.pairs) {
+                places[pair.from as usize * self.programs + pair.to as usize] = Some(place);
+            }
+            places
+        });
+        places[slot(self.programs, from, to).ok()?].map(|place| place as usize)
+    }
+
+    /// What the latest board alive gives.
+    fn latest(&self, pair: &Pair) -> Option<Factor> {
+        let latest = self.latest.get_or_init(|| {
+            let mut latest = vec![None; self.programs * self.programs];
+            for pair in self.alive.last().map_or(&[][..], |latest| latest.pairs) {
+                latest[pair.from as usize * self.programs + pair.to as usize] = Some(pair.factor);
+            }
+            latest
+        });
+        latest[slot(self.programs, pair.from, pair.to).ok()?]
+    }
+
     pub(super) fn settled(self, proof: Proof, first_gain: Option<Gain>, rounds: u32) -> Settled {
-        let lowered =
-            self.candidate.pairs.iter().zip(&self.factors).filter_map(|(pair, given)| {
-                Some(Lowered { pair: *pair, now: given.0, why: given.1? })
-            });
+        let lowered = self.lowered.iter().map(|(place, (now, why))| Lowered {
+            pair: self.candidate.pairs[*place],
+            now: *now,
+            why: *why,
+        });
         Settled {
             lowered: lowered.collect(),
-            values: self.values(),
+            values: self.moved(),
             halvings: self.halvings,
             first_gain,
             proof,
@@ -147,17 +196,24 @@ impl<'a> Board<'a> {
     }
 
     /// Answers every cycle; says whether anything changed.
-    pub(super) fn answer(&mut self, cycles: &[Vec<Edge>], round: u32) -> bool {
+    pub(super) fn answer(&mut self, cycles: &[impl AsRef<[Edge]>], round: u32) -> bool {
+        let movements = self.candidate.movements.iter().zip(&self.halvings);
+        let distances: Vec<Distance> =
+            movements.map(|(movement, halvings)| movement.relative(*halvings)).collect();
         let mut halve = vec![false; self.programs];
         let mut changed = false;
-        for cycle in cycles {
-            if self.gains_at_rest(cycle) || !self.mark_furthest(cycle, &mut halve) {
+        for cycle in cycles.iter().map(AsRef::as_ref) {
+            let blamed =
+                !self.gains_at_rest(cycle) && self.mark_furthest(cycle, &distances, &mut halve);
+            if !blamed {
                 changed |= self.lower(cycle);
             }
         }
-        for place in 0..self.factors.len() {
-            changed |= (round > AT_REST && self.hold(place))
-                || (round == NO_MULTIPLIERS + 1 && self.suspend(place));
+        if round > NO_MULTIPLIERS {
+            for place in 0..self.candidate.pairs.len() {
+                changed |= (round > AT_REST && self.hold(place))
+                    || (round == NO_MULTIPLIERS + 1 && self.suspend(place));
+            }
         }
         let all = round > AT_REST || (round > PATIENCE && halve.contains(&true));
         for (program, _) in halve.iter().enumerate().filter(|(_, halve)| all || **halve) {
@@ -210,18 +266,19 @@ impl<'a> Board<'a> {
 
     /// The programs whose new value counts on the cycle, and that move at least half as far as the
     /// one that moves furthest. Says whether any does.
-    fn mark_furthest(&self, cycle: &[Edge], halve: &mut [bool]) -> bool {
-        let into = cycle.iter().cycle().skip(cycle.len().saturating_sub(1));
-        let counted = into.zip(cycle).filter(|(into, out)| self.is_new(into) != self.is_new(out));
-        let moving: Vec<usize> = counted.map(|(_, out)| out.from as usize).collect();
-        let distance = |at: &usize| self.candidate.movements[*at].relative(self.halvings[*at]);
-        let less = |one: (u128, u128), other: (u128, u128)| one.0 * other.1 < other.0 * one.1;
-        let furthest = moving
-            .iter()
-            .map(distance)
+    fn mark_furthest(&self, cycle: &[Edge], distances: &[Distance], halve: &mut [bool]) -> bool {
+        let moving = || {
+            let into = cycle.iter().cycle().skip(cycle.len().saturating_sub(1));
+            let both = into.zip(cycle);
+            let counted = both.filter(|(into, out)| self.is_new(into) != self.is_new(out));
+            counted.map(|(_, out)| out.from as usize)
+        };
+        let less = |one: Distance, other: Distance| one.0 * other.1 < other.0 * one.1;
+        let furthest = moving()
+            .map(|program| distances[program])
             .fold((0, 1), |most, next| if less(most, next) { next } else { most });
-        for program in moving {
-            let (magnitude, of) = distance(&program);
+        for program in moving() {
+            let (magnitude, of) = distances[program];
             halve[program] |= !less((2 * magnitude, of), furthest);
         }
         furthest.0 > 0
@@ -230,10 +287,8 @@ impl<'a> Board<'a> {
     /// Lowers new factors on a cycle that movement is not to blame for.
     fn lower(&mut self, cycle: &[Edge]) -> bool {
         let new = cycle.iter().filter(|edge| self.is_new(edge));
-        let places: Vec<usize> =
-            new.filter_map(|edge| self.place[self.slot(edge.from, edge.to).ok()?]).collect();
-        let multiplier =
-            |place: &usize| self.factors[*place].0.map_or(0, Factor::multiplier_micros);
+        let places: Vec<usize> = new.filter_map(|edge| self.place(edge.from, edge.to)).collect();
+        let multiplier = |place: &usize| self.factor(*place).map_or(0, Factor::multiplier_micros);
         let largest = places.iter().copied().max_by_key(multiplier);
         if largest.is_some_and(|place| self.suspend(place)) {
             return true;
@@ -246,36 +301,84 @@ impl<'a> Board<'a> {
     }
 
     fn suspend(&mut self, place: usize) -> bool {
-        let (factor, why) = &mut self.factors[place];
         let one = Factor::ONE.multiplier_micros();
-        let above = factor.filter(|factor| factor.multiplier_micros() > one);
+        let above = self.factor(place).filter(|factor| factor.multiplier_micros() > one);
         let Some(plain) = above.and_then(|above| Factor::new(above.fee_micros(), one).ok()) else {
             return false;
         };
-        (*factor, *why) = (Some(plain), Some(Lowering::Suspended));
-        self.has_changed(place);
+        self.gives(place, Some(plain), Lowering::Suspended);
         true
     }
 
     fn hold(&mut self, place: usize) -> bool {
-        let pair = self.candidate.pairs[place];
-        let latest = self.slot(pair.from, pair.to).ok().and_then(|slot| self.latest[slot]);
-        let (factor, why) = &mut self.factors[place];
-        let amount = |factor: Factor| factor.trillionths();
-        if factor.map_or(0, amount) <= latest.map_or(0, amount) {
+        let latest = self.latest(&self.candidate.pairs[place]);
+        let amount = |factor: Option<Factor>| factor.map_or(0, Factor::trillionths);
+        if amount(self.factor(place)) <= amount(latest) {
             return false;
         }
-        let reason = if latest.is_some() { Lowering::Held } else { Lowering::Withheld };
-        (*factor, *why) = (latest, Some(reason));
-        self.has_changed(place);
+        let why = if latest.is_some() { Lowering::Held } else { Lowering::Withheld };
+        self.gives(place, latest, why);
         true
     }
 
-    /// Another factor stands at this place of the candidate's pairs.
-    fn has_changed(&mut self, place: usize) {
+    /// Another factor stands at this place of the candidate's pairs from now on.
+    fn gives(&mut self, place: usize, factor: Option<Factor>, why: Lowering) {
         let pair = self.candidate.pairs[place];
-        self.changed.slots.extend(self.slot(pair.from, pair.to));
+        let slot = pair.from as usize * self.programs + pair.to as usize;
+        self.lowered.insert(place, (factor, why));
+        self.given[slot] = factor.unwrap_or(Factor::NOTHING);
+        self.changed.slots.push(slot);
     }
+}
+
+impl Ways for Board<'_> {
+    fn programs(&self) -> usize {
+        self.programs
+    }
+
+    fn units(&self) -> &[u64] {
+        &self.units
+    }
+
+    fn weights(&self) -> &[u64] {
+        &self.weights
+    }
+
+    fn edge(&self, from: usize, to: usize) -> Option<Edge> {
+        let slot = from * self.programs + to;
+        let ends = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
+        let edge = |board, weight| Edge { board, from: ends.0, to: ends.1, weight };
+        let standing = self.standing[slot].and_then(|standing| {
+            let board = self.alive[standing.board as usize].number;
+            Some(edge(board, self.weight(standing, from, to)?))
+        });
+        let given = weight(&self.values, ends, self.given[slot]).ok().flatten();
+        better(standing, given.map(|weight| edge(self.candidate.number, weight)))
+    }
+}
+
+/// The best quote of boards alive, by pair.
+fn standing(programs: usize, alive: &[AliveBoard]) -> Result<Vec<Option<Standing>>, OutOfRange> {
+    let mut best: Vec<Option<Standing>> = vec![None; programs * programs];
+    for (board, quoted) in (0..).zip(alive) {
+        for Pair { from, to, factor, ends_with_board } in quoted.pairs.iter().copied() {
+            let slot = slot(programs, from, to)?;
+            let weight =
+                if ends_with_board { None } else { weight(quoted.values, (from, to), factor)? };
+            let Some(weight) = weight else { continue };
+            let beaten = match best[slot] {
+                None => true,
+                Some(Standing { board, factor }) => {
+                    let before = self::weight(alive[board as usize].values, (from, to), factor)?;
+                    before.is_none_or(|before| weight.compare(&before) == Ordering::Greater)
+                }
+            };
+            if beaten {
+                best[slot] = Some(Standing { board, factor });
+            }
+        }
+    }
+    Ok(best)
 }
 
 /// Where a pair stands in a table of all.
@@ -289,20 +392,17 @@ fn slot(programs: usize, from: u32, to: u32) -> Result<usize, OutOfRange> {
 
 /// What a board gives from one program to another; none where one of them has no value, or nothing
 /// is given.
-fn edge(
-    board: u64,
+fn weight(
     values: &[i64],
-    pair: &Pair,
+    (from, to): (u32, u32),
     factor: Factor,
-) -> Result<Option<Edge>, OutOfRange> {
-    let Pair { from, to, .. } = *pair;
+) -> Result<Option<Weight>, OutOfRange> {
     let value = |program: u32| values.get(program as usize).copied().ok_or(OutOfRange::Program);
     let (value_from, value_to) = (value(from)?, value(to)?);
     if value_from == 0 || value_to == 0 || factor.trillionths() == 0 {
         return Ok(None);
     }
-    let weight = Weight::new(value_from, value_to, factor)?;
-    Ok(Some(Edge { board, from, to, weight }))
+    Weight::new(value_from, value_to, factor).map(Some)
 }
 
 /// All quotes alive together: every one of the boards alive, and the new board's.
@@ -317,21 +417,45 @@ pub(super) fn graph(
     let mut graph = Graph::new(names, &units)?;
     for board in alive {
         for pair in board.pairs.iter().filter(|pair| !pair.ends_with_board) {
-            let edge = edge(board.number, board.values, pair, pair.factor)?;
-            edge.map_or(Ok(()), |edge| graph.add(edge))?;
+            add(&mut graph, (board.number, board.values), pair, pair.factor)?;
         }
     }
     for (pair, factor) in candidate.pairs.iter().filter_map(|pair| Some((pair, given(pair)?))) {
-        let edge = edge(candidate.number, values, pair, factor)?;
-        edge.map_or(Ok(()), |edge| graph.add(edge))?;
+        add(&mut graph, (candidate.number, values), pair, factor)?;
     }
     Ok(graph)
 }
 
+fn add(
+    graph: &mut Graph,
+    (board, values): (u64, &[i64]),
+    pair: &Pair,
+    factor: Factor,
+) -> Result<(), OutOfRange> {
+    let Pair { from, to, .. } = *pair;
+    let weight = weight(values, (from, to), factor)?;
+    weight.map_or(Ok(()), |weight| graph.add(Edge { board, from, to, weight }))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::Movement;
+    use super::super::super::best::round_trips_that_gain;
+    use super::super::{Movement, Stuck, find_proof};
     use super::*;
+
+    const NO_CYCLES: &[[Edge; 2]] = &[];
+
+    /// As they are found in each round.
+    fn gaining(board: &Board) -> Option<Vec<Vec<Edge>>> {
+        let pairs = round_trips_that_gain(board, exact::gains);
+        if !pairs.is_empty() {
+            return Some(pairs.iter().map(|pair| pair.to_vec()).collect());
+        }
+        match find_proof(board) {
+            Err(Stuck::Gains(cycles)) => Some(cycles),
+            Err(Stuck::Undecided) | Ok(_) => None,
+        }
+    }
 
     /// What ends the rounds should all else fail.
     #[test]
@@ -351,21 +475,22 @@ mod tests {
         let candidate = Candidate { number: 2, movements: &movements, pairs: &asked };
         let mut board = Board::of(&names, &alive, &candidate).unwrap();
         let proved = |board: &mut Board| {
-            let (units, best) = board.best().unwrap();
-            super::super::find_proof(units, best).is_ok()
+            board.bring_up_to_date().unwrap();
+            find_proof(board).is_ok()
         };
         assert!(!proved(&mut board));
-        assert!(board.answer(&[], NO_MULTIPLIERS + 1));
+        assert!(board.answer(NO_CYCLES, NO_MULTIPLIERS + 1));
         let suspended = Factor::new(0, 1_000_000).ok();
-        assert_eq!(board.factors, [(suspended, Some(Lowering::Suspended)); 2]);
+        let lowered = |board: &Board| board.lowered.values().copied().collect::<Vec<_>>();
+        assert_eq!(lowered(&board), [(suspended, Lowering::Suspended); 2]);
         assert_eq!(board.halvings, [0, 0]);
-        assert!(board.answer(&[], AT_REST + 1));
+        assert!(board.answer(NO_CYCLES, AT_REST + 1));
         assert_eq!(board.halvings, [MAX_HALVINGS; 2]);
-        assert_eq!(board.values(), [50_000, 100_000]);
+        assert_eq!(board.moved(), [50_000, 100_000]);
         // 1 is above 0.99 × 1.01.
-        assert_eq!(board.factors[0], (Some(before[0].factor), Some(Lowering::Held)));
-        assert_eq!(board.factors[1], (None, Some(Lowering::Withheld)));
-        assert!(!board.answer(&[], AT_REST + 2));
+        let held = (Some(before[0].factor), Lowering::Held);
+        assert_eq!(lowered(&board), [held, (None, Lowering::Withheld)]);
+        assert!(!board.answer(NO_CYCLES, AT_REST + 2));
         assert!(proved(&mut board));
     }
 
@@ -405,11 +530,12 @@ mod tests {
                 let candidate = Candidate { number: 2, movements: &movements, pairs: &new };
                 let mut board = Board::of(&names, &alive, &candidate).unwrap();
                 for round in 1.. {
-                    let (units, best) = board.best().unwrap();
-                    let (kept, found) = (best.weights().to_vec(), super::super::find(units, best));
+                    board.bring_up_to_date().unwrap();
+                    let kept = board.weights.clone();
                     board.changed.all = true;
-                    prop_assert_eq!(&kept, board.best().unwrap().1.weights(), "round {}", round);
-                    let Err(super::super::Stuck::Gains(cycles)) = found else { break };
+                    board.bring_up_to_date().unwrap();
+                    prop_assert_eq!(&kept, &board.weights, "round {}", round);
+                    let Some(cycles) = gaining(&board) else { break };
                     if !board.answer(&cycles, round) {
                         break;
                     }
