@@ -18,6 +18,7 @@ mod crash_table;
 mod cuts;
 mod disk;
 mod exactly_once;
+mod example_brand;
 mod faults;
 mod flood;
 mod frozen;
