@@ -30,6 +30,7 @@ mod load;
 mod lost_commits;
 mod members;
 mod overlap;
+mod partner_cli;
 mod policy;
 mod proxy;
 mod rates_cli;

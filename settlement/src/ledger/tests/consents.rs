@@ -107,6 +107,24 @@ fn an_order_a_day_and_a_month_have_their_limits_to_the_digit() {
 }
 
 #[test]
+fn a_gateway_whose_clock_is_behind_begins_no_day_of_a_consent_again() {
+    let mut world = world();
+    let id = given(&mut world, &consent());
+    accepted(&order(&mut world, "100"));
+    accepted(&order(&mut world, "100"));
+    // What another gateway has counted on what is tomorrow and the next month here.
+    let mut before = spent(&world, id);
+    (before.day, before.month) = (before.day + 1, before.month + 1);
+    world.set.put_consent_spent(before);
+    assert_eq!(order(&mut world, "20").outcome, refused(ProblemCode::ExceedsConsent));
+    (before.in_day, before.in_month) = (9_000_000, 9_000_000);
+    world.set.put_consent_spent(before);
+    accepted(&order(&mut world, "20"));
+    let after = ConsentSpent { in_day: 10_000_000, in_month: 10_000_000, ..before };
+    assert_eq!(spent(&world, id), after);
+}
+
+#[test]
 fn a_refused_order_takes_nothing_of_the_consent() {
     let mut world = world();
     let id = given(&mut world, &consent());
