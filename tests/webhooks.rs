@@ -19,8 +19,8 @@ use crate::harness::{Alliance, Engine, Gateway, block_on, free_port, psql, quote
 const AURORA: &str = "aurora-air";
 
 /// A receiver that takes everything, after a while.
-struct Receiver {
-    url: String,
+pub struct Receiver {
+    pub url: String,
     got: Arc<Mutex<Vec<Got>>>,
 }
 
@@ -36,7 +36,7 @@ impl Got {
 }
 
 impl Receiver {
-    fn start(takes: Duration) -> Self {
+    pub fn start(takes: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let got: Arc<Mutex<Vec<Got>>> = Arc::default();
@@ -51,7 +51,7 @@ impl Receiver {
     }
 
     /// The numbers of what has arrived, in the order in which it did.
-    fn numbers(&self) -> Vec<u64> {
+    pub fn numbers(&self) -> Vec<u64> {
         self.got.lock().unwrap().iter().map(|got| got.event().number().unwrap()).collect()
     }
 }

@@ -19,6 +19,8 @@
 //! | keys, key lists and signatures | [`keys`], [`key_list`], [`jws`], [`http_signature`], [`content_digest`] | RFC 8032, 7515, 7638, 9421, 9530 |
 //! | partners' keys over the API, and what each may do | [`partner_key`] | docs/formats/keys.md |
 //! | what only a sandbox is asked | [`sandbox`] | docs/sandbox.md |
+//! | days, and which of them banks work on | [`date`], [`calendar`] | ISO 8601, docs/formats/calendars.md |
+//! | what a netting run did, so that anyone can check it | [`netting`] | docs/formats/netting.md |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
 //!
 //! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
@@ -27,12 +29,14 @@
 pub mod agreement;
 pub mod arithmetic;
 pub mod board;
+pub mod calendar;
 pub mod campaign;
 pub mod conformance;
 pub mod connector;
 pub mod content_digest;
 pub mod corridor;
 pub mod cosignature;
+pub mod date;
 pub mod debit_consent;
 pub mod decimal;
 mod drafts;
@@ -50,6 +54,7 @@ pub mod link;
 pub mod member;
 pub mod merkle;
 pub mod names;
+pub mod netting;
 pub mod note;
 pub mod observation;
 #[cfg(feature = "openapi")]

@@ -115,6 +115,14 @@ name!(
     |text| is_slug(text) && text != ALLIANCE_PARTY
 );
 name!(
+    /// Whoever owes or is owed money: a partner, or `alliance`.
+    Party, "a party", "[a-z0-9][a-z0-9-]{1,30}", is_slug
+);
+name!(
+    /// A calendar of business days (`cn`, `target`).
+    CalendarId, "a calendar", "[a-z0-9][a-z0-9-]{1,30}", is_slug
+);
+name!(
     /// A settlement currency: an ISO 4217 code (`CNY`).
     Currency, "a currency", "[A-Z]{3}",
     |text| text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())

@@ -11,6 +11,7 @@ use alliance_contracts::arithmetic::{
     self, Amounts, Reversal, ReversalAsk, Reversed, Terms, exchange_by_source, exchange_by_target,
 };
 use alliance_contracts::board::{Board, CommittedTerms, PairTerms, TermsRoot};
+use alliance_contracts::calendar::Calendar;
 use alliance_contracts::campaign::Campaign;
 use alliance_contracts::conformance::{CaseOutcome, ConformanceReport};
 use alliance_contracts::connector::{
@@ -49,6 +50,7 @@ use alliance_contracts::merkle::{
 use alliance_contracts::names::{
     Corridor, Currency, IdempotencyKey, MemberRef, PartnerId, ProgramId, ReasonCode,
 };
+use alliance_contracts::netting::NettingCertificate;
 use alliance_contracts::note::{
     ALG_COSIGNATURE_V1, ALG_ED25519, VerifierKey, parse_note, verify_cosignature, verify_note,
 };
@@ -86,6 +88,7 @@ const KINDS: &[(&str, &str)] = &[
     ("board", "boards.md"),
     ("board-jws", "boards.md"),
     ("board-pairs", "boards.md"),
+    ("calendar", "calendars.md"),
     ("campaign", "campaigns.md"),
     ("campaign-bonus", "campaigns.md"),
     ("campaign-postings", "campaigns.md"),
@@ -113,6 +116,7 @@ const KINDS: &[(&str, &str)] = &[
     ("key-registration", "keys.md"),
     ("key-registration-jws", "keys.md"),
     ("key-statement", "keys.md"),
+    ("netting", "netting.md"),
     ("opening", "receipts.md"),
     ("order-leaves", "http-signatures.md"),
     ("partner-keys", "keys.md"),
@@ -451,6 +455,35 @@ fn the_consent_is_signed_by_its_source_over_its_canonical_form() {
     let Value::Object(members) = read::<Value>("consent") else { panic!("an object") };
     let text = page("consents.md");
     assert!(members.keys().all(|member| text.contains(&format!("`{member}`"))));
+}
+
+// --- calendars.md ------------------------------------------------------------------------------
+
+#[test]
+fn the_calendar_is_sound_and_every_member_of_it_is_described() {
+    let calendar: Calendar = read_whole("calendar");
+    assert_eq!(calendar.check(), Ok(()));
+    let works = |day: &str| calendar.is_business_day(day.parse().unwrap());
+    let days = ["2026-05-05", "2026-05-06", "2026-05-07", "2026-05-08", "2026-05-09", "2026-05-10"];
+    assert_eq!(days.map(works), [false, true, true, true, true, false]);
+    let Value::Object(members) = read::<Value>("calendar") else { panic!("an object") };
+    let text = page("calendars.md");
+    assert!(members.keys().all(|member| text.contains(&format!("`{member}`"))));
+}
+
+// --- netting.md --------------------------------------------------------------------------------
+
+#[test]
+fn the_netting_certificate_proves_itself_and_every_member_of_it_is_described() {
+    let certificate: NettingCertificate = read_whole("netting");
+    assert_eq!(certificate.check(), Ok(()));
+    // The page works the proof out: 42 less 1.
+    let text = page("netting.md");
+    assert!(text.contains("42 − 1 = 41") && certificate.set_off.effort.moved.to_string() == "41");
+    let Value::Object(members) = read::<Value>("netting") else { panic!("an object") };
+    for member in members.keys() {
+        assert!(text.contains(&format!("`{member}`")), "{member}");
+    }
 }
 
 // --- erasures.md -------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ mod rates;
 mod receipts;
 mod sandbox;
 mod serve;
+mod settle;
 mod trigger;
 mod verify;
 mod webhooks;
@@ -149,6 +150,9 @@ pub enum Command {
     /// See what points are worth, and what a model would make of them
     #[command(subcommand)]
     Rates(rates::RatesCommand),
+    /// Net what partners owe, prove it, and count business days
+    #[command(subcommand)]
+    Settle(settle::SettleCommand),
     /// See what partners are told
     #[command(subcommand)]
     Events(events::EventsCommand),
@@ -285,6 +289,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Agreements(command) => agreements::run(command, printer),
         Command::Keys(command) => keys::run(command, printer),
         Command::Rates(command) => rates::run(command, printer),
+        Command::Settle(command) => settle::run(&command, printer),
         Command::Events(command) => events::run(command, printer),
         Command::Webhooks(command) => webhooks::run(command, printer),
         Command::Listen(args) => listen::run(&args, printer),

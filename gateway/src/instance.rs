@@ -8,6 +8,7 @@
 //! keys/gateway.pem         signs receipts, quotes and checkpoints
 //! keys/root.pem            signs the key list; partners pin its public half. Not needed to serve
 //! keys/master.key          wraps what the database holds of members
+//! keys/master.next.key     the master key to come, while it is being rotated
 //! keys/checkpoints/        the last checkpoint of every corridor, outside the database
 //! partners/<partner>/      key.pem and client.toml, for the partner itself
 //! ```
@@ -49,6 +50,8 @@ pub const GATEWAY_KEY_FILE: &str = "keys/gateway.pem";
 pub const ROOT_KEY_FILE: &str = "keys/root.pem";
 /// The master key, below the folder.
 pub const MASTER_KEY_FILE: &str = "keys/master.key";
+/// The master key to come, below the folder.
+pub const NEXT_MASTER_KEY_FILE: &str = "keys/master.next.key";
 /// Where checkpoints are kept, below the folder.
 pub const CHECKPOINTS_DIR: &str = "keys/checkpoints";
 /// Where the partners' own files are, below the folder.
@@ -103,6 +106,8 @@ pub struct Instance {
     pub signing_key: Arc<SigningKey>,
     /// Wraps members' keys.
     pub master_key: Zeroizing<[u8; KEY_LEN]>,
+    /// Takes its place, or has taken it; none while the master key is not being rotated.
+    pub next_master_key: Option<Zeroizing<[u8; KEY_LEN]>>,
     /// Every gateway key that ever signed, as published.
     pub key_list: KeyList,
     /// The same, checked.
@@ -141,6 +146,8 @@ impl Instance {
         let key = key.map_err(|fault| faults.push(fault)).ok();
         let master_key = keyfile::read_master(&folder.join(MASTER_KEY_FILE));
         let master_key = master_key.map_err(|fault| faults.push(fault)).ok();
+        let next = next_master(&folder, master_key.as_ref());
+        let next = next.map_err(|fault| faults.push(fault)).ok().flatten();
         let list = read_key_list(&folder.join(KEY_LIST_FILE));
         let list = list.map_err(|fault| faults.push(fault)).ok();
         if let (Some(config), Some((_, listed))) = (&config, &list) {
@@ -157,6 +164,7 @@ impl Instance {
                     gateway: config.gateway,
                     signing_key: Arc::new(key),
                     master_key,
+                    next_master_key: next,
                     key_list,
                     trusted_keys: first_list.trusted.clone(),
                     first_list,
@@ -185,6 +193,26 @@ fn folder_of(config_file: &Path) -> PathBuf {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     }
+}
+
+/// The master key to come, where there is one.
+fn next_master(
+    folder: &Path,
+    master: Option<&Zeroizing<[u8; KEY_LEN]>>,
+) -> Result<Option<Zeroizing<[u8; KEY_LEN]>>, Fault> {
+    let file = folder.join(NEXT_MASTER_KEY_FILE);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let next = keyfile::read_master(&file)?;
+    if master == Some(&next) {
+        let fault = format!(
+            "holds the same key as {MASTER_KEY_FILE}: draw another (`alliance keys draw-master`), \
+             or take it away if the rotation has ended"
+        );
+        return Err(Fault::new(file.display(), fault));
+    }
+    Ok(Some(next))
 }
 
 fn read_key_list(path: &Path) -> Result<(KeyList, GatewayKeys), Fault> {

@@ -10,6 +10,7 @@
 //! | [`agreements`] | what two partners have signed, as it is kept |
 //! | [`terms`] | what holds between two partners at a moment |
 //! | [`keys`] | keys, as definition, partners and root key have made them |
+//! | [`master`] | the master keys of the books, by generation |
 //! | [`registry`] | the snapshot that orders are priced and decided by |
 
 pub mod agreements;
@@ -18,6 +19,7 @@ pub mod changes;
 pub mod consents;
 pub mod definition;
 pub mod keys;
+pub mod master;
 pub mod rates;
 pub mod registry;
 pub mod terms;
@@ -30,6 +32,7 @@ pub use definition::{
     ProgramDefinition, Scope,
 };
 pub use keys::{GatewayKeys, ListedKey, MayNotSign, PartnerKeyRecord};
+pub use master::{MasterKeyFault, MasterKeyRecord, MasterKeys, RotationFault};
 pub use rates::{Breaker, RatesDefinition};
 pub use registry::{BoardView, PartnerKey, PublishedBoard, Registry, RegistryParts};
 pub use terms::AgreementTerms;

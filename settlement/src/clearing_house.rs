@@ -11,6 +11,7 @@ mod consents;
 mod cosignatures;
 mod events;
 mod keys;
+mod master;
 mod members;
 mod proofs;
 mod proposals;
@@ -36,8 +37,9 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::alliance::{DefinitionFault, Registry};
+use crate::alliance::{DefinitionFault, MasterKeyFault, Registry};
 use crate::command::{Command, Outcome};
+use crate::rekeying::QUOTE_KEY_PURPOSE;
 use crate::sequencer::queue::{CAPACITY, Queue};
 use crate::sequencer::{Answer, Sequencer, TransactionView, Unavailable, Writability};
 use crate::store::{self, Store, StoreError, TransactionDetail};
@@ -46,6 +48,7 @@ use crate::vault::{KEY_LEN, QuoteSealer, Vault};
 pub use campaigns::{ApproveError, CampaignSpending};
 pub use clock::{Clock, Pauses, ReadTime};
 pub use cosignatures::{CosignatureRefused, ProvingCheckpoint};
+pub use master::{RotateError, Rotated, RotationProgress};
 pub use members::{LinkView, MemberView};
 pub use proofs::{CheckpointError, ProofRefused};
 pub use proposals::ProposalError;
@@ -74,6 +77,8 @@ pub struct Settings {
     pub database: String,
     /// Wraps members' keys; 32 bytes, the same for every gateway of the alliance.
     pub master_key: [u8; KEY_LEN],
+    /// Takes its place, or has taken it; none while the master key is not being rotated.
+    pub next_master_key: Option<[u8; KEY_LEN]>,
     /// Signs receipts, quotes, boards and checkpoints.
     pub signing_key: Arc<SigningKey>,
     /// Every gateway key that ever signed, until the books have a list.
@@ -102,6 +107,7 @@ impl Settings {
             currency,
             database,
             master_key,
+            next_master_key: None,
             signing_key,
             gateway_keys,
             checkpoints_dir: None,
@@ -134,6 +140,9 @@ pub enum StartError {
         /// What is here instead.
         reason: String,
     },
+    /// The master keys are not those of the books.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyFault),
     /// The queue is closed, or the sequencer ended.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -189,7 +198,8 @@ impl ClearingHouse {
             .build()?;
         let (database, alliance) = (settings.database.clone(), settings.alliance.clone());
         let store = runtime.block_on(async move { store::open(&database, alliance).await })?;
-        let house = Self::assemble(settings, store, runtime.handle().clone());
+        let vault = runtime.block_on(master::vault(&settings, &*store))?;
+        let house = Self::assemble(settings, store, vault, runtime.handle().clone());
         runtime.block_on(house.come_up())?;
         house.start_tasks();
         *lock(&house.inner.runtime) = Some(runtime);
@@ -197,10 +207,10 @@ impl ClearingHouse {
     }
 
     /// All parts on a store and a runtime; none of them works yet.
-    fn assemble(settings: Settings, store: Arc<dyn Store>, handle: Handle) -> Self {
+    fn assemble(settings: Settings, store: Arc<dyn Store>, vault: Vault, handle: Handle) -> Self {
         let empty = Registry::empty(settings.alliance.clone(), settings.currency);
         let (registry, seen) = watch::channel(Arc::new(empty));
-        let vault = Arc::new(Vault::new(settings.alliance.clone(), &settings.master_key));
+        let vault = Arc::new(vault);
         let sequencer = Arc::new(Sequencer {
             store: store.clone(),
             vault: vault.clone(),
@@ -242,18 +252,24 @@ impl ClearingHouse {
         self.compare_kept_checkpoints().await?;
         let writer = self.inner.handle.spawn(self.inner.sequencer.clone().run());
         *lock(&self.inner.writer) = Some(writer);
-        Ok(self.keep_quote_keys().await?)
+        self.keep_quote_keys().await?;
+        self.name_master_key().await
     }
 
     fn start_tasks(&self) {
         let (poll, mut pauses) = (self.clone(), self.pauses());
         let polling = self.inner.handle.spawn(async move {
-            let mut told = None;
+            let (mut told, mut stopped) = (None, None);
             loop {
                 pauses.at_most(POLL).await;
                 if let Err(error) = poll.inner.sequencer.refresh().await {
                     tracing::warn!(%error, "the registry cannot be read");
                 }
+                let unfit = poll.inner.sequencer.fits(&poll.registry()).err();
+                if let Some(error) = unfit.as_ref().filter(|_| unfit != stopped) {
+                    tracing::error!(%error, "nothing is served any more");
+                }
+                stopped = unfit;
                 let refused = poll.signer().err();
                 if let Some(error) = refused.filter(|refused| told != Some(*refused)) {
                     tracing::error!(%error, "nothing is signed any more");
@@ -359,7 +375,8 @@ impl ClearingHouse {
         answers
     }
 
-    /// Runs a read on the clearing house's own runtime.
+    /// Runs a read on the clearing house's own runtime, while this gateway has the master keys that
+    /// the books name.
     ///
     /// # Errors
     /// What the store says.
@@ -369,6 +386,7 @@ impl ClearingHouse {
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
+        self.inner.sequencer.fits(&self.registry())?;
         let store = self.inner.store.clone();
         match self.inner.handle.spawn(read(store)).await {
             Ok(result) => result,
@@ -457,7 +475,7 @@ impl ClearingHouse {
             return Ok(());
         }
         let fresh: [u8; KEY_LEN] = self.random();
-        let wrapped = self.inner.vault.wrap_secret(quotes::KEY_PURPOSE, &fresh, self.random());
+        let wrapped = self.inner.vault.wrap_secret(QUOTE_KEY_PURPOSE, &fresh, self.random());
         let destroy_before = period - 1;
         self.submit(Command::StoreQuoteKey { period, wrapped, destroy_before }).await?;
         // Another gateway may have been first: what the store has is what counts.
@@ -471,7 +489,7 @@ impl ClearingHouse {
             let key = self
                 .inner
                 .vault
-                .unwrap_secret(quotes::KEY_PURPOSE, &wrapped)
+                .unwrap_secret(QUOTE_KEY_PURPOSE, &wrapped)
                 .map_err(|error| StoreError::Corrupt(format!("quote key {period}: {error}")))?;
             let key: [u8; KEY_LEN] = key
                 .as_slice()

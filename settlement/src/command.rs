@@ -22,16 +22,19 @@ use alliance_contracts::names::{
 };
 use alliance_contracts::partner_key::ProvenKey;
 use alliance_contracts::problem::{FieldError, ProblemCode};
-use alliance_contracts::quote::{Bonus, Rate, Settlement, SideAmount, TransactionKind};
+use alliance_contracts::quote::{
+    Bonus, CarriedExpiry, Rate, Settlement, SideAmount, TransactionKind,
+};
 use alliance_contracts::side::{AccountSide, ItemSide, SideOf};
 use alliance_contracts::time::Timestamp;
 
-use crate::alliance::{Definition, DefinitionFault, GatewayKeys, Registry};
+use crate::alliance::{Definition, DefinitionFault, GatewayKeys, Registry, RotationFault};
 use crate::rates::feeds::{NotTaken, Observation};
 use crate::rates::proposal::{OperatorName, Proposal};
 use crate::rates::terms::BoardTerms;
+use crate::rekeying::Rekeyed;
 use crate::saga::{self, SignedAnswer};
-use crate::vault::{Lookup, Vault};
+use crate::vault::{Digest, MasterKeyId, Sought, Vault};
 use crate::webhooks::{Report, Told};
 
 /// A member's number: what the ledger knows it by, for ever; says nothing about the person.
@@ -70,8 +73,8 @@ pub struct Keyed {
     pub partner: PartnerId,
     /// The idempotency key.
     pub key: IdempotencyKey,
-    /// SHA-256 of the order's bytes.
-    pub digest: Hash,
+    /// SHA-256 of the order's bytes; of what names members, a blinded one.
+    pub digest: Digest,
     /// The request it came in by.
     pub request: Arc<RequestEvidence>,
     /// Its place in a batch, from 0.
@@ -89,8 +92,8 @@ pub struct OrderSide {
     pub scale: u32,
     /// The member as the caller named it.
     pub member: MemberRef,
-    /// Where that member is found.
-    pub lookup: Lookup,
+    /// Where that member may be found.
+    pub lookup: Sought,
     /// Points, in minor units.
     pub amount: i64,
     /// What it is entered as where its brand keeps its balance and nobody has named it before.
@@ -119,7 +122,7 @@ impl QuotedSide {
             SideOf::Partner { partner } => return Some(Self::Partner(partner)),
         };
         let scale = registry.program(&program)?.scale;
-        let (amount, lookup) = (amount.to_minor(scale)?, vault.lookup(&program, &member));
+        let (amount, lookup) = (amount.to_minor(scale)?, vault.sought(&program, &member));
         Some(Self::Account(OrderSide {
             partner,
             program,
@@ -185,6 +188,8 @@ pub struct QuotedTerms {
     pub target: QuotedSide,
     /// What a campaign adds.
     pub bonus: Option<Bonus>,
+    /// When what arrives expires, where that is carried over.
+    pub expiry: Option<CarriedExpiry>,
 }
 
 /// What the door made of the token.
@@ -237,8 +242,8 @@ pub struct LinkEnd {
     pub program: ProgramId,
     /// The member as the caller named it.
     pub member: MemberRef,
-    /// Where it is found.
-    pub lookup: Lookup,
+    /// Where it may be found.
+    pub lookup: Sought,
     /// What it is entered as where its brand keeps its balance and nobody has named it before.
     pub newcomer: Option<Box<NewMember>>,
 }
@@ -265,8 +270,8 @@ pub struct ForgetMember {
     pub erasure: ErasureId,
     /// The member's program.
     pub program: ProgramId,
-    /// Where the member is found.
-    pub lookup: Lookup,
+    /// Where the member may be found.
+    pub lookup: Sought,
     /// Whether points that it still has are given up.
     pub forfeit: bool,
 }
@@ -276,8 +281,8 @@ pub struct ForgetMember {
 pub struct FreezeMember {
     /// The member's program.
     pub program: ProgramId,
-    /// Where the member is found.
-    pub lookup: Lookup,
+    /// Where the member may be found.
+    pub lookup: Sought,
     /// Whether it is to be frozen.
     pub frozen: bool,
 }
@@ -318,8 +323,8 @@ pub struct CountersignAgreement {
 pub struct NewMember {
     /// The program.
     pub program: ProgramId,
-    /// Where it is found.
-    pub lookup: Lookup,
+    /// Where it may be found; in the books, in the first place.
+    pub lookup: Sought,
     /// Its key, wrapped.
     pub wrapped_key: Vec<u8>,
     /// Its reference, sealed under its key.
@@ -334,9 +339,9 @@ pub struct NewLink {
     /// The new link's id.
     pub link: LinkId,
     /// One account.
-    pub a: (PartnerId, ProgramId, Lookup),
+    pub a: (PartnerId, ProgramId, Sought),
     /// The other.
-    pub b: (PartnerId, ProgramId, Lookup),
+    pub b: (PartnerId, ProgramId, Sought),
     /// What the person has agreed to.
     pub consent: Consent,
 }
@@ -453,8 +458,8 @@ pub struct Answered {
     pub corridor: Corridor,
     /// Its members, one or two (immutable, read before).
     pub members: Vec<MemberNo>,
-    /// Where its source's member is found, unless that was forgotten.
-    pub lookup: Option<Lookup>,
+    /// Where its source's member may be found, unless that was forgotten.
+    pub lookup: Option<Sought>,
     /// The transaction that it turns round.
     pub original: Option<TransactionId>,
 }
@@ -510,6 +515,17 @@ pub struct ChangeEndpoint {
     pub change: EndpointChange,
 }
 
+/// Begins to rotate the master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BeginRotation {
+    /// The key that the books are under.
+    pub from: MasterKeyId,
+    /// The key that takes its place.
+    pub to: MasterKeyId,
+    /// What blinded digests in each generation so far, wrapped under `to`.
+    pub blind_keys: Vec<(i64, Vec<u8>)>,
+}
+
 /// Everything that can be asked of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -519,8 +535,9 @@ pub enum Command {
     Reverse(Keyed, Reverse),
     /// A partner proposes a link.
     ProposeLink(Keyed, ProposeLink),
-    /// A partner confirms a link.
-    ConfirmLink(Keyed, LinkId),
+    /// A partner confirms a link of its member, which may be found there, too, while the master
+    /// key is being rotated.
+    ConfirmLink(Keyed, LinkId, Option<Sought>),
     /// A partner revokes a link.
     RevokeLink(Keyed, LinkId),
     /// A partner lets another order in its name.
@@ -595,6 +612,14 @@ pub enum Command {
     AskAgain(TransactionId),
     /// A gateway stores a checkpoint that it has signed.
     StoreCheckpoint(SignedCheckpoint),
+    /// A gateway names the master key that the books are under, where they name none.
+    NameMasterKey(MasterKeyId),
+    /// An operator begins to rotate the master key.
+    BeginRotation(Box<BeginRotation>),
+    /// What was under the master key before, under the one of the books.
+    Rekey(Arc<Rekeyed>),
+    /// Nothing is left under the master key before: this is the one that there is.
+    EndRotation(MasterKeyId),
     /// A gateway brings the quote key of a period, wrapped; older ones are destroyed.
     StoreQuoteKey {
         /// Which period of time it is for.
@@ -611,7 +636,15 @@ impl Command {
     /// more can carry it out.
     #[must_use]
     pub const fn needs_no_signature(&self) -> bool {
-        matches!(self, Self::ImportGatewayKeys(_) | Self::StoreQuoteKey { .. })
+        matches!(
+            self,
+            Self::ImportGatewayKeys(_)
+                | Self::StoreQuoteKey { .. }
+                | Self::NameMasterKey(_)
+                | Self::BeginRotation(_)
+                | Self::Rekey(_)
+                | Self::EndRotation(_)
+        )
     }
 
     /// Who asked, of what partners ask.
@@ -621,7 +654,7 @@ impl Command {
             Self::Order(keyed, _)
             | Self::Reverse(keyed, _)
             | Self::ProposeLink(keyed, _)
-            | Self::ConfirmLink(keyed, _)
+            | Self::ConfirmLink(keyed, ..)
             | Self::RevokeLink(keyed, _)
             | Self::GrantConsent(keyed, _)
             | Self::RevokeConsent(keyed, _)
@@ -705,6 +738,8 @@ pub enum Outcome {
     CampaignStale,
     /// These calls belong to the gateway that asked, for a while.
     Taken(Vec<TransactionId>),
+    /// The master key cannot be rotated so; nothing was changed.
+    RotationRefused(RotationFault),
     /// A checkpoint contradicts one that was signed before: it must not be served.
     CheckpointRefused,
 }

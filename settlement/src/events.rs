@@ -271,6 +271,7 @@ fn of_receipt(receipt: Receipt, reversed: Option<(TransactionState, ReversedTota
             bonus: receipt.bonus,
             completed_at: Some(receipt.completed_at),
             corridor: receipt.corridor,
+            expiry: receipt.expiry,
             id: receipt.transaction,
             kind: receipt.kind,
             quote: receipt.quote,

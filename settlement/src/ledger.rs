@@ -28,6 +28,7 @@
 //! | `events` | who is told what |
 //! | `keys` | registering, retiring and revoking keys; cosignatures; the gateway's list |
 //! | `webhooks` | endpoints, and what came of what they were sent |
+//! | `master` | the master key; under which one everything is written |
 //! | `operations` | what operators and gateways ask |
 
 mod agreements;
@@ -41,6 +42,7 @@ mod keys;
 mod limits;
 mod links;
 pub mod lots;
+pub mod master;
 mod members;
 mod newcomers;
 mod operations;
@@ -96,6 +98,10 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::TakeEndpoint(_, endpoint) => webhooks::take(set, *endpoint, now),
         Command::Delivered(report) => webhooks::report(set, report, now),
         Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
+        Command::NameMasterKey(id) => master::name(set, *id, now),
+        Command::BeginRotation(order) => master::begin(set, order, now),
+        Command::Rekey(page) => master::rekey(set, page),
+        Command::EndRotation(to) => master::end(set, *to, now),
         Command::StoreQuoteKey { period, wrapped, destroy_before } => {
             operations::store_quote_key(set, *period, wrapped, *destroy_before)
         }
@@ -132,7 +138,7 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
         return fresh(keyed, Outcome::Refused(code));
     }
     if let Some(known) = set.key(&keyed.partner, &keyed.key) {
-        if known.digest != keyed.digest {
+        if !keyed.digest.is(&known.digest) {
             return fresh(keyed, Outcome::Refused(ProblemCode::IdempotencyMismatch));
         }
         let (outcome, first_request) = (known.outcome.clone(), Some(known.request));
@@ -142,7 +148,7 @@ fn decide_keyed(set: &mut WorkingSet, keyed: &Keyed, command: &Command, now: Tim
         Command::Order(keyed, order) => orders::decide(set, keyed, order, now),
         Command::Reverse(keyed, order) => reversal::decide(set, keyed, order, now),
         Command::ProposeLink(keyed, proposal) => links::propose(set, keyed, proposal, now),
-        Command::ConfirmLink(keyed, link) => links::confirm(set, keyed, *link),
+        Command::ConfirmLink(keyed, link, at) => links::confirm(set, keyed, *link, at.as_ref()),
         Command::RevokeLink(_, link) => links::revoke(set, *link),
         Command::GrantConsent(keyed, order) => consents::grant(set, keyed, order, now),
         Command::RevokeConsent(_, id) => consents::revoke(set, id, now),
@@ -190,7 +196,7 @@ fn not_found(set: &WorkingSet, keyed: &Keyed, command: &Command) -> Option<Probl
         Command::Reverse(_, order) => set
             .transaction(&order.original)
             .is_some_and(|original| original.corridor.includes(&keyed.partner)),
-        Command::ConfirmLink(_, link) | Command::RevokeLink(_, link) => {
+        Command::ConfirmLink(_, link, _) | Command::RevokeLink(_, link) => {
             set.link(link).is_some_and(|link| link.includes(&keyed.partner))
         }
         Command::RevokeConsent(_, id) => set.consent(id).is_some_and(|record| {

@@ -8,7 +8,10 @@
 //! | what a quote says | [`pricing`] | yes |
 //! | what can be asked of the writer | [`command`] | yes |
 //! | the decision | [`ledger`] | yes |
+//! | what is under one master key, under another | [`rekeying`] | yes |
 //! | chaining and signing receipts | [`receipts`] | yes |
+//! | business days, and the day that money is good | [`calendar`] | yes |
+//! | the least money that discharges what is owed | [`netting`] | yes |
 //! | events, as they are kept and told | [`events`] | yes |
 //! | when a webhook is sent again | [`webhooks`] | yes |
 //! | recomputing everything from the receipts | [`audit`] | yes |
@@ -24,6 +27,7 @@
 
 pub mod alliance;
 pub mod audit;
+pub mod calendar;
 #[cfg(feature = "store")]
 pub mod clearing_house;
 pub mod command;
@@ -33,9 +37,11 @@ pub mod feed;
 #[cfg(feature = "store")]
 pub mod inspection;
 pub mod ledger;
+pub mod netting;
 pub mod pricing;
 pub mod rates;
 pub mod receipts;
+pub mod rekeying;
 pub mod saga;
 #[cfg(feature = "store")]
 pub mod sequencer;

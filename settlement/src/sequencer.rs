@@ -33,7 +33,7 @@ use alliance_contracts::time::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::alliance::{MayNotSign, Registry, RegistryParts, keys};
+use crate::alliance::{MasterKeyFault, MayNotSign, Registry, RegistryParts, keys};
 use crate::command::{Command, Decided, Outcome};
 use crate::ledger::kept::{self, Kept};
 use crate::ledger::{self, TransactionRecord, Wanted, WorkingSet, Writes};
@@ -184,6 +184,7 @@ impl Sequencer {
         let mut batch = self.store.begin().await?;
         failpoint!("sequencer::locked");
         let registry = self.registry_under_lock(batch.as_mut()).await?;
+        self.fits(&registry)?;
         let now = (self.clock)();
         if !jobs.iter().all(|job| job.command.needs_no_signature()) {
             self.may_sign(&registry, now)?;
@@ -214,6 +215,7 @@ impl Sequencer {
             .collect();
         let unsigned = receipts::chain(&mut set, now, self.key.kid());
         ledger::events::pack(&mut set, now);
+        ledger::master::settle(&mut set);
         failpoint!("sequencer::decided");
         // Documents are few, and nothing is written ahead that lacks its signature.
         self.sign_documents(&mut set, &registry);
@@ -257,6 +259,16 @@ impl Sequencer {
     fn may_sign(&self, registry: &Registry, now: Timestamp) -> Result<(), StoreError> {
         let refused = |why: MayNotSign| StoreError::Unavailable(why.to_string());
         registry.may_sign(self.key.kid(), now).map_err(refused)
+    }
+
+    /// Without the master keys that the books name nothing is written: it would be under another
+    /// one. Nothing is read either, as a member would look unknown who is not.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] says which key is not here.
+    pub(crate) fn fits(&self, registry: &Registry) -> Result<(), StoreError> {
+        let unfit = |fault: MasterKeyFault| StoreError::Unavailable(fault.to_string());
+        registry.master_keys.fit(&self.vault).map_err(unfit)
     }
 
     fn kept(&self) -> MutexGuard<'_, Option<Kept>> {

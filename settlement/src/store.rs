@@ -61,9 +61,10 @@ use crate::ledger::{
 use crate::rates::feeds::FeedKind;
 use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
+use crate::rekeying::WrappedMember;
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
-use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointView};
+use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView};
 
 pub use schema::migrate;
 
@@ -403,6 +404,31 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every attempt to deliver an event to an endpoint, the first one first.
     fn attempts(&self, endpoint: EndpointId, number: u64) -> StoreFuture<'_, Vec<AttemptRecord>>;
+
+    /// Members that were not forgotten, as they are sealed, with `member > after`, by number, at
+    /// most `limit`.
+    fn wrapped_members(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<WrappedMember>>;
+
+    /// How many of them there are.
+    fn count_wrapped_members(&self, after: MemberNo) -> StoreFuture<'_, u64>;
+
+    /// Links that name a member by a look-up, with `id > after`, by id, at most `limit`.
+    fn links_looked_up(
+        &self,
+        after: Option<LinkId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<LinkDetail>>;
+
+    /// Endpoints, those that were removed included, with `id > after`, by id, at most `limit`.
+    fn all_endpoints(
+        &self,
+        after: Option<EndpointId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<EndpointRecord>>;
+
+    /// Has what was written over leave the database's files, as far as a store can: SQLite's tables
+    /// are built anew and its log is emptied. PostgreSQL clears its tables by itself.
+    fn clear_away(&self) -> StoreFuture<'_, ()>;
 
     /// Closes connections, finishing what is under way.
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;

@@ -11,6 +11,7 @@
 //! | `commits` | a commit against the prediction: order, outcomes, balances, links, agreements |
 //! | `receipts` | a receipt against its transaction and its chain |
 //! | `events` | what partners are told against what has changed |
+//! | `deals` | agreements, campaigns and boards, for the world in `world/deals` |
 //! | `answers` | what waiters are told against what is there |
 //! | `whole` | everything that a store shows, read back |
 //!
@@ -22,6 +23,7 @@ mod answers;
 pub mod arithmetic;
 pub mod books;
 mod commits;
+pub mod deals;
 pub mod events;
 pub mod rates;
 mod receipts;
@@ -145,7 +147,7 @@ impl Auditor {
     pub fn imports(&mut self, members: &[(Person, NewMember)]) -> usize {
         let number = self.operations.imports.len();
         for (row, (person, member)) in members.iter().enumerate() {
-            self.knows(member.lookup, *person);
+            self.knows(member.lookup.first(), *person);
             self.rows.insert(member.wrapped_key.clone(), (number, row));
         }
         self.operations.imports.push(members.to_vec());

@@ -14,7 +14,7 @@ use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::Definition;
 use alliance_settlement::clearing_house::Settings;
 use alliance_settlement::command::{NewMember, RequestEvidence};
-use alliance_settlement::vault::{Lookup, Vault};
+use alliance_settlement::vault::{Lookup, Sought, Vault};
 
 /// The brands. The last has no agreement with the second.
 pub const PARTNERS: [&str; 4] = ["aurora-air", "borealis-coffee", "cumulus-stay", "dune-rail"];
@@ -282,7 +282,12 @@ impl Props {
     }
 
     pub fn lookup(&self, person: Person) -> Lookup {
-        self.vault.lookup(&name(PROGRAMS[person.program].0), &person.reference())
+        self.sought(person).first()
+    }
+
+    /// Where a person's member may be found.
+    pub fn sought(&self, person: Person) -> Sought {
+        self.vault.sought(&name(PROGRAMS[person.program].0), &person.reference())
     }
 
     pub fn nonce(&mut self) -> [u8; 12] {
@@ -299,7 +304,7 @@ impl Props {
         let member = self.vault.unwrap(&wrapped_key).unwrap();
         NewMember {
             program: name(PROGRAMS[person.program].0),
-            lookup: self.lookup(person),
+            lookup: self.sought(person),
             wrapped_key,
             sealed_reference: member.seal(&person.reference(), nonce),
             opening,

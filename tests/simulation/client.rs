@@ -56,7 +56,7 @@ pub fn keyed(issue: &Issue, props: &mut Props, now: i64) -> Keyed {
     Keyed {
         partner: name(PARTNERS[issue.partner]),
         key: name(&format!("k-{}", issue.key)),
-        digest: issue.digest,
+        digest: issue.digest.into(),
         request: props.request(issue.partner, now),
         index: 0,
     }
@@ -142,7 +142,7 @@ fn drawn(command: &Command, keyed: Keyed, props: &mut Props) -> (Command, u128) 
             let proposal = ProposeLink { link, nonce, ..proposal.clone() };
             Command::ProposeLink(keyed, proposal)
         }
-        Command::ConfirmLink(_, link) => Command::ConfirmLink(keyed, *link),
+        Command::ConfirmLink(_, link, at) => Command::ConfirmLink(keyed, *link, *at),
         Command::RevokeLink(_, link) => Command::RevokeLink(keyed, *link),
         other => other.clone(),
     };

@@ -24,13 +24,14 @@ use alliance_settlement::ledger::{AccountBalance, ChainHead, FlowRow, KeyRecord,
 use alliance_settlement::rates::feeds::FeedKind;
 use alliance_settlement::rates::proposal::RateProposal;
 use alliance_settlement::receipts::StoredReceipt;
+use alliance_settlement::rekeying::WrappedMember;
 use alliance_settlement::saga::{Saga, SignedAnswer};
 use alliance_settlement::store::{
     Batch, KeyUseRecord, LinkDetail, LotPlace, MemberBooks, OpenSagas, Store, StoreError,
     StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
 };
 use alliance_settlement::vault::Lookup;
-use alliance_settlement::webhooks::{AttemptRecord, DeliveryRecord, EndpointView};
+use alliance_settlement::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView};
 
 use crate::stage::{Limbo, Point, SharedStage, Verdict};
 
@@ -314,6 +315,11 @@ impl Store for StagedStore {
         deliveries(endpoint: EndpointId, state: Option<DeliveryState>, after: u64, limit: u32)
             -> Vec<DeliveryRecord>;
         attempts(endpoint: EndpointId, number: u64) -> Vec<AttemptRecord>;
+        wrapped_members(after: MemberNo, limit: u32) -> Vec<WrappedMember>;
+        count_wrapped_members(after: MemberNo) -> u64;
+        links_looked_up(after: Option<LinkId>, limit: u32) -> Vec<LinkDetail>;
+        all_endpoints(after: Option<EndpointId>, limit: u32) -> Vec<EndpointRecord>;
+        clear_away() -> ();
         answers(id: TransactionId) -> Vec<SignedAnswer>;
     }
 

@@ -224,6 +224,7 @@ impl World {
             program: name(PROGRAMS[person.program].0),
         };
         let request = QuoteRequest {
+            expiry: None,
             amount: Some(SideAmount {
                 side,
                 value: Decimal::from_minor(asked, PROGRAMS[program].2)?,
@@ -288,6 +289,7 @@ impl World {
             source: end(priced.source)?,
             target: end(priced.target)?,
             bonus: priced.bonus,
+            expiry: priced.expiry,
         };
         let id = id.as_u128();
         Some((quoted, Arc::new(Terms { id, expires_at, source, target, sums, rate })))
@@ -413,7 +415,7 @@ impl World {
             partner: name(PARTNERS[person.partner()]),
             program: name(PROGRAMS[person.program].0),
             member: person.reference(),
-            lookup: self.props.lookup(person),
+            lookup: self.props.sought(person),
             newcomer: None,
         };
         let (link, nonce) = (LinkId::from_u128(0), [0; 12]);
@@ -453,7 +455,7 @@ impl World {
         let keyed = self.no_key(caller);
         let id = LinkId::from_u128(link);
         let (ask, command) = if confirm {
-            (Ask::Confirm(link), Command::ConfirmLink(keyed, id))
+            (Ask::Confirm(link), Command::ConfirmLink(keyed, id, None))
         } else {
             (Ask::Revoke(link), Command::RevokeLink(keyed, id))
         };
@@ -548,7 +550,7 @@ impl World {
         }
         let end = |person: Person| {
             let partner = name(PARTNERS[person.partner()]);
-            (partner, name(PROGRAMS[person.program].0), self.props.lookup(person))
+            (partner, name(PROGRAMS[person.program].0), self.props.sought(person))
         };
         let links = rows.iter().map(|(id, a, b, until)| NewLink {
             link: LinkId::from_u128(*id),

@@ -2,6 +2,7 @@
 //! go wrong, in an order that the seed decides. One thread; time stands still unless it is let go.
 
 pub mod brands;
+pub mod deals;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -680,7 +681,7 @@ impl World {
         Keyed {
             partner: name(PARTNERS[partner]),
             key: name("none"),
-            digest: alliance_contracts::encoding::Hash::ZERO,
+            digest: alliance_contracts::encoding::Hash::ZERO.into(),
             request,
             index: 0,
         }

@@ -56,7 +56,8 @@ async fn change(
 ) -> Reply {
     let partner = request.partner.clone();
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let answer = gateway.submit(command(keyed)).await?;
     agreements::answered(&gateway, &partner, answer, StatusCode::OK).await
 }

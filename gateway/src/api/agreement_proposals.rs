@@ -33,7 +33,8 @@ pub async fn create(request: VerifiedRequest<Govern>, gateway: Data<Gateway>) ->
     let digest = Hash::of(&request_bytes(request.path(), &asked));
     let partner = request.partner.clone();
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let command = Command::ProposeAgreement(keyed, Box::new(proposal));
     let answer = gateway.submit(command).await?;
     agreements::answered(&gateway, &partner, answer, StatusCode::CREATED).await

@@ -62,7 +62,8 @@ pub async fn grant(request: VerifiedRequest<Govern>, gateway: Data<Gateway>) -> 
     let digest = Hash::of(&request_bytes(request.path(), &asked));
     let partner = request.partner.clone();
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let answer = gateway.submit(Command::GrantConsent(keyed, order)).await?;
     answered(&gateway, &partner, answer, StatusCode::CREATED).await
 }
@@ -81,7 +82,8 @@ pub async fn revoke(request: VerifiedRequest<Govern>, gateway: Data<Gateway>) ->
     let digest = Hash::of(&request_bytes(request.path(), &body));
     let partner = request.partner.clone();
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let answer = gateway.submit(Command::RevokeConsent(keyed, id)).await?;
     answered(&gateway, &partner, answer, StatusCode::OK).await
 }

@@ -81,7 +81,8 @@ pub async fn create(request: VerifiedRequest<Witness>, gateway: Data<Gateway>) -
     let size = cosignature.size;
     let digest = Hash::of(&request_bytes(request.path(), &asked));
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let answer = gateway.submit(Command::Cosign(keyed, Box::new(cosignature))).await?;
     let replayed = answer.decided.replayed;
     match answer.decided.outcome {

@@ -44,7 +44,7 @@ pub async fn forget(request: VerifiedRequest<Govern>, gateway: Data<Gateway>) ->
     let digest = members::blinded(&gateway, request.path(), &asked);
     let order = ForgetMember {
         erasure: draw::id(),
-        lookup: gateway.house().vault().lookup(&asked.program, &asked.member),
+        lookup: gateway.house().vault().sought(&asked.program, &asked.member),
         program: asked.program,
         forfeit: asked.forfeit,
     };

@@ -62,7 +62,8 @@ async fn change(
     let kid: Kid = request.path_parameter("kid")?;
     let partner = request.partner.clone();
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let answer = gateway.submit(command(keyed, kid)).await?;
     let replayed = answer.decided.replayed;
     Ok((keys::decided(gateway, &partner, answer).await?, replayed))

@@ -64,7 +64,8 @@ pub async fn create(request: VerifiedRequest<Govern>, gateway: Data<Gateway>) ->
     let digest = Hash::of(&request_bytes(request.path(), &asked));
     let partner = request.partner.clone();
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let answer = gateway.submit(Command::AddKey(keyed, proven)).await?;
     let replayed = answer.decided.replayed;
     let key = decided(&gateway, &partner, answer).await?;

@@ -22,7 +22,9 @@ use crate::server::verify::{Change, VerifiedRequest};
     responses((status = 200, description = "The link, active", body = Link))
 )]
 pub async fn confirm(request: VerifiedRequest<Change>, gateway: Data<Gateway>) -> Reply {
-    change(request, gateway, Command::ConfirmLink).await
+    let link: LinkId = request.path_parameter("id")?;
+    let sought = gateway.house().sought_by(link).await?;
+    change(request, gateway, |keyed, link| Command::ConfirmLink(keyed, link, sought)).await
 }
 
 /// Takes a link back; either partner's to do.
@@ -40,14 +42,15 @@ pub async fn revoke(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
 async fn change(
     request: VerifiedRequest<Change>,
     gateway: Data<Gateway>,
-    command: fn(Keyed, LinkId) -> Command,
+    command: impl FnOnce(Keyed, LinkId) -> Command,
 ) -> Reply {
     let body: Empty = request.json()?;
     let link: LinkId = request.path_parameter("id")?;
     let digest = Hash::of(&request_bytes(request.path(), &body));
     let partner = request.partner.clone();
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let answer = gateway.submit(command(keyed, link)).await?;
     links::answered(&gateway, &partner, answer, StatusCode::OK).await
 }

@@ -76,7 +76,7 @@ fn end(
     Ok(LinkEnd {
         newcomer,
         partner: program.partner.clone(),
-        lookup: gateway.house().vault().lookup(&account.program, &account.member),
+        lookup: gateway.house().vault().sought(&account.program, &account.member),
         program: account.program,
         member: account.member,
     })

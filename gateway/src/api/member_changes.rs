@@ -69,7 +69,7 @@ async fn change(request: VerifiedRequest<Change>, gateway: &Gateway, frozen: boo
     members::must_own(gateway, &request.partner, &asked.program)?;
     let digest = members::blinded(gateway, request.path(), &asked);
     let MemberAccount { program, member } = asked;
-    let lookup = gateway.house().vault().lookup(&program, &member);
+    let lookup = gateway.house().vault().sought(&program, &member);
     let order = FreezeMember { program: program.clone(), lookup, frozen };
     let partner = request.partner.clone();
     let (key, evidence) = request.into_evidence();

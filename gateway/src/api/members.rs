@@ -4,11 +4,12 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use alliance_contracts::corridor::{MemberBalance, Opening};
-use alliance_contracts::encoding::{Hash, base64_encode};
+use alliance_contracts::encoding::base64_encode;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::transaction::request_bytes;
 use alliance_settlement::clearing_house::MemberView;
+use alliance_settlement::vault::Digest;
 use serde::Serialize;
 
 use super::render;
@@ -76,8 +77,8 @@ pub fn must_own(gateway: &Gateway, caller: &PartnerId, program: &ProgramId) -> R
 
 /// What a request that names members in its body is compared by when its key comes again. A plain
 /// digest would tell whoever has the database which reference it was of: there are not that many.
-pub fn blinded<T: Serialize>(gateway: &Gateway, path: &str, asked: &T) -> Hash {
-    gateway.house().vault().blind(&request_bytes(path, asked))
+pub fn blinded<T: Serialize>(gateway: &Gateway, path: &str, asked: &T) -> Digest {
+    gateway.house().blind(&request_bytes(path, asked))
 }
 
 fn unknown() -> Refusal {

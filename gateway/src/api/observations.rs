@@ -46,7 +46,7 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
     let accepted = u32::try_from(body.observations.len()).unwrap_or(u32::MAX);
     let partner = request.partner.clone();
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner, key, digest, request: evidence, index: 0 };
+    let keyed = Keyed { partner, key, digest: digest.into(), request: evidence, index: 0 };
     let command = Command::ObserveAsPartner(keyed, Arc::new(body.observations));
     let decided = gateway.submit(command).await?.decided;
     match decided.outcome {

@@ -41,7 +41,8 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
     let digest = Hash::of(&bytes);
     let transaction = draw::id();
     let (key, evidence) = request.into_order_evidence(&bytes, transaction)?;
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let reverse = Reverse {
         transaction,
         original,

@@ -67,7 +67,7 @@ pub async fn create(request: VerifiedRequest<ChangeMany>, gateway: Data<Gateway>
         .zip(0_u32..)
         .map(|((((order, token), digest), transaction), index)| {
             let (partner, request) = (caller.clone(), evidence.clone());
-            let keyed = Keyed { partner, key: order.key, digest, request, index };
+            let keyed = Keyed { partner, key: order.key, digest: digest.into(), request, index };
             let source_reference = order.source_reference;
             let order = Order { transaction, source_reference, quote: token.quoted };
             Command::Order(keyed, order)

@@ -39,7 +39,8 @@ pub async fn create(request: VerifiedRequest<Change>, gateway: Data<Gateway>) ->
     let partner = request.partner.clone();
     let transaction = draw::id();
     let (key, evidence) = request.into_order_evidence(&bytes, transaction)?;
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let source_reference = order.source_reference;
     let order = Order { transaction, source_reference, quote: opened.quoted };
     let answer = gateway.submit(Command::Order(keyed, order)).await?;

@@ -165,7 +165,7 @@ async fn submit(
     let endpoint: EndpointId = request.path_parameter("id")?;
     let partner = request.partner.clone();
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner, key, digest, request: evidence, index: 0 };
+    let keyed = Keyed { partner, key, digest: digest.into(), request: evidence, index: 0 };
     let change = Box::new(ChangeEndpoint { endpoint, change });
     gateway.submit(Command::ChangeEndpoint(keyed, change)).await
 }

@@ -76,7 +76,8 @@ pub async fn create(request: VerifiedRequest<Govern>, gateway: Data<Gateway>) ->
         after: house.last_event(partner.clone()).await?,
     };
     let (key, evidence) = request.into_evidence();
-    let keyed = Keyed { partner: partner.clone(), key, digest, request: evidence, index: 0 };
+    let keyed =
+        Keyed { partner: partner.clone(), key, digest: digest.into(), request: evidence, index: 0 };
     let answer = gateway.submit(Command::AddEndpoint(keyed, Box::new(add))).await?;
     let replayed = answer.decided.replayed;
     let record = decided(&gateway, &partner, answer).await?;

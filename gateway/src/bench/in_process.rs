@@ -260,7 +260,7 @@ fn prepare(
     let keyed = Keyed {
         partner: caller,
         key: idempotency_key,
-        digest: Hash::of(&order_bytes(&opened.quote, &reference)),
+        digest: Hash::of(&order_bytes(&opened.quote, &reference)).into(),
         request: evidence.into(),
         index: 0,
     };

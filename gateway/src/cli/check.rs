@@ -12,7 +12,8 @@ use super::layout::counted;
 use super::printer::{GOOD, Printer, Shown, paint};
 use crate::instance::config::{sqlite_file, without_password};
 use crate::instance::{
-    self, Fault, GATEWAY_KEY_FILE, Instance, MASTER_KEY_FILE, ROOT_KEY_FILE, keyfile,
+    self, Fault, GATEWAY_KEY_FILE, Instance, MASTER_KEY_FILE, NEXT_MASTER_KEY_FILE, ROOT_KEY_FILE,
+    keyfile,
 };
 
 /// What to look at.
@@ -86,7 +87,7 @@ pub(super) fn run(args: &CheckArgs, printer: Printer) -> Result<Exit, Failure> {
 fn too_open(place: &Path) -> Vec<Fault> {
     let config = instance::config_file(place);
     let folder = config.parent().unwrap_or_else(|| Path::new(""));
-    [GATEWAY_KEY_FILE, ROOT_KEY_FILE, MASTER_KEY_FILE]
+    [GATEWAY_KEY_FILE, ROOT_KEY_FILE, MASTER_KEY_FILE, NEXT_MASTER_KEY_FILE]
         .iter()
         .filter_map(|file| keyfile::too_open(&folder.join(file)))
         .collect()

@@ -1,6 +1,7 @@
 //! `alliance keys`.
 
 mod import;
+mod master;
 mod offline;
 
 use std::fs;
@@ -18,7 +19,7 @@ use super::layout::{Column, table};
 use super::printer::{FAINT, GOOD, HEADING, Printer, Shown, paint};
 use crate::instance::{GATEWAY_KEY_FILE, Instance, ROOT_KEY_FILE, create, keyfile};
 
-/// List, generate and export keys; introduce and revoke gateway keys.
+/// List, generate and export keys; introduce and revoke gateway keys; rotate the master key.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// List the keys of an alliance: root, gateway and partners
@@ -68,6 +69,25 @@ pub enum KeysCommand {
     #[command(after_help = "Examples:\n  alliance keys import jwks-2.json --dir my-alliance\n  \
         alliance keys import jwks-3.json --force --dir my-alliance")]
     Import(import::ImportArgs),
+    /// Draw the master key to come: keys/master.next.key, readable by its owner only
+    ///
+    /// The file is never overwritten, and nothing uses the key before `alliance keys
+    /// rotate-master`. Every gateway needs it beside the one that holds.
+    #[command(
+        name = "draw-master",
+        after_help = "Example:\n  alliance keys draw-master --dir my-alliance"
+    )]
+    DrawMaster(master::MasterArgs),
+    /// Rotate the master key to keys/master.next.key, while the gateways serve
+    ///
+    /// Brings everything in the books under the new key, page by page, and records the end. It can
+    /// be broken off anywhere, and goes on when it is run again; run again after the end it does
+    /// nothing. Gateways that have not got the new key serve nothing from its beginning on.
+    #[command(
+        name = "rotate-master",
+        after_help = "Example:\n  alliance keys rotate-master --dir my-alliance"
+    )]
+    RotateMaster(master::MasterArgs),
 }
 
 /// Whose keys.
@@ -116,6 +136,8 @@ pub(super) fn run(command: KeysCommand, printer: Printer) -> Result<Exit, Failur
         KeysCommand::Revoke(args) => offline::revoke(&args, printer),
         KeysCommand::SignList(args) => offline::sign_list(&args, printer),
         KeysCommand::Import(args) => import::run(&args, printer),
+        KeysCommand::DrawMaster(args) => master::draw(&args, printer),
+        KeysCommand::RotateMaster(args) => master::rotate(&args, printer),
     }
 }
 

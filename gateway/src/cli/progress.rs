@@ -47,6 +47,11 @@ impl Progress {
         Self(ProgressBar::hidden())
     }
 
+    /// How far it is, where nobody knows how far it goes.
+    pub fn say(&self, what: &str) {
+        self.0.set_message(what.to_owned());
+    }
+
     /// So many steps more.
     pub fn step(&self, steps: u64) {
         self.0.inc(steps);

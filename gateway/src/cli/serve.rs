@@ -13,7 +13,7 @@ use super::core_dumps;
 use super::failure::{Exit, Failure};
 use super::printer::{GOOD, HEADING, LIVE, Printer, Shown, paint};
 use crate::instance::open::runtime;
-use crate::instance::{GATEWAY_KEY_FILE, MASTER_KEY_FILE};
+use crate::instance::{GATEWAY_KEY_FILE, MASTER_KEY_FILE, NEXT_MASTER_KEY_FILE};
 use crate::instance::{Instance, Overrides, authority, config, keyfile};
 use crate::sandbox::folder;
 use crate::server::{self, RunningServer, ServerSettings};
@@ -105,7 +105,7 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
     if let Err(fault) = core_dumps::forbid() {
         printer.note(&format!("warning: {fault}"));
     }
-    for secret in [GATEWAY_KEY_FILE, MASTER_KEY_FILE] {
+    for secret in [GATEWAY_KEY_FILE, MASTER_KEY_FILE, NEXT_MASTER_KEY_FILE] {
         if let Some(fault) = keyfile::too_open(&instance.folder.join(secret)) {
             printer.note(&format!("warning: {fault}"));
         }

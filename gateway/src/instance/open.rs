@@ -13,6 +13,7 @@ use alliance_settlement::clearing_house::{
 };
 use alliance_settlement::inspection::{AuditReport, audit};
 use alliance_settlement::store::{self, Store, StoreError};
+use alliance_settlement::vault::Vault;
 use tokio::runtime::Runtime;
 
 use super::config::{sqlite_file, without_password};
@@ -86,6 +87,8 @@ impl Instance {
                 faults.extend(changes::taken_keys(&self.definition, &parts.partner_keys));
                 let mut faults = definition_faults(&faults);
                 faults.extend(self.key_faults(parts.gateway_keys.as_deref()));
+                let unfit = parts.master_keys.fit(&self.vault()).err();
+                faults.extend(unfit.map(|fault| self.database_fault(fault)));
                 faults
             }
         };
@@ -134,6 +137,15 @@ impl Instance {
         })
     }
 
+    /// The master keys of the folder, at work.
+    fn vault(&self) -> Vault {
+        let vault = Vault::new(self.definition.alliance.clone(), &self.master_key);
+        match &self.next_master_key {
+            Some(next) => vault.and(next),
+            None => vault,
+        }
+    }
+
     /// Looks at the store without a writer beside it.
     fn with_store<T>(
         &self,
@@ -172,6 +184,7 @@ impl Instance {
             self.signing_key.clone(),
             self.trusted_keys.clone(),
         );
+        settings.next_master_key = self.next_master_key.as_deref().copied();
         settings.clock = clock;
         settings.checkpoints_dir = Some(self.folder.join(CHECKPOINTS_DIR));
         ClearingHouse::start(settings).map_err(|error| self.start_fault(&error))

@@ -213,6 +213,7 @@ impl Live {
         };
         let caller: PartnerId = world::partner(turn).parse()?;
         let request = QuoteRequest {
+            expiry: None,
             amount: Some(SideAmount { side: Side::Source, value: "100".parse()? }),
             kind: TransactionKind::Exchange,
             segment: None,
@@ -251,7 +252,7 @@ impl Live {
         Ok(Keyed {
             partner: partner.clone(),
             key: format!("key-{number}").parse()?,
-            digest: Hash::of(&number.to_be_bytes()),
+            digest: Hash::of(&number.to_be_bytes()).into(),
             request: Arc::new(request),
             index: 0,
         })
@@ -261,7 +262,7 @@ impl Live {
         let (program, member) = (program(side).parse()?, format!("M-{person}").parse()?);
         let (vault, key) = (self.house.vault(), self.house.random());
         Ok(NewMember {
-            lookup: vault.lookup(&program, &member),
+            lookup: vault.sought(&program, &member),
             wrapped_key: vault.wrap(&key, self.house.random()),
             sealed_reference: MemberKey::from_bytes(key).seal(&member, self.house.random()),
             program,
@@ -273,7 +274,7 @@ impl Live {
         let member = format!("M-{person}").parse()?;
         let end = |side: u64| -> Result<_> {
             let program = program(side).parse()?;
-            let lookup = self.house.vault().lookup(&program, &member);
+            let lookup = self.house.vault().sought(&program, &member);
             Ok((world::partner(side).parse()?, program, lookup))
         };
         let consent = Consent { scope: vec![TransactionKind::Exchange], until: None };

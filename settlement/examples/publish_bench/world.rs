@@ -237,6 +237,7 @@ impl World {
             consents: Vec::new(),
             partner_keys: Vec::new(),
             gateway_keys: None,
+            master_keys: Default::default(),
             definition: self.definition.clone(),
             version: 1,
             boards: self.boards.iter().rev().take(2).rev().cloned().collect(),

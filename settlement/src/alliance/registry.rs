@@ -26,6 +26,7 @@ use super::definition::{
     AgreementDefinition, Definition, PartnerDefinition, ProgramDefinition, Scope, pair,
 };
 use super::keys::{self, Checked, GatewayKeys, ListedKey, MayNotSign, PartnerKeyRecord};
+use super::master::MasterKeys;
 use super::terms::AgreementTerms;
 
 /// A partner key, ready to verify with.
@@ -224,6 +225,8 @@ pub struct RegistryParts {
     pub partner_keys: Vec<PartnerKeyRecord>,
     /// The gateway's key list that was imported last; none before the first.
     pub gateway_keys: Option<Arc<GatewayKeys>>,
+    /// The master keys that the books have been under.
+    pub master_keys: MasterKeys,
 }
 
 impl std::ops::Deref for Registry {
@@ -314,6 +317,7 @@ impl Registry {
                 consents: Vec::new(),
                 partner_keys: Vec::new(),
                 gateway_keys: None,
+                master_keys: MasterKeys::default(),
             },
         )
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{ClearingHouse, Settings, StartError};
+use super::{ClearingHouse, Settings, StartError, master};
 use crate::store::Store;
 
 impl ClearingHouse {
@@ -15,7 +15,8 @@ impl ClearingHouse {
     /// # Errors
     /// [`StartError`].
     pub async fn start_on(settings: Settings, store: Arc<dyn Store>) -> Result<Self, StartError> {
-        let house = Self::assemble(settings, store, Handle::current());
+        let vault = master::vault(&settings, &*store).await?;
+        let house = Self::assemble(settings, store, vault, Handle::current());
         house.come_up().await?;
         house.start_tasks();
         Ok(house)

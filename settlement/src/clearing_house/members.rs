@@ -10,8 +10,9 @@ use super::ClearingHouse;
 use crate::command::NewMember;
 use crate::ledger::working_set::SealedMember;
 use crate::ledger::{LinkRecord, lots};
-use crate::store::{LinkDetail, StoreError};
-use crate::vault::{KEY_LEN, MemberKey};
+use crate::rekeying;
+use crate::store::{LinkDetail, Store, StoreError};
+use crate::vault::{Digest, KEY_LEN, MemberKey, Sought};
 
 /// A member of the caller's.
 #[derive(Clone, Debug)]
@@ -49,6 +50,17 @@ pub struct LinkView {
     pub pseudonyms: [Option<Pseudonym>; 2],
 }
 
+/// A member, wherever it may be found. It moves once, while the master key is being rotated, and
+/// perhaps between two looks: the first place is looked at again.
+async fn find(store: &dyn Store, sought: Sought) -> Result<Option<SealedMember>, StoreError> {
+    for place in sought.places().chain(sought.places().skip(1).map(|_| sought.first())) {
+        if let Some(sealed) = store.member(place).await? {
+            return Ok(Some(sealed));
+        }
+    }
+    Ok(None)
+}
+
 impl ClearingHouse {
     /// A member by its brand's reference.
     ///
@@ -59,8 +71,8 @@ impl ClearingHouse {
         program: &ProgramId,
         member: &MemberRef,
     ) -> Result<Option<MemberView>, StoreError> {
-        let (lookup, now) = (self.vault().lookup(program, member), self.now());
-        let found = self.read(move |store| async move { store.member(lookup).await }).await?;
+        let (sought, now) = (self.vault().sought(program, member), self.now());
+        let found = self.read(move |store| async move { find(&*store, sought).await }).await?;
         Ok(found.map(|sealed| MemberView::of(sealed, now)))
     }
 
@@ -73,13 +85,13 @@ impl ClearingHouse {
         program: &ProgramId,
         members: &[MemberRef],
     ) -> Result<Vec<Option<MemberView>>, StoreError> {
-        let lookups = members.iter().map(|member| self.vault().lookup(program, member));
-        let lookups: Vec<_> = lookups.collect();
+        let sought = members.iter().map(|member| self.vault().sought(program, member));
+        let sought: Vec<_> = sought.collect();
         let found = self
             .read(move |store| async move {
-                let mut found = Vec::with_capacity(lookups.len());
-                for lookup in lookups {
-                    found.push(store.member(lookup).await?);
+                let mut found = Vec::with_capacity(sought.len());
+                for sought in sought {
+                    found.push(find(&*store, sought).await?);
                 }
                 Ok(found)
             })
@@ -120,7 +132,7 @@ impl ClearingHouse {
             let key: [u8; KEY_LEN] = self.random();
             Box::new(NewMember {
                 program: program.clone(),
-                lookup: self.vault().lookup(program, member),
+                lookup: self.vault().sought(program, member),
                 wrapped_key: self.vault().wrap(&key, self.random()),
                 sealed_reference: MemberKey::from_bytes(key).seal(member, self.random()),
                 opening: 0,
@@ -148,6 +160,34 @@ impl ClearingHouse {
     pub async fn link(&self, id: LinkId) -> Result<Option<LinkView>, StoreError> {
         let detail = self.read(move |store| async move { store.link(id).await }).await?;
         Ok(detail.map(|detail| self.link_view(detail)))
+    }
+
+    /// Where the member of a proposal's other side may be found, while the master key is being
+    /// rotated: the link and the member need not be under the same one.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn sought_by(&self, id: LinkId) -> Result<Option<Sought>, StoreError> {
+        if self.registry().master_keys.retiring().is_none() {
+            return Ok(None);
+        }
+        let detail = self.read(move |store| async move { store.link(id).await }).await?;
+        Ok(detail.and_then(|LinkDetail { record, a_member, b_member }| {
+            let [a_key, b_key] = [&a_member, &b_member]
+                .map(|member| member.as_ref().and_then(|member| member.wrapped_key.as_deref()));
+            let sides = [(&record.a, b_key), (&record.b, a_key)];
+            let named = sides.into_iter().find_map(|(side, proposer)| {
+                side.lookup?;
+                Some((side, rekeying::supplied(self.vault(), side, proposer)?))
+            });
+            named.map(|(side, name)| self.vault().sought(&side.program, &name))
+        }))
+    }
+
+    /// What a request that names members is compared by when its key comes again.
+    #[must_use]
+    pub fn blind(&self, text: &[u8]) -> Digest {
+        self.vault().blind(self.registry().master_keys.current_id(), text)
     }
 
     /// A partner's links with `id > after`, by id.

@@ -20,8 +20,6 @@ use super::{ClearingHouse, lock, read_lock};
 use crate::command::{Quoted, QuotedSide, QuotedTerms};
 use crate::pricing::{self, Unpriced};
 
-/// What quote keys are wrapped for.
-pub(super) const KEY_PURPOSE: &str = "quote-key";
 /// A quote key seals for half a day and is destroyed when the period after it ends: within a day.
 const PERIOD_MILLIS: i64 = 12 * 60 * 60 * 1_000;
 /// Tokens remembered at most; at 32 bytes and some they cost less than 20 MB.
@@ -111,6 +109,7 @@ impl ClearingHouse {
             bonus: priced.bonus,
             caller: caller.clone(),
             expires_at,
+            expiry: priced.expiry,
             id,
             kind: request.kind,
             rate: priced.rate,
@@ -126,6 +125,7 @@ impl ClearingHouse {
         Ok(Quote {
             bonus: claims.bonus,
             expires_at,
+            expiry: claims.expiry,
             id,
             kind: claims.kind,
             rate: claims.rate,
@@ -205,6 +205,7 @@ impl ClearingHouse {
             source: side(claims.source.clone(), "source")?,
             target: side(claims.target.clone(), "target")?,
             bonus: claims.bonus.clone(),
+            expiry: claims.expiry,
         })
     }
 }

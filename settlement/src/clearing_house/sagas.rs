@@ -133,7 +133,7 @@ impl ClearingHouse {
             signed: heard.signed,
             corridor: record.corridor.clone(),
             members: record.members().into_iter().flatten().collect(),
-            lookup: source.map(|(side, name)| self.vault().lookup(&side.program, name)),
+            lookup: source.map(|(side, name)| self.vault().sought(&side.program, name)),
             original: record.reverses,
         }
     }
@@ -287,6 +287,7 @@ fn credit(
         amount: to.amount(),
         benefit,
         counterparty: from.partner().clone(),
+        expiry: record.expiry,
         kind: record.kind,
         member: receiver.cloned(),
         program: to.program().cloned(),

@@ -19,7 +19,7 @@ use alliance_contracts::time::Timestamp;
 use super::flow::{Direction, Flow};
 use super::working_set::{ChainHead, LinkRecord, Member, Wanted, WorkingSet};
 use crate::command::{Command, MemberNo};
-use crate::vault::Lookup;
+use crate::vault::{Lookup, Sought};
 
 /// Members kept at most; with about 300 bytes each they stay below 20 MB.
 const MEMBERS: usize = 50_000;
@@ -28,8 +28,8 @@ const LINKS: usize = 50_000;
 /// How long anything is kept.
 const SECONDS: i64 = 5;
 
-/// Two members by where they are found, the lower first.
-pub type Pair = (Lookup, Lookup);
+/// Two members by where they may be found, the lower first.
+pub type Pair = (Sought, Sought);
 
 /// See the module.
 pub struct Kept {
@@ -56,10 +56,10 @@ impl Kept {
         self.batch.checked_add(1) == Some(batch) && (0..SECONDS * 1_000).contains(&age)
     }
 
-    /// Whether the member that is found there is here.
-    fn knows(&self, lookup: &Lookup) -> bool {
-        let member = self.by_lookup.get(lookup);
-        member.is_some_and(|member| self.members.contains_key(member))
+    /// Whether the member that is sought is here.
+    fn knows(&self, sought: &Sought) -> bool {
+        let mut found = sought.places().filter_map(|place| self.by_lookup.get(&place));
+        found.any(|member| self.members.contains_key(member))
     }
 
     /// Since when its oldest part is kept.
@@ -100,9 +100,10 @@ impl Wanted {
     pub fn without(&mut self, kept: &Kept) {
         self.lookups.clear();
         for (low, high) in self.pairs.iter().filter(|pair| !kept.pairs.contains(*pair)) {
-            self.lookups.extend([*low, *high]);
+            self.lookups.extend(low.places().chain(high.places()));
         }
-        self.lookups.extend(self.alone.iter().filter(|lookup| !kept.knows(lookup)));
+        let unknown = self.alone.iter().filter(|sought| !kept.knows(sought));
+        self.lookups.extend(unknown.flat_map(Sought::places));
         self.members.retain(|member| !kept.members.contains_key(member));
         self.accounts.retain(|account| !kept.accounts.contains_key(account));
         self.corridors.retain(|corridor| !kept.heads.contains_key(corridor));

@@ -11,6 +11,7 @@ use super::events;
 use super::newcomers;
 use super::working_set::{LinkRecord, LinkSideRecord, WorkingSet};
 use crate::command::{Keyed, LinkEnd, MemberNo, Outcome, ProposeLink};
+use crate::vault::Sought;
 
 /// Makes a proposed link; an active one where the caller owns both programs.
 pub fn propose(
@@ -85,13 +86,20 @@ fn side(
         partner: end.partner.clone(),
         program: end.program.clone(),
         member: own.map(|member| member.member),
-        lookup: own.is_none().then_some(end.lookup),
+        lookup: own.is_none().then(|| set.place(&end.lookup)),
         supplied,
     }
 }
 
-/// Makes a proposed link active; the other partner's to do.
-pub fn confirm(set: &mut WorkingSet, keyed: &Keyed, link: LinkId) -> Result<Outcome, ProblemCode> {
+/// Makes a proposed link active; the other partner's to do. Its member is found where the link
+/// says, or where it is sought beside that: the one may be under the master key before, and the
+/// other under the one of the books.
+pub fn confirm(
+    set: &mut WorkingSet,
+    keyed: &Keyed,
+    link: LinkId,
+    sought: Option<&Sought>,
+) -> Result<Outcome, ProblemCode> {
     let mut record = set.link(&link).ok_or(ProblemCode::NotFound)?.clone();
     if record.state != LinkState::Proposed {
         return Err(ProblemCode::LinkNotProposed);
@@ -101,7 +109,7 @@ pub fn confirm(set: &mut WorkingSet, keyed: &Keyed, link: LinkId) -> Result<Outc
     }
     for side in [&mut record.a, &mut record.b] {
         if side.member.is_none() {
-            side.member = Some(own_member(set, side)?);
+            side.member = Some(own_member(set, side, sought)?);
             side.lookup = None;
         }
     }
@@ -111,8 +119,14 @@ pub fn confirm(set: &mut WorkingSet, keyed: &Keyed, link: LinkId) -> Result<Outc
     Ok(Outcome::Link(link))
 }
 
-fn own_member(set: &WorkingSet, side: &LinkSideRecord) -> Result<MemberNo, ProblemCode> {
-    let found = side.lookup.and_then(|lookup| set.found(&lookup));
+fn own_member(
+    set: &WorkingSet,
+    side: &LinkSideRecord,
+    sought: Option<&Sought>,
+) -> Result<MemberNo, ProblemCode> {
+    // Cleared where a forgotten member was named: then it is nobody's.
+    let place = side.lookup.ok_or(ProblemCode::MemberUnknown)?;
+    let found = set.found_at(&place).or_else(|| set.found(sought?));
     let member = found.ok_or(ProblemCode::MemberUnknown)?;
     if member.frozen { Err(ProblemCode::MemberFrozen) } else { Ok(member.member) }
 }

@@ -17,7 +17,7 @@ use alliance_contracts::transaction::TransactionState;
 use super::working_set::{ErasureRow, LinkSideRecord, Member, WorkingSet};
 use super::{events, links};
 use crate::command::{ForgetMember, FreezeMember, Keyed, MemberNo, Outcome};
-use crate::vault::Lookup;
+use crate::vault::{Lookup, Sought};
 
 /// Forgets a member. Frozen or not: that is no reason to know it.
 pub fn forget(
@@ -133,13 +133,14 @@ fn leave(
 /// Other brands' proposals that name the member, and that its own brand has never answered: they
 /// look as if there had never been such a member, and can be confirmed no more. What they say is
 /// the other brand's, of its own customer, and goes with that one.
-fn lose(set: &mut WorkingSet, lookup: Lookup) {
-    let names = |side: &LinkSideRecord| side.lookup == Some(lookup);
+fn lose(set: &mut WorkingSet, sought: Sought) {
+    let at = |place: &Lookup| sought.places().any(|one| one == *place);
+    let names = |side: &LinkSideRecord| side.lookup.as_ref().is_some_and(at);
     let theirs = set.links.values().filter(|link| names(&link.a) || names(&link.b));
     let theirs: Vec<_> = theirs.cloned().collect();
     for mut record in theirs {
         for side in [&mut record.a, &mut record.b] {
-            side.lookup = side.lookup.filter(|known| *known != lookup);
+            side.lookup = side.lookup.filter(|known| !at(known));
         }
         links::note(set, record);
     }

@@ -37,14 +37,14 @@ pub fn enter(set: &mut WorkingSet, new: &NewMember) {
     let member = Member {
         member: number,
         program: new.program.clone(),
-        lookup: Some(new.lookup),
+        lookup: Some(new.lookup.first()),
         reference: key.open(&new.sealed_reference).ok(),
         key: Some(key),
         balance: 0,
         frozen: false,
         lots: Vec::new(),
     };
-    set.by_lookup.insert(new.lookup, number);
+    set.by_lookup.insert(new.lookup.first(), number);
     set.members.insert(number, member);
     set.writes.members.push(MemberRow { member: number, new: new.clone() });
 }
@@ -52,7 +52,7 @@ pub fn enter(set: &mut WorkingSet, new: &NewMember) {
 /// Takes back whoever has been entered since.
 pub fn take_back(set: &mut WorkingSet, Mark(before): Mark) {
     while let Some(row) = set.writes.members.pop_if(|row| row.member >= before) {
-        set.by_lookup.remove(&row.new.lookup);
+        set.by_lookup.remove(&row.new.lookup.first());
         set.members.remove(&row.member);
     }
     set.next_member = before;

@@ -12,11 +12,11 @@ use alliance_contracts::time::Timestamp;
 use super::working_set::{
     BoardRow, DefinitionRow, LinkRecord, LinkSideRecord, MemberRow, WorkingSet,
 };
-use super::{events, links};
+use super::{events, links, master};
 use crate::alliance::{changes, keys};
 use crate::command::{Define, MemberNo, NewLink, NewMember, Outcome, RowFault, SignedCheckpoint};
 use crate::rates::publication;
-use crate::vault::Lookup;
+use crate::vault::Sought;
 
 const MEMBER_IS_HERE: &str = "this member is here already";
 const MEMBERS_ARE_LINKED: &str = "these members are linked already";
@@ -106,7 +106,7 @@ fn link_record(
     link: &NewLink,
     now: Timestamp,
 ) -> Result<((MemberNo, MemberNo), LinkRecord), &'static str> {
-    let end = |(partner, program, lookup): &(PartnerId, _, Lookup)| -> Result<_, &'static str> {
+    let end = |(partner, program, lookup): &(PartnerId, _, Sought)| -> Result<_, &'static str> {
         let member = set.found(lookup).ok_or("there is no such member")?;
         Ok(LinkSideRecord {
             partner: partner.clone(),
@@ -163,6 +163,8 @@ pub fn define(set: &mut WorkingSet, define: &Define, now: Timestamp) -> Outcome 
         let first = BoardRow { board, terms, slot: None };
         events::board(set, &first, &row.definition);
         set.writes.board = Some(first);
+        let id = set.vault.first_id();
+        master::name(set, id, now);
     }
     set.writes.definition = Some(row);
     Outcome::Done(1)

@@ -101,6 +101,7 @@ impl World {
                 consents: Vec::new(),
                 partner_keys: Vec::new(),
                 gateway_keys: None,
+                master_keys: Default::default(),
                 window: "win_01h455vb4pex5vsknk084sn02q".parse().unwrap(),
                 suspended: Vec::new(),
                 frozen: Vec::new(),
@@ -164,7 +165,7 @@ impl World {
         Keyed {
             partner: partner.parse().unwrap(),
             key: key.parse().unwrap(),
-            digest: Hash::of(digest.as_bytes()),
+            digest: Hash::of(digest.as_bytes()).into(),
             request: Arc::new(RequestEvidence {
                 id,
                 partner: partner.parse().unwrap(),
@@ -184,6 +185,7 @@ impl World {
     /// Terms for `amount` source points between two of the members above.
     fn terms(&mut self, source: (&str, &str), target: (&str, &str), amount: &str) -> QuotedTerms {
         self.quoted(&QuoteRequest {
+            expiry: None,
             amount: Some(SideAmount { side: Side::Source, value: amount.parse().unwrap() }),
             kind: TransactionKind::Exchange,
             segment: None,
@@ -212,6 +214,7 @@ impl World {
             rate: priced.rate,
             settlement: priced.settlement,
             bonus: priced.bonus,
+            expiry: priced.expiry,
         }
     }
 
@@ -282,7 +285,7 @@ fn sealed(vault: &Vault, (number, program, name, balance): (i64, &str, &str, i64
     let key = crate::vault::MemberKey::from_bytes(secret);
     SealedMember {
         member: MemberNo(number),
-        lookup: Some(vault.lookup(&program, &name)),
+        lookup: Some(vault.sought(&program, &name).first()),
         wrapped_key: Some(vault.wrap(&secret, [1; 12])),
         sealed_reference: Some(key.seal(&name, [2; 12])),
         program,
@@ -722,7 +725,7 @@ fn a_link_is_active_when_both_have_said_so_and_tells_nothing_of_strangers() {
     let end = |world: &World, partner: &str, program: &str, member: &str| {
         let (program, member): (ProgramId, MemberRef) =
             (program.parse().unwrap(), member.parse().unwrap());
-        let lookup = world.set.vault.lookup(&program, &member);
+        let lookup = world.set.vault.sought(&program, &member);
         LinkEnd { partner: partner.parse().unwrap(), program, member, lookup, newcomer: None }
     };
     let propose = |world: &mut World, caller: &str, a: LinkEnd, b: LinkEnd| {
@@ -734,7 +737,7 @@ fn a_link_is_active_when_both_have_said_so_and_tells_nothing_of_strangers() {
     };
     let confirm = |world: &mut World, caller: &str, link| {
         let keyed = world.keyed(caller, &format!("k{}", world.drawn), "d");
-        decide(&mut world.set, &Command::ConfirmLink(keyed, link), NOW).outcome
+        decide(&mut world.set, &Command::ConfirmLink(keyed, link, None), NOW).outcome
     };
     let (a, b) = (
         end(&world, "aurora-air", "aurora", "A-1"),

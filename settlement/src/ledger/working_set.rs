@@ -20,7 +20,7 @@ use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym, ReasonCode,
     SourceReference,
 };
-use alliance_contracts::quote::{Bonus, Rate, Settlement, TransactionKind};
+use alliance_contracts::quote::{Bonus, CarriedExpiry, Rate, Settlement, TransactionKind};
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::side::SideOf;
 use alliance_contracts::time::Timestamp;
@@ -32,7 +32,7 @@ use super::kept::{Kept, Pair};
 use super::lots::Lot;
 use crate::alliance::{
     AgreementRecord, CampaignRecord, ConsentRecord, ConsentSpent, Definition, GatewayKeys,
-    PartnerKeyRecord, Registry,
+    MasterKeyRecord, PartnerKeyRecord, Registry,
 };
 use crate::command::{
     Command, Cosignature, EndpointChange, Keyed, LinkEnd, MemberNo, NewMember, Outcome,
@@ -43,8 +43,9 @@ use crate::rates::feeds::{Feeds, Observation};
 use crate::rates::proposal::RateProposal;
 use crate::rates::terms::BoardTerms;
 use crate::receipts::{ReceiptDraft, StoredReceipt, TreeNode};
+use crate::rekeying::Rekeyed;
 use crate::saga::{Saga, SignedAnswer};
-use crate::vault::{Lookup, MemberKey, Vault};
+use crate::vault::{Lookup, MemberKey, Sought, Vault};
 use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord};
 
 /// What a batch needs to have loaded.
@@ -61,7 +62,7 @@ pub struct Wanted {
     /// Of those, the pairs that orders are about.
     pub pairs: BTreeSet<Pair>,
     /// Of those, members that orders name alone.
-    pub alone: BTreeSet<Lookup>,
+    pub alone: BTreeSet<Sought>,
     /// Members by number.
     pub members: BTreeSet<MemberNo>,
     /// Members to be forgotten, by where they are found: all their links come along, with the other
@@ -127,17 +128,22 @@ impl Wanted {
                 self.add_campaigns(registry, &order.corridor);
             }
             Command::ProposeLink(_, proposal) => {
-                self.lookups.extend([proposal.a.lookup, proposal.b.lookup]);
+                self.lookups.extend(proposal.a.lookup.places());
+                self.lookups.extend(proposal.b.lookup.places());
             }
-            Command::ConfirmLink(_, link) | Command::RevokeLink(_, link) => {
+            Command::ConfirmLink(_, link, at) => {
+                self.links.insert(*link);
+                self.lookups.extend(at.iter().flat_map(Sought::places));
+            }
+            Command::RevokeLink(_, link) => {
                 self.links.insert(*link);
             }
             Command::ForgetMember(_, order) => {
-                self.lookups.insert(order.lookup);
-                self.forgotten.insert(order.lookup);
+                self.lookups.extend(order.lookup.places());
+                self.forgotten.extend(order.lookup.places());
             }
             Command::FreezeMember(_, order) => {
-                self.lookups.insert(order.lookup);
+                self.lookups.extend(order.lookup.places());
             }
             Command::ProposeAgreement(_, order) => {
                 let agreement = &order.agreement;
@@ -150,12 +156,13 @@ impl Wanted {
                 self.agreements.insert(*id);
             }
             Command::ImportMembers(members) => {
-                self.lookups.extend(members.iter().map(|member| member.lookup));
+                self.lookups.extend(members.iter().flat_map(|member| member.lookup.places()));
                 let programs = registry.definition.programs.iter();
                 self.accounts.extend(programs.map(|p| issued(&p.program)));
             }
             Command::ImportLinks(links) => {
-                self.lookups.extend(links.iter().flat_map(|link| [link.a.2, link.b.2]));
+                let ends = links.iter().flat_map(|link| [&link.a.2, &link.b.2]);
+                self.lookups.extend(ends.flat_map(Sought::places));
             }
             Command::TakeCalls(transactions) => self.sagas.extend(transactions),
             Command::AskAgain(id) => {
@@ -168,7 +175,7 @@ impl Wanted {
                 self.members.extend(told.members.iter().copied());
                 self.add_corridor(registry, &told.corridor);
                 self.add_flows(registry, &told.corridor);
-                self.member_days.extend(told.lookup.map(|at| (at, told.corridor.clone())));
+                self.add_member_day(told.lookup.as_ref(), &told.corridor);
             }
             Command::StoreCheckpoint(checkpoint) => {
                 self.corridors.insert(checkpoint.corridor.clone());
@@ -214,6 +221,10 @@ impl Wanted {
             | Command::ProposeCampaign(_)
             | Command::ApproveCampaign(_)
             | Command::StopCampaign(_)
+            | Command::NameMasterKey(_)
+            | Command::BeginRotation(_)
+            | Command::Rekey(_)
+            | Command::EndRotation(_)
             | Command::StoreQuoteKey { .. } => {}
         }
     }
@@ -227,7 +238,7 @@ impl Wanted {
             (one, other) => self.alone.extend(one.or(other).map(|side| side.lookup)),
         }
         for side in [source, target].into_iter().flatten() {
-            self.lookups.insert(side.lookup);
+            self.lookups.extend(side.lookup.places());
             self.accounts.insert(issued(&side.program));
         }
         let (giver, taker) = (terms.source.partner(), terms.target.partner());
@@ -239,8 +250,13 @@ impl Wanted {
         }
         if registry.limits_orders(giver, taker) {
             self.add_flows(registry, &corridor);
-            self.member_days.extend(source.map(|source| (source.lookup, corridor)));
+            self.add_member_day(source.map(|source| &source.lookup), &corridor);
         }
+    }
+
+    fn add_member_day(&mut self, source: Option<&Sought>, corridor: &Corridor) {
+        let places = source.into_iter().flat_map(Sought::places);
+        self.member_days.extend(places.map(|at| (at, corridor.clone())));
     }
 
     /// Every flow that a reversal in this corridor can turn back: which, its original says.
@@ -294,7 +310,7 @@ impl Wanted {
 }
 
 /// Two members by where they are found, the lower first.
-fn pair(one: Lookup, other: Lookup) -> Pair {
+fn pair(one: Sought, other: Sought) -> Pair {
     if one <= other { (one, other) } else { (other, one) }
 }
 
@@ -432,6 +448,8 @@ pub struct TransactionRecord {
     pub settlement: Option<Settlement>,
     /// What a campaign has added; of a reversal, what of it was taken back.
     pub bonus: Option<Bonus>,
+    /// When what arrives expires, where that is carried over.
+    pub expiry: Option<CarriedExpiry>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it completed.
@@ -674,6 +692,10 @@ pub struct Writes {
     pub checkpoints: BTreeMap<Corridor, SignedCheckpoint>,
     /// A quote key: period, wrapped, and the period before which keys are destroyed.
     pub quote_key: Option<(i64, Vec<u8>, i64)>,
+    /// Generations of the master key, new or changed.
+    pub master_keys: Vec<MasterKeyRecord>,
+    /// Rows brought under the master key of the books.
+    pub rekeyed: Option<Rekeyed>,
 }
 
 impl Writes {
@@ -707,6 +729,8 @@ impl Writes {
             && self.cosignatures.is_empty()
             && self.checkpoints.is_empty()
             && self.quote_key.is_none()
+            && self.master_keys.is_empty()
+            && self.rekeyed.is_none()
     }
 
     /// Whether the partner key list is another one after the batch.
@@ -732,6 +756,7 @@ impl Writes {
             || !self.proposals.is_empty()
             || !self.campaigns.is_empty()
             || !self.consents.is_empty()
+            || !self.master_keys.is_empty()
             || self.agreements.values().any(active)
     }
 }
@@ -991,7 +1016,7 @@ impl WorkingSet {
         let record = KeyRecord {
             partner: keyed.partner.clone(),
             key: keyed.key.clone(),
-            digest: keyed.digest,
+            digest: keyed.digest.kept,
             outcome,
             request: keyed.request.id,
         };
@@ -1011,10 +1036,16 @@ impl WorkingSet {
         self.links.get(id)
     }
 
+    /// The member that is sought.
+    #[must_use]
+    pub fn found(&self, sought: &Sought) -> Option<&Member> {
+        sought.places().find_map(|place| self.found_at(&place))
+    }
+
     /// The member that is found there.
     #[must_use]
-    pub fn found(&self, lookup: &Lookup) -> Option<&Member> {
-        self.members.get(self.by_lookup.get(lookup)?)
+    pub fn found_at(&self, place: &Lookup) -> Option<&Member> {
+        self.members.get(self.by_lookup.get(place)?)
     }
 
     /// A member by number.

@@ -39,9 +39,18 @@ impl Job {
         COMMAND_BYTES + body.map_or(0, Vec::len)
     }
 
-    /// Whether it gets a batch of its own: what it changes, the registry, is read once a batch.
+    /// Whether it gets a batch of its own: what it changes, the registry, is read once a batch; or
+    /// rows that other commands of the batch would have loaded as they were.
     fn is_alone(&self) -> bool {
-        matches!(self.command, Command::Define(_) | Command::Suspend(..))
+        matches!(
+            self.command,
+            Command::Define(_)
+                | Command::Suspend(..)
+                | Command::NameMasterKey(_)
+                | Command::BeginRotation(_)
+                | Command::Rekey(_)
+                | Command::EndRotation(_)
+        )
     }
 
     fn request(&self) -> Option<RequestId> {

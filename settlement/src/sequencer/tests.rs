@@ -153,6 +153,11 @@ impl Store for Faulty {
         answers(id: TransactionId) -> Vec<crate::saga::SignedAnswer>;
         endpoints() -> Vec<crate::webhooks::EndpointView>;
         deliveries(endpoint: alliance_contracts::ids::EndpointId, state: Option<alliance_contracts::endpoint::DeliveryState>, after: u64, limit: u32) -> Vec<crate::webhooks::DeliveryRecord>;
+        wrapped_members(after: crate::command::MemberNo, limit: u32) -> Vec<crate::rekeying::WrappedMember>;
+        count_wrapped_members(after: crate::command::MemberNo) -> u64;
+        links_looked_up(after: Option<alliance_contracts::ids::LinkId>, limit: u32) -> Vec<LinkDetail>;
+        all_endpoints(after: Option<alliance_contracts::ids::EndpointId>, limit: u32) -> Vec<crate::webhooks::EndpointRecord>;
+        clear_away() -> ();
         attempts(endpoint: alliance_contracts::ids::EndpointId, number: u64) -> Vec<crate::webhooks::AttemptRecord>;
     }
     fn close(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -29,6 +29,7 @@ pub mod behaviours;
 pub mod databases;
 mod events;
 pub mod keys;
+pub mod masters;
 pub mod members;
 pub mod place;
 pub mod plans;
@@ -136,6 +137,11 @@ macro_rules! store_behaviours {
             what_a_key_was_accepted_for_comes_in_pages,
             the_first_cosignature_of_a_partner_over_so_many_receipts_stays,
             the_partner_key_list_is_signed_anew_once_its_key_is_revoked,
+            the_generations_of_the_master_key_come_with_the_registry,
+            everything_is_brought_under_another_master_key,
+            a_row_that_is_not_as_it_was_read_is_left_alone,
+            while_the_master_key_is_rotated_everything_goes_on,
+            a_look_up_that_cannot_be_made_anew_is_left_out,
         }
     };
 }
@@ -174,6 +180,7 @@ macro_rules! sqlite_behaviours {
             files_taken_away_under_a_batch_make_its_commit_unknown,
             a_store_that_lost_its_connections_keeps_its_log,
             of_a_forgotten_member_no_byte_is_left_in_the_files,
+            of_what_was_under_another_master_key_no_byte_is_left_in_the_files,
         }
     };
 }

@@ -16,9 +16,11 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::batch::Slot;
+use super::failure::failure;
 use super::{Batch, StoreError, StoreFuture, VersionedRegistry};
 use crate::ledger::working_set::Loaded;
 use crate::ledger::{Wanted, Writes};
+use crate::rekeying::Rekeyed;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -68,6 +70,7 @@ impl Files {
         let rows = writes.receipts.len()
             + writes.members.len()
             + writes.links.len()
+            + writes.rekeyed.as_ref().map_or(0, Rekeyed::rows)
             + writes.agreements.len()
             + writes.observations.len()
             + writes.proposals.len();
@@ -92,24 +95,26 @@ impl Files {
     fn empty_the_log(&self) {
         let anchor = self.anchor.clone();
         tokio::spawn(async move {
-            for _ in 0..EMPTY_ATTEMPTS {
-                let mut anchor = anchor.lock().await;
-                let Some(session) = anchor.as_mut() else { return };
-                let emptied =
-                    sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(session).await;
-                // Its first column: whether somebody was in the way.
-                let busy = emptied.and_then(|row| row.try_get::<i64, _>(0));
-                if busy.is_ok_and(|busy| busy == 0) {
-                    return;
-                }
-                drop(anchor);
-                tokio::time::sleep(EMPTY_AGAIN_AFTER).await;
+            if !emptied(anchor).await {
+                tracing::error!("a member was forgotten, and {NOT_EMPTIED}");
             }
-            tracing::error!(
-                "a member was forgotten, and the database's log cannot be emptied: what was \
-                 destroyed stands in it until it is written over; close whatever reads the file"
-            );
         });
+    }
+
+    /// Has the tables built anew that hold what was under another master key, and the log emptied:
+    /// `secure_delete` clears what is written over, but not what a page keeps of rows that have
+    /// moved to another page.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where somebody was in the way all the time.
+    pub(super) async fn clear_away(&self) -> Result<()> {
+        if let Some(session) = self.anchor.lock().await.as_mut() {
+            sqlx::raw_sql(BUILD_ANEW).execute(session).await.map_err(failure)?;
+        }
+        if emptied(self.anchor.clone()).await {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(NOT_EMPTIED.to_owned()))
     }
 
     /// Looks whether they are still there.
@@ -126,6 +131,29 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// Of a table without row numbers this builds the table itself, too.
+const BUILD_ANEW: &str = "REINDEX members; REINDEX links; REINDEX quote_keys; REINDEX endpoints";
+
+const NOT_EMPTIED: &str = "the database's log cannot be emptied: what was destroyed stands in it \
+                           until it is written over; close whatever reads the file";
+
+/// Whether the log was emptied, or there is none any more.
+async fn emptied(anchor: Slot<SqliteConnection>) -> bool {
+    for _ in 0..EMPTY_ATTEMPTS {
+        let mut anchor = anchor.lock().await;
+        let Some(session) = anchor.as_mut() else { return true };
+        let emptied = sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(session).await;
+        // Its first column: whether somebody was in the way.
+        let busy = emptied.and_then(|row| row.try_get::<i64, _>(0));
+        if busy.is_ok_and(|busy| busy == 0) {
+            return true;
+        }
+        drop(anchor);
+        tokio::time::sleep(EMPTY_AGAIN_AFTER).await;
+    }
+    false
 }
 
 #[cfg(unix)]

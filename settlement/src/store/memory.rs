@@ -36,7 +36,7 @@ use super::{
 };
 use crate::alliance::{
     AgreementRecord, CampaignRecord, ConsentRecord, ConsentSpent, Definition, GatewayKeys,
-    PartnerKeyRecord, PublishedBoard, RegistryParts,
+    MasterKeyRecord, MasterKeys, PartnerKeyRecord, PublishedBoard, RegistryParts,
 };
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::EventRow;
@@ -51,6 +51,7 @@ use crate::ledger::{
 use crate::rates::feeds::{FeedKind, Feeds};
 use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
+use crate::rekeying::{Rekeyed, WrappedMember};
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
 use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView, Standing};
@@ -83,6 +84,7 @@ struct Maps {
     proposals: BTreeMap<u32, RateProposal>,
     observations: BTreeMap<(ProgramId, FeedKind, Timestamp), ObservationRow>,
     quote_keys: BTreeMap<i64, Vec<u8>>,
+    master_keys: BTreeMap<i64, MasterKeyRecord>,
     members: BTreeMap<MemberNo, (SealedMember, i64)>,
     lookups: BTreeMap<Lookup, MemberNo>,
     accounts: BTreeMap<(Account, Asset), i128>,
@@ -198,7 +200,7 @@ impl Maps {
         let mut seen = HashSet::new();
         let forgotten: HashSet<MemberNo> = writes.erasures.iter().map(|row| row.member).collect();
         for row in &writes.members {
-            let lookup = row.new.lookup;
+            let lookup = row.new.lookup.first();
             let there = self.lookups.get(&lookup).is_some_and(|member| !forgotten.contains(member));
             once(&mut seen, lookup, there, "a member's lookup")?;
             if row.new.opening < 0 {
@@ -409,6 +411,8 @@ impl Maps {
             self.quote_keys.entry(*period).or_insert_with(|| wrapped.clone());
             self.quote_keys.retain(|period, _| period >= destroy_before);
         }
+        let keys = writes.master_keys.iter();
+        self.master_keys.extend(keys.map(|record| (record.generation, record.clone())));
         let agreements = writes.agreements.iter().map(|(id, record)| (*id, record.clone()));
         self.agreements.extend(agreements);
         let campaigns = writes.campaigns.iter().map(|(id, record)| (*id, record.clone()));
@@ -420,6 +424,9 @@ impl Maps {
         self.apply_transactions(writes);
         self.apply_chains(writes);
         self.apply_webhooks(writes);
+        if let Some(page) = &writes.rekeyed {
+            self.rekey(page);
+        }
     }
 
     fn apply_events(&mut self, writes: &Writes) {
@@ -441,7 +448,7 @@ impl Maps {
             let sealed = SealedMember {
                 member: row.member,
                 program: new.program.clone(),
-                lookup: Some(new.lookup),
+                lookup: Some(new.lookup.first()),
                 wrapped_key: Some(new.wrapped_key.clone()),
                 sealed_reference: Some(new.sealed_reference.clone()),
                 balance: new.opening,
@@ -449,7 +456,7 @@ impl Maps {
                 lots: Vec::new(),
             };
             self.members.insert(row.member, (sealed, new.opening));
-            self.lookups.insert(new.lookup, row.member);
+            self.lookups.insert(new.lookup.first(), row.member);
             self.next_member = row.member.0 + 1;
         }
         // Whoever was entered and forgotten in one batch.
@@ -487,6 +494,47 @@ impl Maps {
         for (id, link) in &writes.links {
             if let Some(ends) = active_ends(link) {
                 self.active.insert(ends, *id);
+            }
+        }
+    }
+
+    /// What is not as it was read stays as it is.
+    fn rekey(&mut self, page: &Rekeyed) {
+        for row in &page.members {
+            let Some((sealed, _)) = self.members.get_mut(&row.member) else { continue };
+            if sealed.wrapped_key.as_ref() != Some(&row.before) {
+                continue;
+            }
+            if let Some(before) = sealed.lookup.replace(row.lookup) {
+                self.lookups.remove(&before);
+            }
+            self.lookups.insert(row.lookup, row.member);
+            sealed.wrapped_key = Some(row.wrapped_key.clone());
+        }
+        for row in &page.links {
+            let Some(link) = self.links.get_mut(&row.link) else { continue };
+            if [link.a.lookup, link.b.lookup] == row.before {
+                [link.a.lookup, link.b.lookup] = row.lookups;
+            }
+        }
+        for row in &page.endpoints {
+            let Some(endpoint) = self.endpoints.get_mut(&row.endpoint) else { continue };
+            let old = endpoint.old_secret.as_mut();
+            if (&endpoint.secret, old.as_ref().map(|old| &old.wrapped))
+                != (&row.before.0, row.before.1.as_ref())
+            {
+                continue;
+            }
+            endpoint.secret.clone_from(&row.secrets.0);
+            if let Some((old, secret)) = old.zip(row.secrets.1.as_ref()) {
+                old.wrapped.clone_from(secret);
+            }
+        }
+        for row in &page.quote_keys {
+            if let Some(key) = self.quote_keys.get_mut(&row.period)
+                && *key == row.before
+            {
+                key.clone_from(&row.wrapped);
             }
         }
     }
@@ -621,6 +669,7 @@ impl Maps {
             consents: self.consents.values().map(|record| Arc::new(record.clone())).collect(),
             partner_keys: self.changed_keys.values().cloned().collect(),
             gateway_keys: self.gateway_keys.last_key_value().map(|(_, list)| list.clone()),
+            master_keys: MasterKeys::of(self.master_keys.values().cloned().collect()),
         };
         Ok(Some((self.registry_version, parts)))
     }
@@ -1200,6 +1249,53 @@ impl Store for MemoryStore {
         let maps = self.read();
         let all = (endpoint, number, 0)..=(endpoint, number, u32::MAX);
         ready(Ok(maps.attempts.range(all).map(|(_, attempt)| attempt.clone()).collect()))
+    }
+
+    fn wrapped_members(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<WrappedMember>> {
+        let maps = self.read();
+        let rest = maps.members.range(MemberNo(after.0.saturating_add(1))..);
+        let wrapped = rest.filter_map(|(member, (sealed, _))| {
+            Some(WrappedMember {
+                member: *member,
+                program: sealed.program.clone(),
+                lookup: sealed.lookup,
+                wrapped_key: sealed.wrapped_key.clone()?,
+                sealed_reference: sealed.sealed_reference.clone()?,
+            })
+        });
+        ready(Ok(wrapped.take(page(limit)).collect()))
+    }
+
+    fn count_wrapped_members(&self, after: MemberNo) -> StoreFuture<'_, u64> {
+        let maps = self.read();
+        let rest = maps.members.range(MemberNo(after.0.saturating_add(1))..);
+        ready(Ok(rest.filter(|(_, (sealed, _))| sealed.wrapped_key.is_some()).count() as u64))
+    }
+
+    fn links_looked_up(
+        &self,
+        after: Option<LinkId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<LinkDetail>> {
+        let maps = self.read();
+        let rest = maps.links.values().filter(|link| after.is_none_or(|after| link.id > after));
+        let named = rest.filter(|link| link.a.lookup.is_some() || link.b.lookup.is_some());
+        ready(Ok(named.take(page(limit)).map(|link| maps.detail(link)).collect()))
+    }
+
+    fn all_endpoints(
+        &self,
+        after: Option<EndpointId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<EndpointRecord>> {
+        let maps = self.read();
+        let all = maps.endpoints.values();
+        let rest = all.filter(|one| after.is_none_or(|after| one.id > after));
+        ready(Ok(rest.take(page(limit)).cloned().collect()))
+    }
+
+    fn clear_away(&self) -> StoreFuture<'_, ()> {
+        ready(Ok(()))
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

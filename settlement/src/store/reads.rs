@@ -48,9 +48,10 @@ use crate::ledger::{
 use crate::rates::feeds::FeedKind;
 use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
+use crate::rekeying::WrappedMember;
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
-use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointView};
+use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -439,6 +440,7 @@ const A_CAMPAIGN: i64 = 10;
 const A_CHANGED_KEY: i64 = 11;
 const A_GATEWAY_KEY_LIST: i64 = 12;
 const A_CONSENT: i64 = 13;
+const A_MASTER_KEY: i64 = 14;
 
 /// The registry of one moment.
 pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
@@ -465,7 +467,8 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
          UNION ALL SELECT {consent} FROM consents z WHERE z.alliance = $1 \
          UNION ALL SELECT {changed_key} FROM partner_keys v WHERE v.alliance = $1 \
          UNION ALL SELECT {gateway_keys} FROM (SELECT document FROM gateway_key_lists \
-         WHERE alliance = $1 ORDER BY number DESC LIMIT 1) AS n",
+         WHERE alliance = $1 ORDER BY number DESC LIMIT 1) AS n \
+         UNION ALL SELECT {master_key} FROM master_keys WHERE alliance = $1",
         version = Columns::first(NOTHING, "registry_version"),
         definition = part(&["version"], &["document"], &[], A_DEFINITION),
         board = rows::BOARD.wide(A_BOARD),
@@ -480,6 +483,7 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
         consent = rows::CONSENT.wide(A_CONSENT),
         changed_key = rows::PARTNER_KEY.wide(A_CHANGED_KEY),
         gateway_keys = part(&[], &["document"], &[], A_GATEWAY_KEY_LIST),
+        master_key = rows::MASTER_KEY.wide(A_MASTER_KEY),
     );
     Sql::of(text.into(), 1, &[], WIDE)
 });
@@ -512,6 +516,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
             A_CONSENT => stored.consents.push(Arc::new(rows::consent(&mut row)?)),
             A_CHANGED_KEY => stored.partner_keys.push(rows::partner_key(&mut row)?),
             A_GATEWAY_KEY_LIST => stored.gateway_keys = Some(rows::gateway_keys(&mut row)?),
+            A_MASTER_KEY => stored.master_keys.push(rows::master_key(&mut row)?),
             A_SIGNED_AGREEMENT => stored.agreements.push(Arc::new(rows::agreement(&mut row)?)),
             other => return Err(corrupt(format_args!("a row of kind {other}"))),
         }
@@ -744,6 +749,32 @@ static SAGAS: LazyLock<Sql> = LazyLock::new(|| {
     of(&rows::SAGA, rest, 3)
 });
 
+/// Every endpoint, also what was removed.
+static ALL_ENDPOINTS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM endpoints h WHERE h.alliance = $1 AND h.endpoint_id > $2 \
+                ORDER BY h.endpoint_id LIMIT $3";
+    of(&rows::ENDPOINT, rest, 3)
+});
+
+static WRAPPED_MEMBERS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM members m WHERE m.alliance = $1 AND m.member > $2 \
+                AND m.wrapped_key IS NOT NULL ORDER BY m.member LIMIT $3";
+    of(&rows::WRAPPED_MEMBER, rest, 3)
+});
+
+static COUNT_WRAPPED: Sql = Sql::query(
+    "SELECT COUNT(*) FROM members WHERE alliance = $1 AND member > $2 AND wrapped_key IS NOT NULL",
+    2,
+    shape(1, 0, 0),
+);
+
+/// Links that name a member whom its own brand has not confirmed.
+static LOOKED_UP: LazyLock<Sql> = LazyLock::new(|| {
+    let l = "l AS (SELECT * FROM links WHERE alliance = $1 AND link_id > $2 \
+             AND (a_lookup IS NOT NULL OR b_lookup IS NOT NULL) ORDER BY link_id LIMIT $3)";
+    Sql::of(links_of(l).into(), 3, &[], WIDE)
+});
+
 /// Endpoints, when the first of what waits at each is due, and how far its partner's feed goes.
 static ENDPOINTS: LazyLock<Sql> = LazyLock::new(|| {
     let rest = "FROM endpoints h WHERE h.alliance = $1 AND h.state <> 'removed' \
@@ -948,6 +979,10 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("SAGAS_READ", &SAGAS),
         ("ANSWERS_READ", &ANSWERS),
         ("ENDPOINTS_READ", &ENDPOINTS),
+        ("ALL_ENDPOINTS", &ALL_ENDPOINTS),
+        ("WRAPPED_MEMBERS", &WRAPPED_MEMBERS),
+        ("COUNT_WRAPPED", &COUNT_WRAPPED),
+        ("LOOKED_UP", &LOOKED_UP),
         ("DELIVERIES_READ", &DELIVERIES),
         ("DELIVERIES_IN", &DELIVERIES_IN),
         ("ATTEMPTS_READ", &ATTEMPTS),
@@ -1420,6 +1455,49 @@ impl<E: Engine> Store for E {
     fn attempts(&self, endpoint: EndpointId, number: u64) -> StoreFuture<'_, Vec<AttemptRecord>> {
         let values = vec![Value::id(endpoint), rows::signed(number).into()];
         Box::pin(async move { each(fetch(self, &ATTEMPTS, values).await?, rows::attempt) })
+    }
+
+    fn wrapped_members(&self, after: MemberNo, limit: u32) -> StoreFuture<'_, Vec<WrappedMember>> {
+        let values = vec![after.into(), i64::from(limit).into()];
+        Box::pin(
+            async move { each(fetch(self, &WRAPPED_MEMBERS, values).await?, rows::wrapped_member) },
+        )
+    }
+
+    fn count_wrapped_members(&self, after: MemberNo) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            let row = fetch_one(self, &COUNT_WRAPPED, vec![after.into()]).await?;
+            Ok(one(row, |row| row.count("members"))?.unwrap_or(0))
+        })
+    }
+
+    fn links_looked_up(
+        &self,
+        after: Option<LinkId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<LinkDetail>> {
+        let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+        let values = vec![after, i64::from(limit).into()];
+        Box::pin(async move { Ok(Fetched::of(fetch(self, &LOOKED_UP, values).await?)?.links()) })
+    }
+
+    fn all_endpoints(
+        &self,
+        after: Option<EndpointId>,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<EndpointRecord>> {
+        let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+        let values = vec![after, i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &ALL_ENDPOINTS, values).await?, rows::endpoint) })
+    }
+
+    fn clear_away(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            match self.files() {
+                None => Ok(()),
+                Some(files) => files.clear_away().await,
+            }
+        })
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -43,7 +43,7 @@ use sqlx::{ColumnIndex, Decode, Type};
 use super::{KeyUseRecord, StoreError};
 use crate::alliance::{
     AgreementRecord, AgreementSignature, CampaignRecord, ConsentRecord, ConsentSpent, GatewayKeys,
-    PartnerKeyRecord, PublishedBoard, RegistryParts,
+    MasterKeyRecord, MasterKeys, PartnerKeyRecord, PublishedBoard, RegistryParts,
 };
 use crate::command::{Cosignature, MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
 use crate::ledger::lots::Lot;
@@ -56,8 +56,9 @@ use crate::rates::feeds::{FeedKind, Feeds, Observation};
 use crate::rates::proposal::RateProposal;
 use crate::rates::terms::BoardTerms;
 use crate::receipts::StoredReceipt;
+use crate::rekeying::WrappedMember;
 use crate::saga::{Given, Phase, Plan, Remark, Saga, SignedAnswer, Taken};
-use crate::vault::Lookup;
+use crate::vault::{Lookup, MasterKeyId};
 use crate::webhooks::{
     AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView, OldSecret, Standing, Told,
 };
@@ -637,6 +638,7 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         }
         Outcome::Done(_)
         | Outcome::BadRows(_)
+        | Outcome::RotationRefused(_)
         | Outcome::DefinitionRefused(_)
         | Outcome::BoardStale
         | Outcome::Proposal(_)
@@ -705,6 +707,40 @@ pub(super) fn member(row: &mut Row) -> Result<SealedMember> {
         wrapped_key: row.maybe_bytes(),
         sealed_reference: row.maybe_bytes(),
     })
+}
+
+/// Of `members m` that were not forgotten.
+pub(super) const WRAPPED_MEMBER: Columns = Columns {
+    ints: &["m.member"],
+    texts: &["m.program"],
+    bytes: &["m.lookup", "m.wrapped_key", "m.sealed_reference"],
+};
+
+pub(super) fn wrapped_member(row: &mut Row) -> Result<WrappedMember> {
+    Ok(WrappedMember {
+        member: MemberNo(row.int("a member's number")?),
+        program: row.name("a member's program")?,
+        lookup: row.maybe_lookup("a member's lookup")?,
+        wrapped_key: row.bytes("a member's key")?,
+        sealed_reference: row.bytes("a member's reference")?,
+    })
+}
+
+/// Of `master_keys`.
+pub(super) const MASTER_KEY: Columns = Columns {
+    ints: &["generation", "begun_at", "ended_at"],
+    texts: &["key_id"],
+    bytes: &["blind_key"],
+};
+
+pub(super) fn master_key(row: &mut Row) -> Result<MasterKeyRecord> {
+    let generation = row.int("a master key's generation")?;
+    let begun_at = row.time("when a master key became the one")?;
+    let ended_at = row.maybe_int().map(Timestamp::from_millis);
+    let text = row.text("a master key's id")?;
+    let id = MasterKeyId::parse(&text).ok_or_else(|| corrupt("a master key's id"))?;
+    let blind_key = row.maybe_bytes();
+    Ok(MasterKeyRecord { generation, id, begun_at, ended_at, blind_key })
 }
 
 /// Of `links l`.
@@ -944,7 +980,8 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, Option<St
     if terms.transaction != id || terms.kind != kind || !same_place {
         return Err(corrupt(format_args!("{id} and its receipt do not fit together")));
     }
-    let Receipt { bonus, order, source, target, rate, settlement, completed_at, .. } = terms;
+    let Receipt { bonus, expiry, order, source, target, rate, settlement, completed_at, .. } =
+        terms;
     let side = |side: ReceiptSide, number| -> TransactionSideRecord {
         side.map(|pseudonym| SeenMember { number, pseudonym })
     };
@@ -961,6 +998,7 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, Option<St
         rate,
         settlement,
         bonus,
+        expiry,
         created_at,
         completed_at: seq.map(|_| completed_at),
         reversed,
@@ -1414,6 +1452,7 @@ pub(super) struct StoredRegistry {
     pub(super) consents: Vec<Arc<ConsentRecord>>,
     pub(super) partner_keys: Vec<PartnerKeyRecord>,
     pub(super) gateway_keys: Option<Arc<GatewayKeys>>,
+    pub(super) master_keys: Vec<MasterKeyRecord>,
 }
 
 /// The parts out of what is kept.
@@ -1444,6 +1483,7 @@ pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
         consents: stored.consents,
         partner_keys: stored.partner_keys,
         gateway_keys: stored.gateway_keys,
+        master_keys: MasterKeys::of(stored.master_keys),
         definition,
     })
 }

@@ -44,6 +44,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         9 "0009_keys" "keys",
         10 "0010_webhooks" "webhooks",
         11 "0011_members" "members",
+        12 "0012_master_keys" "master keys",
     )
 });
 
@@ -60,6 +61,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         9 "0009_keys" "keys",
         10 "0010_webhooks" "webhooks",
         11 "0011_members" "members",
+        12 "0012_master_keys" "master keys",
     )
 });
 

@@ -21,7 +21,9 @@ use crate::alliance::AgreementSignature;
 use crate::ledger::Writes;
 use crate::ledger::working_set::DefinitionRow;
 use crate::rates::proposal::OperatorName;
+use crate::rekeying::Rekeyed;
 use crate::saga::Remark;
+use crate::vault::Lookup;
 
 /// A statement, what it is called where it fails, and whether every row must take effect.
 #[derive(Debug)]
@@ -488,6 +490,58 @@ statement!(
      AND period < (SELECT w.destroy_before FROM {w})"
 );
 
+statement!(
+    MASTER_KEYS, MASTER_KEYS_ROWS, true,
+    [generation Int, begun_at Int, ended_at Int, key_id Text, blind_key Bytes],
+    "INSERT INTO master_keys (alliance, generation, begun_at, ended_at, key_id, blind_key) \
+     SELECT $1, generation, begun_at, ended_at, key_id, blind_key FROM {w} WHERE true \
+     ON CONFLICT (alliance, generation) DO UPDATE SET ended_at = excluded.ended_at, \
+     blind_key = excluded.blind_key"
+);
+statement!(
+    /// Of this and the next three: what is not as it was read stays as it is.
+    REKEY_MEMBERS, REKEY_MEMBERS_ROWS, false,
+    [member Int, before Bytes, wrapped_key Bytes, lookup Bytes],
+    "INSERT INTO members (alliance, member, program, opening, lookup, wrapped_key) \
+     SELECT m.alliance, m.member, m.program, m.opening, w.lookup, w.wrapped_key FROM {w} \
+     {each members m WHERE m.alliance = $1 AND m.member = w.member} \
+     WHERE m.wrapped_key = w.before ON CONFLICT (alliance, member) \
+     DO UPDATE SET lookup = excluded.lookup, wrapped_key = excluded.wrapped_key"
+);
+statement!(
+    REKEY_LINKS, REKEY_LINKS_ROWS, false,
+    [link_id Bytes, a_before Bytes, b_before Bytes, a_lookup Bytes, b_lookup Bytes],
+    "INSERT INTO links (alliance, link_id, state, a_partner, a_program, a_lookup, b_partner, \
+     b_program, b_lookup, scope, proposed_by, created_at) SELECT l.alliance, l.link_id, l.state, \
+     l.a_partner, l.a_program, w.a_lookup, l.b_partner, l.b_program, w.b_lookup, l.scope, \
+     l.proposed_by, l.created_at FROM {w} \
+     {each links l WHERE l.alliance = $1 AND l.link_id = w.link_id} \
+     WHERE l.a_lookup IS NOT DISTINCT FROM w.a_before \
+     AND l.b_lookup IS NOT DISTINCT FROM w.b_before ON CONFLICT (alliance, link_id) \
+     DO UPDATE SET a_lookup = excluded.a_lookup, b_lookup = excluded.b_lookup"
+);
+statement!(
+    REKEY_ENDPOINTS, REKEY_ENDPOINTS_ROWS, false,
+    [endpoint_id Bytes, before Bytes, old_before Bytes, secret Bytes, old_secret Bytes],
+    "INSERT INTO endpoints (alliance, taken_up, leased_until, old_until, created_at, partner, \
+     url, types, state, changed_by, endpoint_id, secret, old_secret) SELECT h.alliance, \
+     h.taken_up, h.leased_until, h.old_until, h.created_at, h.partner, h.url, h.types, h.state, \
+     h.changed_by, h.endpoint_id, w.secret, w.old_secret FROM {w} \
+     {each endpoints h WHERE h.alliance = $1 AND h.endpoint_id = w.endpoint_id} \
+     WHERE h.secret = w.before AND h.old_secret IS NOT DISTINCT FROM w.old_before \
+     ON CONFLICT (alliance, endpoint_id) \
+     DO UPDATE SET secret = excluded.secret, old_secret = excluded.old_secret"
+);
+statement!(
+    REKEY_QUOTE_KEYS, REKEY_QUOTE_KEYS_ROWS, false,
+    [period Int, before Bytes, wrapped_key Bytes],
+    "INSERT INTO quote_keys (alliance, period, wrapped_key) \
+     SELECT q.alliance, q.period, w.wrapped_key FROM {w} \
+     {each quote_keys q WHERE q.alliance = $1 AND q.period = w.period} \
+     WHERE q.wrapped_key = w.before \
+     ON CONFLICT (alliance, period) DO UPDATE SET wrapped_key = excluded.wrapped_key"
+);
+
 /// The statements that nearly every batch needs: PostgreSQL does them in one.
 pub(super) static HOT: [&Statement; 12] = [
     &KEYS,
@@ -546,6 +600,11 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &CHECKPOINTS,
         &QUOTE_KEY,
         &DESTROY_QUOTE_KEYS,
+        &MASTER_KEYS,
+        &REKEY_MEMBERS,
+        &REKEY_LINKS,
+        &REKEY_ENDPOINTS,
+        &REKEY_QUOTE_KEYS,
     ];
     others.into_iter().chain(HOT).collect()
 }
@@ -608,6 +667,8 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     last.extend(consents(writes));
     last.extend([key_uses(writes), cosignatures(writes)]);
     last.extend(quote_key(writes));
+    last.push(master_keys(writes));
+    last.extend(writes.rekeyed.iter().flat_map(rekeyed));
     last.push(lots(writes));
     last.push(finished(writes));
     last.extend(sagas(writes));
@@ -703,6 +764,57 @@ fn changed_keys(writes: &Writes) -> Result<[Step<'_>; 3], StoreError> {
         gateway.push([number.into(), list.document.as_str().into()]);
     }
     Ok([(&PARTNER_KEYS, lists), (&CHANGED_KEYS, keys), (&GATEWAY_KEYS, gateway)])
+}
+
+fn master_keys(writes: &Writes) -> Step<'_> {
+    let mut rows = Rows::new(&MASTER_KEYS_ROWS);
+    for record in &writes.master_keys {
+        rows.push([
+            record.generation.into(),
+            record.begun_at.into(),
+            record.ended_at.map(Timestamp::as_millis).into(),
+            record.id.to_string().into(),
+            record.blind_key.as_deref().into(),
+        ]);
+    }
+    (&MASTER_KEYS, rows)
+}
+
+fn rekeyed(page: &Rekeyed) -> [Step<'_>; 4] {
+    fn place(lookup: Option<&Lookup>) -> Value<'_> {
+        lookup.map(|lookup| &lookup.0[..]).into()
+    }
+    let mut members = Rows::new(&REKEY_MEMBERS_ROWS);
+    for row in &page.members {
+        let (before, wrapped) = (row.before[..].into(), row.wrapped_key[..].into());
+        members.push([row.member.into(), before, wrapped, row.lookup.0[..].into()]);
+    }
+    let mut links = Rows::new(&REKEY_LINKS_ROWS);
+    for row in &page.links {
+        let [a_before, b_before] = row.before.each_ref().map(|lookup| place(lookup.as_ref()));
+        let [a, b] = row.lookups.each_ref().map(|lookup| place(lookup.as_ref()));
+        links.push([Value::id(row.link), a_before, b_before, a, b]);
+    }
+    let mut endpoints = Rows::new(&REKEY_ENDPOINTS_ROWS);
+    for row in &page.endpoints {
+        endpoints.push([
+            Value::id(row.endpoint),
+            row.before.0[..].into(),
+            row.before.1.as_deref().into(),
+            row.secrets.0[..].into(),
+            row.secrets.1.as_deref().into(),
+        ]);
+    }
+    let mut quote_keys = Rows::new(&REKEY_QUOTE_KEYS_ROWS);
+    for row in &page.quote_keys {
+        quote_keys.push([row.period.into(), row.before[..].into(), row.wrapped[..].into()]);
+    }
+    [
+        (&REKEY_MEMBERS, members),
+        (&REKEY_LINKS, links),
+        (&REKEY_ENDPOINTS, endpoints),
+        (&REKEY_QUOTE_KEYS, quote_keys),
+    ]
 }
 
 fn key_uses(writes: &Writes) -> Step<'_> {
@@ -832,7 +944,7 @@ fn members(writes: &Writes) -> [Step<'_>; 2] {
         members.push([
             row.member.into(),
             new.program.as_str().into(),
-            new.lookup.0[..].into(),
+            new.lookup.first().0.to_vec().into(),
             new.wrapped_key.as_slice().into(),
             new.sealed_reference.as_slice().into(),
             new.opening.into(),

@@ -101,7 +101,7 @@ pub async fn write_links(
 
 fn found(house: &ClearingHouse, link: &Link) -> NewLink {
     let end = |(partner, program, member): &(PartnerId, ProgramId, MemberRef)| {
-        (partner.clone(), program.clone(), house.vault().lookup(program, member))
+        (partner.clone(), program.clone(), house.vault().sought(program, member))
     };
     NewLink { link: draw::id(), a: end(&link.a), b: end(&link.b), consent: consent() }
 }
@@ -113,7 +113,7 @@ fn consent() -> Consent {
 /// The row that makes the writer refuse the whole: nobody is found there.
 fn refused(program: ProgramId) -> NewLink {
     let partner: PartnerId = "nobody".parse().expect("six letters are a partner's slug");
-    let end = (partner, program, Lookup([0; 16]));
+    let end = (partner, program, Lookup([0; 16]).into());
     NewLink { link: draw::id(), a: end.clone(), b: end, consent: consent() }
 }
 

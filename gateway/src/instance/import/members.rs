@@ -128,7 +128,7 @@ fn sealed(house: &ClearingHouse, member: &Member) -> NewMember {
     let key: [u8; KEY_LEN] = house.random();
     let (wrapping, sealing): (NonceBytes, NonceBytes) = (house.random(), house.random());
     NewMember {
-        lookup: vault.lookup(&member.program, &member.member),
+        lookup: vault.sought(&member.program, &member.member),
         wrapped_key: vault.wrap(&key, wrapping),
         sealed_reference: MemberKey::from_bytes(key).seal(&member.member, sealing),
         program: member.program.clone(),

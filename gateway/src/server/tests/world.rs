@@ -147,7 +147,7 @@ pub fn member(house: &ClearingHouse, program: &str, reference: &str, opening: i6
     let reference: MemberRef = reference.parse().unwrap();
     let secret: [u8; 32] = house.random();
     NewMember {
-        lookup: house.vault().lookup(&program, &reference),
+        lookup: house.vault().sought(&program, &reference),
         wrapped_key: house.vault().wrap(&secret, house.random()),
         sealed_reference: MemberKey::from_bytes(secret).seal(&reference, house.random()),
         program,

@@ -98,7 +98,7 @@ fn a_link_is_told_by_pseudonyms_and_names_nobody_whose_partner_has_not_confirmed
         partner: partner.parse().unwrap(),
         program: program.parse().unwrap(),
         member: member.parse().unwrap(),
-        lookup: world.set.vault.lookup(&program.parse().unwrap(), &member.parse().unwrap()),
+        lookup: world.set.vault.sought(&program.parse().unwrap(), &member.parse().unwrap()),
         newcomer: None,
     };
     let a = end(&world, "aurora-air", "aurora", "A-2");
@@ -114,7 +114,7 @@ fn a_link_is_told_by_pseudonyms_and_names_nobody_whose_partner_has_not_confirmed
     let said: LinkEvent = proposed[0].data().unwrap();
     assert!(said.a.member.is_some() && said.b.member.is_none(), "{said:?}");
     let keyed = world.keyed("cedar-hotels", "k2", "k2");
-    decide(&mut world.set, &Command::ConfirmLink(keyed, link), NOW);
+    decide(&mut world.set, &Command::ConfirmLink(keyed, link, None), NOW);
     let told = world.told_in_full("aurora-air");
     assert_eq!(told.len(), 2);
     let said: LinkEvent = told[1].data().unwrap();

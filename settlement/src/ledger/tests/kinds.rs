@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ledger::working_set::Wanted;
+use crate::vault::Sought;
 
 const AIR: &str = "aurora-air";
 const COFFEE: &str = "borealis-coffee";
@@ -28,6 +29,7 @@ fn redemption(price: &str, cash: &str) -> QuoteRequest {
         price: price.parse().unwrap(),
     };
     QuoteRequest {
+        expiry: None,
         amount: None,
         kind: TransactionKind::Redemption,
         segment: None,
@@ -40,6 +42,7 @@ fn redemption(price: &str, cash: &str) -> QuoteRequest {
 /// Beans that the airline buys for B-1.
 fn accrual(points: &str) -> QuoteRequest {
     QuoteRequest {
+        expiry: None,
         amount: Some(SideAmount { side: Side::Target, value: points.parse().unwrap() }),
         kind: TransactionKind::Accrual,
         segment: None,
@@ -294,9 +297,10 @@ fn an_order_with_one_member_asks_for_nobody_else() {
         let mut wanted = Wanted::default();
         wanted.add(&world.set.registry, &Command::Order(keyed, order));
         assert_eq!((wanted.lookups.len(), wanted.pairs.len(), wanted.flows.len()), (1, 0, 1));
-        assert_eq!(wanted.alone, wanted.lookups);
+        let alone: Vec<_> = wanted.alone.iter().map(Sought::first).collect();
+        assert_eq!(alone, Vec::from_iter(wanted.lookups));
         let of = (program.parse().unwrap(), reference.parse().unwrap());
-        assert!(wanted.alone.contains(&world.set.vault.lookup(&of.0, &of.1)));
+        assert!(wanted.alone.contains(&world.set.vault.sought(&of.0, &of.1)));
     }
 }
 
@@ -396,7 +400,7 @@ proptest! {
             let request = match kind {
                 0 => redemption(&decimal(price).to_string(), &decimal(cash).to_string()),
                 1 => accrual(&(cents + 10).to_string()),
-                _ => QuoteRequest {
+                _ => QuoteRequest { expiry: None,
                     amount: Some(SideAmount {
                         side: Side::Source,
                         value: (cents + 10).to_string().parse().unwrap(),

@@ -6,7 +6,7 @@ use crate::vault::MemberKey;
 fn end(world: &World, partner: &str, program: &str, member: &str) -> LinkEnd {
     let (program, member): (ProgramId, MemberRef) =
         (program.parse().unwrap(), member.parse().unwrap());
-    let lookup = world.set.vault.lookup(&program, &member);
+    let lookup = world.set.vault.sought(&program, &member);
     LinkEnd { partner: partner.parse().unwrap(), program, member, lookup, newcomer: None }
 }
 
@@ -28,7 +28,7 @@ fn propose(world: &mut World, caller: &str, a: LinkEnd, b: LinkEnd) -> Outcome {
 fn confirm(world: &mut World, caller: &str, link: Outcome) -> Outcome {
     let Outcome::Link(link) = link else { panic!("{link:?}") };
     let keyed = world.keyed(caller, &format!("k{}", world.drawn), "d");
-    decide(&mut world.set, &Command::ConfirmLink(keyed, link), NOW).outcome
+    decide(&mut world.set, &Command::ConfirmLink(keyed, link, None), NOW).outcome
 }
 
 fn record(world: &World, link: &Outcome) -> LinkRecord {
@@ -48,7 +48,7 @@ fn a_proposal_holds_the_others_name_sealed_under_the_proposers_own_member() {
         let (own, theirs) =
             if link.a.partner == a.partner { (link.a, link.b) } else { (link.b, link.a) };
         assert_eq!((own.member, own.lookup, own.supplied), (Some(MemberNo(1)), None, None));
-        assert_eq!((theirs.member, theirs.lookup), (None, Some(b.lookup)));
+        assert_eq!((theirs.member, theirs.lookup), (None, Some(b.lookup.first())));
         let name = MemberKey::from_bytes([1; 32]).open(&theirs.supplied.unwrap());
         assert_eq!(name.ok(), Some(b.member.clone()));
         assert_eq!((link.state, link.proposed_by), (LinkState::Proposed, a.partner.clone()));

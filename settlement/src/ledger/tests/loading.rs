@@ -47,7 +47,7 @@ fn an_order_asks_for_its_key_quote_reference_members_and_corridor() {
     assert_eq!(asked.quotes.iter().collect::<Vec<_>>(), [&terms.id]);
     assert_eq!(
         asked.lookups,
-        [&terms.source, &terms.target].map(|side| side.account().unwrap().lookup).into()
+        [&terms.source, &terms.target].map(|side| side.account().unwrap().lookup.first()).into()
     );
     assert_eq!((names(&asked.corridors), accounts(&asked)), (names([CORRIDOR]), names(ACCOUNTS)));
     assert!(asked.members.is_empty() && asked.links.is_empty() && asked.transactions.is_empty());
@@ -87,7 +87,7 @@ fn links_and_imports_ask_for_the_members_they_name() {
         partner: partner.parse().unwrap(),
         program: "aurora".parse().unwrap(),
         member: "A-1".parse().unwrap(),
-        lookup: lookup(n),
+        lookup: lookup(n).into(),
         newcomer: None,
     };
     let consent = Consent { scope: vec![TransactionKind::Exchange], until: None };
@@ -99,7 +99,7 @@ fn links_and_imports_ask_for_the_members_they_name() {
     let proposed = wanted(&world, &Command::ProposeLink(keyed.clone(), proposal));
     assert_eq!((proposed.lookups, proposed.keys.len()), ([lookup(1), lookup(2)].into(), 1));
     for command in
-        [Command::ConfirmLink(keyed.clone(), link), Command::RevokeLink(keyed.clone(), link)]
+        [Command::ConfirmLink(keyed.clone(), link, None), Command::RevokeLink(keyed.clone(), link)]
     {
         assert_eq!(wanted(&world, &command).links, [link].into());
     }
@@ -107,7 +107,7 @@ fn links_and_imports_ask_for_the_members_they_name() {
     assert_eq!(asked.lookups, [lookup(1), lookup(2)].into());
     let member = NewMember {
         program: "aurora".parse().unwrap(),
-        lookup: lookup(9),
+        lookup: lookup(9).into(),
         wrapped_key: Vec::new(),
         sealed_reference: Vec::new(),
         opening: 0,
@@ -159,7 +159,7 @@ fn a_batch_has_nothing_to_write_until_anything_is() {
         member: MemberNo(9),
         new: NewMember {
             program: "aurora".parse().unwrap(),
-            lookup: Lookup([9; 16]),
+            lookup: Lookup([9; 16]).into(),
             wrapped_key: Vec::new(),
             sealed_reference: Vec::new(),
             opening: 0,

@@ -11,7 +11,7 @@ fn forget_with(world: &mut World, partner: &str, who: (&str, &str), forfeit: boo
     let keyed = world.keyed(partner, &format!("k{}", world.drawn), "d");
     let (program, member): (ProgramId, MemberRef) =
         (who.0.parse().unwrap(), who.1.parse().unwrap());
-    let lookup = world.set.vault.lookup(&program, &member);
+    let lookup = world.set.vault.sought(&program, &member);
     let order = ForgetMember { erasure: world.draw(), program, lookup, forfeit };
     decide(&mut world.set, &Command::ForgetMember(keyed, order), NOW).outcome
 }
@@ -24,7 +24,7 @@ fn freeze(world: &mut World, partner: &str, who: (&str, &str), frozen: bool) -> 
     let keyed = world.keyed(partner, &format!("k{}", world.drawn), "d");
     let (program, member): (ProgramId, MemberRef) =
         (who.0.parse().unwrap(), who.1.parse().unwrap());
-    let lookup = world.set.vault.lookup(&program, &member);
+    let lookup = world.set.vault.sought(&program, &member);
     let order = FreezeMember { program, lookup, frozen };
     decide(&mut world.set, &Command::FreezeMember(keyed, order), NOW).outcome
 }
@@ -111,7 +111,7 @@ fn no_name_for_a_forgotten_member_is_left_in_a_link() {
     let end = |world: &World, partner: &str, program: &str, member: &str| {
         let (program, member): (ProgramId, MemberRef) =
             (program.parse().unwrap(), member.parse().unwrap());
-        let lookup = world.set.vault.lookup(&program, &member);
+        let lookup = world.set.vault.sought(&program, &member);
         LinkEnd { partner: partner.parse().unwrap(), program, member, lookup, newcomer: None }
     };
     let (a, b) = (
@@ -129,7 +129,7 @@ fn no_name_for_a_forgotten_member_is_left_in_a_link() {
     let second = ProposeLink { link: confirmed, ..proposal };
     decide(&mut world.set, &Command::ProposeLink(keyed, second), NOW);
     let keyed = world.keyed("aurora-air", "confirm", "d");
-    decide(&mut world.set, &Command::ConfirmLink(keyed, confirmed), NOW);
+    decide(&mut world.set, &Command::ConfirmLink(keyed, confirmed, None), NOW);
     let supplied = |world: &World, id| world.set.link(id).unwrap().a.supplied.clone();
     let name = MemberKey::from_bytes([2; 32]).open(&supplied(&world, &confirmed).unwrap());
     assert_eq!(name.unwrap().expose(), "A-1", "borealis' member's key opens it");
@@ -143,7 +143,7 @@ fn no_name_for_a_forgotten_member_is_left_in_a_link() {
     assert!(open.a.supplied.is_some() && !erasure(&world).links.contains(&proposed));
     assert_eq!(world.set.writes.links[&proposed], open);
     let keyed = world.keyed("aurora-air", "confirm-2", "d");
-    let late = decide(&mut world.set, &Command::ConfirmLink(keyed, proposed), NOW).outcome;
+    let late = decide(&mut world.set, &Command::ConfirmLink(keyed, proposed, None), NOW).outcome;
     assert_eq!(late, refused(ProblemCode::MemberUnknown));
 }
 
@@ -153,7 +153,7 @@ fn the_same_key_gives_the_same_erasure_again() {
     let keyed = world.keyed("aurora-air", "forget", "d");
     let (program, member): (ProgramId, MemberRef) =
         ("aurora".parse().unwrap(), "A-1".parse().unwrap());
-    let lookup = world.set.vault.lookup(&program, &member);
+    let lookup = world.set.vault.sought(&program, &member);
     let order = ForgetMember { erasure: world.draw(), program, lookup, forfeit: true };
     let command = Command::ForgetMember(keyed, order);
     let first = decide(&mut world.set, &command, NOW);

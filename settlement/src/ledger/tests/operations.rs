@@ -14,7 +14,7 @@ fn new_member(world: &World, program: &str, member: &str, opening: i64) -> NewMe
     let (program, name): (ProgramId, MemberRef) =
         (program.parse().unwrap(), member.parse().unwrap());
     NewMember {
-        lookup: world.set.vault.lookup(&program, &name),
+        lookup: world.set.vault.sought(&program, &name),
         wrapped_key: vec![1],
         sealed_reference: vec![2],
         program,
@@ -26,7 +26,7 @@ fn new_link(world: &mut World, a: (&str, &str, &str), b: (&str, &str, &str)) -> 
     let vault = world.set.vault.clone();
     let end = |(partner, program, member): (&str, &str, &str)| {
         let program: ProgramId = program.parse().unwrap();
-        let lookup = vault.lookup(&program, &member.parse().unwrap());
+        let lookup = vault.sought(&program, &member.parse().unwrap());
         (partner.parse().unwrap(), program, lookup)
     };
     let consent = Consent { scope: vec![TransactionKind::Exchange], until: None };

@@ -34,6 +34,7 @@ fn registry() -> Registry {
         consents: Vec::new(),
         partner_keys: Vec::new(),
         gateway_keys: None,
+        master_keys: Default::default(),
         window: WindowId::from_u128(1),
         suspended: Vec::new(),
         frozen: Vec::new(),

@@ -86,6 +86,7 @@ impl Story {
             consents: Vec::new(),
             partner_keys: Vec::new(),
             gateway_keys: None,
+            master_keys: Default::default(),
             window: WindowId::from_u128(1),
             suspended: Vec::new(),
             frozen: Vec::new(),

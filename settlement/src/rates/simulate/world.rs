@@ -49,6 +49,7 @@ impl<'a> World<'a> {
             consents: Vec::new(),
             partner_keys: Vec::new(),
             gateway_keys: None,
+            master_keys: Default::default(),
             window: WindowId::from_u128(0),
             suspended: Vec::new(),
             frozen: Vec::new(),

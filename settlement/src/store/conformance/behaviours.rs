@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 pub use super::events::*;
 pub use super::keys::*;
+pub use super::masters::*;
 pub use super::members::*;
 use super::place::Place;
 pub use super::sagas::*;
@@ -184,6 +185,7 @@ pub async fn orders_of_every_kind_come_back_and_are_turned_round(place: &Place) 
         price: name("12.5"),
     };
     let redemption = QuoteRequest {
+        expiry: None,
         amount: None,
         kind: TransactionKind::Redemption,
         segment: None,
@@ -364,7 +366,7 @@ pub async fn a_key_says_what_it_was_used_for(place: &Place) {
     for (command, outcome) in commands.iter().zip(&outcomes) {
         let keyed = command.keyed().unwrap();
         let record = world.store.key(&keyed.partner, &keyed.key).await.unwrap().unwrap();
-        assert_eq!((&record.outcome, record.digest), (outcome, keyed.digest));
+        assert_eq!((&record.outcome, record.digest), (outcome, keyed.digest.kept));
         assert_eq!(record.request, keyed.request.id);
     }
     // Again: the same answers, and nothing written.
@@ -710,12 +712,12 @@ pub async fn a_link_may_name_a_member_that_nobody_knows(place: &Place) {
     assert!(detail.record.b.supplied.is_some() && detail.b_member.is_none());
     assert_eq!(detail.a_member.unwrap().lookup, Some(world.lookup(0, 0)));
     // Confirming finds nobody; once the member is there, it comes along with the link.
-    let confirm = Command::ConfirmLink(world.keyed("borealis-coffee"), link);
+    let confirm = Command::ConfirmLink(world.keyed("borealis-coffee"), link, None);
     let refused = world.decide(vec![confirm]).await;
     assert_eq!(refused, [Outcome::Refused(ProblemCode::MemberUnknown)]);
     let member = world.new_member("borealis", stranger, 5);
     world.decide(vec![Command::ImportMembers(Arc::new(vec![member]))]).await;
-    let confirm = Command::ConfirmLink(world.keyed("borealis-coffee"), link);
+    let confirm = Command::ConfirmLink(world.keyed("borealis-coffee"), link, None);
     assert_eq!(world.decide(vec![confirm]).await, [Outcome::Link(link)]);
     let detail = world.store.link(link).await.unwrap().unwrap();
     assert_eq!(detail.record.state, LinkState::Active);
@@ -821,7 +823,7 @@ pub async fn other_links_of_a_wanted_links_members_come_along(place: &Place) {
     assert_eq!(ids, [old.id, newer]);
     assert_eq!(loaded.members.len(), 2);
     drop(batch);
-    let confirm = Command::ConfirmLink(world.keyed("aurora-air"), newer);
+    let confirm = Command::ConfirmLink(world.keyed("aurora-air"), newer, None);
     assert_eq!(world.decide(vec![confirm]).await, [Outcome::Link(newer)]);
     assert_eq!(link_between(&world, 0, 1, 0).await.id, newer);
 }
@@ -1639,11 +1641,11 @@ pub async fn twenty_thousand_members_are_imported_and_found(place: &Place) {
     let pattern = world.new_member("aurora", 1_000, 3);
     let mut members = Vec::with_capacity(COUNT);
     for person in 0..COUNT {
-        let lookup = world.lookup(person % 2, 1_000 + person / 2);
+        let lookup = world.sought(person % 2, 1_000 + person / 2);
         let program = name(BRANDS[person % 2].1);
         members.push(crate::command::NewMember { lookup, program, ..pattern.clone() });
     }
-    let lookups: Vec<_> = members.iter().map(|member| member.lookup).collect();
+    let lookups: Vec<_> = members.iter().map(|member| member.lookup.first()).collect();
     let import = Command::ImportMembers(Arc::new(members));
     assert_eq!(world.decide(vec![import]).await, [Outcome::Done(COUNT)]);
     let mut links = Vec::with_capacity(COUNT / 2);

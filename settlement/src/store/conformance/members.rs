@@ -21,7 +21,7 @@ use crate::store::LinkDetail;
 /// Forgets a brand's member of a person.
 pub fn forget(world: &mut World, brand: usize, person: usize) -> Command {
     let (partner, program) = BRANDS[brand];
-    let lookup = world.lookup(brand, person);
+    let lookup = world.sought(brand, person);
     let order = ForgetMember { erasure: world.id(), program: name(program), lookup, forfeit: true };
     Command::ForgetMember(world.keyed(partner), order)
 }
@@ -44,7 +44,7 @@ pub async fn of_a_forgotten_member_a_number_is_left(place: &Place) {
         let propose = Command::ProposeLink(world.keyed(BRANDS[1].0), proposal);
         assert_eq!(world.decide(vec![propose]).await, [Outcome::Link(*proposals.last().unwrap())]);
     }
-    let confirm = Command::ConfirmLink(world.keyed(BRANDS[0].0), proposals[1]);
+    let confirm = Command::ConfirmLink(world.keyed(BRANDS[0].0), proposals[1], None);
     let revoke = Command::RevokeLink(world.keyed(BRANDS[0].0), proposals[1]);
     world.decide(vec![confirm]).await;
     world.decide(vec![revoke]).await;
@@ -109,6 +109,7 @@ pub async fn whose_transaction_is_pending_is_not_forgotten(place: &Place) {
     let mut world = World::connected(place.open().await, vec![1]).await;
     let registry = world.registry().await;
     let request = QuoteRequest {
+        expiry: None,
         amount: Some(SideAmount { side: Side::Source, value: name("1000") }),
         kind: TransactionKind::Exchange,
         segment: None,
@@ -164,7 +165,7 @@ pub async fn members_are_frozen_and_let_go(place: &Place) {
     let mut world = World::new(place.open().await).await;
     let lookup = world.lookup(1, 4);
     for frozen in [true, true, false] {
-        let order = FreezeMember { program: name(BRANDS[1].1), lookup, frozen };
+        let order = FreezeMember { program: name(BRANDS[1].1), lookup: lookup.into(), frozen };
         let order = Command::FreezeMember(world.keyed(BRANDS[1].0), order);
         assert_eq!(world.decide(vec![order.clone()]).await, [Outcome::Member]);
         assert_eq!(world.decide(vec![order]).await, [Outcome::Member], "the key knows it");

@@ -49,7 +49,7 @@ async fn answered(world: &World, id: TransactionId, step: Step, answer: Answer) 
         signed: said.then_some(signed),
         corridor: record.corridor.clone(),
         members: record.members().into_iter().flatten().collect(),
-        lookup: Some(world.lookup(0, 0)),
+        lookup: Some(world.sought(0, 0)),
         original: record.reverses,
     }))
 }
@@ -206,6 +206,7 @@ pub async fn a_member_of_a_connected_program_is_entered_when_it_is_named(place: 
     let registry = world.registry().await;
     let amount = Some(SideAmount { side: Side::Target, value: name("5") });
     let request = QuoteRequest {
+        expiry: None,
         amount,
         kind: TransactionKind::Accrual,
         segment: None,

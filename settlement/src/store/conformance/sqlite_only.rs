@@ -1,11 +1,13 @@
 //! What only a file can suffer.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::members;
 use super::place::Place;
 use super::world::{World, corridor};
-use crate::command::Outcome;
+use super::{masters, members};
+use crate::command::{Command, MemberNo, Outcome};
 use crate::store::StoreError;
 
 /// T54: while a batch is under way its log is deleted, then the whole database replaced. What was
@@ -91,6 +93,33 @@ pub async fn of_a_forgotten_member_no_byte_is_left_in_the_files(place: &Place) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    assert_eq!(found(), 0);
+    world.perform(0, 1, 4).await;
+}
+
+/// What was under the master key before is gone from the file and its log, too.
+pub async fn of_what_was_under_another_master_key_no_byte_is_left_in_the_files(place: &Place) {
+    let mut world = World::new(place.open().await).await;
+    let people: Vec<_> = (1_000..1_600).map(|one| world.new_member("aurora", one, 7)).collect();
+    let imported = Command::ImportMembers(Arc::new(people));
+    assert_eq!(world.decide(vec![imported]).await, [Outcome::Done(600)]);
+    let rows = world.store.wrapped_members(MemberNo(0), 10_000).await.unwrap();
+    let keys = rows.iter().map(|row| row.wrapped_key.clone());
+    let lookups = rows.iter().filter_map(|row| row.lookup).map(|lookup| lookup.0.to_vec());
+    let old: HashSet<Vec<u8>> = keys.chain(lookups).collect();
+    let books = place.url().strip_prefix("sqlite:").unwrap().to_owned();
+    let found = || {
+        let files = [books.clone(), format!("{books}-wal")];
+        let files = files.map(|file| std::fs::read(file).unwrap());
+        let has = |length: usize| {
+            let parts = files.iter().flat_map(move |file| file.windows(length));
+            parts.filter(|part| old.contains(*part)).collect::<HashSet<_>>().len()
+        };
+        old.iter().map(Vec::len).collect::<HashSet<_>>().into_iter().map(has).sum::<usize>()
+    };
+    assert_eq!(found(), old.len());
+    masters::rotate(&mut world).await;
+    world.store.clear_away().await.unwrap();
     assert_eq!(found(), 0);
     world.perform(0, 1, 4).await;
 }

@@ -63,7 +63,7 @@ async fn command(world: &mut World, dice: &mut Dice, made: &mut Made) -> Command
             if dice.below(3) == 0 {
                 Command::RevokeLink(keyed, link)
             } else {
-                Command::ConfirmLink(keyed, link)
+                Command::ConfirmLink(keyed, link, None)
             }
         }
         10 | 11 => agreement(world, dice, made).await,

@@ -27,7 +27,7 @@ use crate::ledger::working_set::BoardRow;
 use crate::ledger::{self, Wanted, WorkingSet, Writes};
 use crate::rates::terms::BoardTerms;
 use crate::store::{Batch, Store, StoreError};
-use crate::vault::{Lookup, Vault};
+use crate::vault::{Lookup, Sought, Vault};
 use crate::{pricing, receipts};
 
 /// Members of each program: `M-0`, `M-1`, … Those of one number are the same person's.
@@ -204,6 +204,11 @@ impl World {
         Id::from_u128((millis << 80) | (7 << 76) | (0b10 << 62) | u128::from(self.drawn))
     }
 
+    /// Where a brand's member of a person may be found.
+    pub fn sought(&self, brand: usize, person: usize) -> Sought {
+        self.vault.sought(&name(BRANDS[brand].1), &self.person(person))
+    }
+
     /// Leaves a gap in the ids, so that two worlds on one database draw different ones.
     pub fn skip_ids(&mut self, count: u64) {
         self.drawn += count;
@@ -214,7 +219,7 @@ impl World {
     }
 
     pub fn lookup(&self, brand: usize, person: usize) -> Lookup {
-        self.vault.lookup(&name(BRANDS[brand].1), &self.person(person))
+        self.sought(brand, person).first()
     }
 
     pub fn new_member(&mut self, program: &str, person: usize, opening: i64) -> NewMember {
@@ -226,14 +231,14 @@ impl World {
         let (program, member): (ProgramId, MemberRef) = (name(program), self.person(person));
         let wrapped_key = self.vault.wrap(&key, nonce);
         let sealed_reference = self.vault.unwrap(&wrapped_key).unwrap().seal(&member, nonce);
-        let lookup = self.vault.lookup(&program, &member);
+        let lookup = self.vault.sought(&program, &member);
         NewMember { program, lookup, wrapped_key, sealed_reference, opening }
     }
 
     pub fn new_link(&mut self, a: (usize, usize), b: (usize, usize)) -> NewLink {
         let end = |(brand, person): (usize, usize)| {
             let (partner, program) = BRANDS[brand];
-            (name(partner), name(program), self.lookup(brand, person))
+            (name(partner), name(program), self.sought(brand, person))
         };
         let (a, b) = (end(a), end(b));
         NewLink { link: self.id(), a, b, consent: consent() }
@@ -244,7 +249,7 @@ impl World {
             partner: name(BRANDS[brand].0),
             program: name(BRANDS[brand].1),
             member: self.person(person),
-            lookup: self.lookup(brand, person),
+            lookup: self.sought(brand, person),
             newcomer: None,
         };
         let (a, b) = (end(a), end(b));
@@ -281,7 +286,13 @@ impl World {
         self.drawn += 1;
         let key = name(&format!("key \"{}\" \\ {}", self.drawn, request.id));
         let digest = Hash::of(&self.drawn.to_be_bytes());
-        Keyed { partner: request.partner.clone(), key, digest, request: request.clone(), index }
+        Keyed {
+            partner: request.partner.clone(),
+            key,
+            digest: digest.into(),
+            request: request.clone(),
+            index,
+        }
     }
 
     pub async fn registry(&self) -> Registry {
@@ -314,6 +325,7 @@ impl World {
         let scale = u32::try_from(source).unwrap();
         let value = alliance_contracts::decimal::Decimal::from_minor(amount, scale).unwrap();
         let request = QuoteRequest {
+            expiry: None,
             amount: Some(SideAmount { side: Side::Source, value }),
             kind: TransactionKind::Exchange,
             segment: None,
@@ -344,8 +356,9 @@ impl World {
         let id: QuoteId = self.id();
         let (kind, expires_at) = (request.kind, priced.expires_at);
         let (rate, settlement) = (priced.rate, priced.settlement);
-        let bonus = priced.bonus;
-        let terms = QuotedTerms { id, kind, expires_at, rate, settlement, source, target, bonus };
+        let (bonus, expiry) = (priced.bonus, priced.expiry);
+        let terms =
+            QuotedTerms { id, kind, expires_at, rate, settlement, source, target, bonus, expiry };
         let transaction: TransactionId = self.id();
         Order {
             transaction,
@@ -392,6 +405,7 @@ impl World {
         let outcomes = decided.map(|decided| decided.outcome).collect();
         let mut receipts = receipts::chain(&mut set, self.now, self.key.kid());
         ledger::events::pack(&mut set, self.now);
+        ledger::master::settle(&mut set);
         receipts::sign(&mut receipts, &self.key);
         let changes_keys = set.writes.changes_partner_keys();
         let listed = changes_keys.then(|| keys::jwks(&set.listed_keys()));
