@@ -169,9 +169,9 @@ impl Network {
     fn levels(&self) -> Option<Vec<u32>> {
         let mut levels = vec![u32::MAX; self.parties()];
         let mut queue: VecDeque<usize> = VecDeque::new();
-        for party in 0..self.parties() {
+        for (party, level) in levels.iter_mut().enumerate() {
             if self.excess[party] > 0 {
-                levels[party] = 0;
+                *level = 0;
                 queue.push_back(party);
             }
         }

@@ -165,10 +165,10 @@ impl Deals {
     pub fn new(
         brands: [(&'static str, &'static str); 3],
         openings: impl IntoIterator<Item = (Holder, i64)>,
-        boards: impl IntoIterator<Item = (Board, BoardTerms)>,
+        boards: impl IntoIterator<Item = (Board, Arc<BoardTerms>)>,
     ) -> Self {
         let holding = |(holder, balance)| (holder, Holding { balance, held: Vec::new() });
-        let shown = |(board, terms)| Shown { board: Arc::new(board), terms: Arc::new(terms) };
+        let shown = |(board, terms)| Shown { board: Arc::new(board), terms };
         let books = Books {
             holdings: openings.into_iter().map(holding).collect(),
             boards: boards.into_iter().map(shown).collect(),
@@ -667,7 +667,7 @@ impl Commit<'_> {
     }
 
     fn board(&mut self, row: &BoardRow) -> Result<(), Finding> {
-        let (board, terms) = (Arc::new(row.board.clone()), Arc::new(row.terms.clone()));
+        let (board, terms) = (Arc::new(row.board.clone()), row.terms.clone());
         let last = self.books.boards.last().expect("there is one from the beginning");
         let number = board.board;
         let before = alliance_contracts::encoding::Hash::of(&last.board.payload());

@@ -435,6 +435,7 @@ impl Dealing {
                 return;
             }
             let Publication { board, terms, .. } = publication;
+            let terms = Arc::new(terms);
             let based_on = registry.seen_version;
             let publish = Publish { board, terms, proposals, based_on, slot: None };
             let _ = house.submit(Command::Publish(Box::new(publish))).await;
