@@ -104,7 +104,7 @@ async fn a_consent_is_shown_to_both_and_ended_by_either() {
         assert_ne!(ended["revoked_at"], Value::Null);
         // What the key was accepted for, should it be stolen one day.
         let uses = format!("/v1/keys/{}/uses", aurora().kid());
-        let used = world.send(&world.get(aurora(), &uses)).await.ok(200)["uses"].clone();
+        let used = world.send(&world.get(aurora(), &uses)).await.ok(200)["items"].clone();
         let named = |used: &Value| used["what"] == "consent" && used["subject"] == json!(view.id);
         assert!(used.as_array().unwrap().iter().any(named), "{used}");
         // At once: a quote that stands performs nothing any more, and there are no others.
