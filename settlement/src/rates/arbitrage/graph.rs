@@ -128,8 +128,8 @@ impl Weight {
         one.cmp(&(other.numerator() * u128::from(self.to)))
     }
 
-    /// Whether it is above a weight of so many 10⁻¹², at most 10¹⁴, once points are counted in these
-    /// units. Exactly: both sides are at most 10³⁸.
+    /// Whether it is above a weight of so many 10⁻¹², at most 10¹⁴, once points are counted in
+    /// these units. Exactly: both sides are at most 10³⁸.
     pub(super) fn exceeds(&self, trillionths: u64, (from, to): (u64, u64)) -> bool {
         let other = u128::from(trillionths) * (u128::from(self.to) * u128::from(from));
         self.numerator() * u128::from(to) > other
