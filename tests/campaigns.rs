@@ -81,7 +81,7 @@ fn a_budget_ends_exactly_at_its_red_line(engine: Engine, gateways: usize) {
             let amount = Some(SideAmount { side: Side::Source, value: "20".parse().unwrap() });
             let (kind, segment, tier) = (TransactionKind::Exchange, None, None);
             let (source, target) = (source.into(), target.into());
-            QuoteRequest { amount, kind, segment, source, target, tier }
+            QuoteRequest { expiry: None, amount, kind, segment, source, target, tier }
         });
         let quotes = clients[0].quotes(asked.collect()).await.unwrap().results;
         let orders = quotes.into_iter().enumerate().map(|(n, result)| {

@@ -288,7 +288,7 @@ async fn exchange_many(client: &Client, pairs: &[(MemberAccount, MemberAccount)]
         let amount = Some(SideAmount { side: Side::Source, value: "1".parse().unwrap() });
         let (kind, segment, tier) = (TransactionKind::Exchange, None, None);
         let (source, target) = (source.into(), target.into());
-        QuoteRequest { amount, kind, segment, source, target, tier }
+        QuoteRequest { expiry: None, amount, kind, segment, source, target, tier }
     });
     let quotes = client.quotes(asked.collect()).await.unwrap().results;
     let mut batch = client.transact_batch();

@@ -171,6 +171,48 @@ fn a_cap_is_never_passed_by_two_gateways_on_postgres() {
     alliance.assert_audit_clean();
 }
 
+/// T11: one consent, spent by its target through two gateways: never passed, not even by one order.
+#[test]
+fn a_consent_is_never_passed_by_two_gateways_on_postgres() {
+    let alliance = Alliance::new("consent", Engine::Postgres);
+    let gateways = [alliance.serve(), alliance.serve()];
+    let aurora = alliance.client(AURORA, &gateways[0]);
+    let clients: Vec<Client> = gateways.iter().map(|g| alliance.client(BOREALIS, g)).collect();
+    let pairs = alliance.pairs("aurora", "borealis");
+    // 20 points are worth 1.00: ten orders fit into a day.
+    let consent = serde_json::json!({
+        "alliance": "demo", "kinds": ["exchange"], "programs": ["aurora"],
+        "limits": {"day": "10", "month": "20", "order": "1"},
+        "source": AURORA, "target": BOREALIS, "until": null, "v": 1
+    });
+    block_on(async {
+        aurora.grant_consent(&serde_json::from_value(consent).unwrap()).await.unwrap();
+        let mut orders = Vec::new();
+        for n in 0..40 {
+            // The gateway that was not told by the partner knows of it within five seconds.
+            let exchange = || {
+                let (source, target) = pairs[n % pairs.len()].clone();
+                clients[n % 2].exchange(source, target).give("20".parse().unwrap())
+            };
+            let mut quote = exchange().await;
+            while quote.as_ref().is_err_and(|e| e.code() == Some(ProblemCode::KindNotAllowed)) {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                quote = exchange().await;
+            }
+            let reference = format!("consent-{n}").parse().unwrap();
+            orders.push(clients[n / 2 % 2].transact(&quote.unwrap(), reference).send());
+        }
+        let outcomes = join_all(orders).await;
+        let made = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        let refused = outcomes
+            .iter()
+            .filter(|o| matches!(o, Err(e) if e.code() == Some(ProblemCode::ExceedsConsent)))
+            .count();
+        assert_eq!((made, refused), (10, 30), "exactly as many as fit");
+    });
+    alliance.assert_audit_clean();
+}
+
 /// Two gateways on one PostgreSQL under load from all sides: chains whole, nothing lost or doubled.
 #[test]
 fn two_gateways_under_load_keep_the_chains_whole() {

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -339,8 +339,13 @@ impl Gateway {
     }
 
     /// Waits for its end, however it comes.
-    pub fn wait(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+    pub fn wait(self) -> Option<i32> {
+        self.wait_for_status().code()
+    }
+
+    /// The same, with the signal that ended it.
+    pub fn wait_for_status(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     pub fn log_text(&self) -> String {

@@ -6,13 +6,14 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use alliance_contracts::agreement::Agreement;
 use alliance_contracts::connector::RefusalCode;
-use alliance_contracts::encoding::base64url_encode;
+use alliance_contracts::encoding::{Hash, base64url_encode};
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::jws;
 use alliance_contracts::keys::{SigningKey, pkcs8_pem_from_seed};
 use alliance_contracts::link::{Consent, LinkRequest};
-use alliance_contracts::quote::{MemberAccount, Quote, Side, TransactionKind};
+use alliance_contracts::quote::{CarriedExpiry, MemberAccount, Quote, Side, TransactionKind};
 use alliance_contracts::receipt;
 use alliance_contracts::side::PricedItem;
 use alliance_contracts::transaction::{Transaction, TransactionState};
@@ -20,6 +21,7 @@ use alliance_gateway::sandbox::SimulatedBrand;
 use alliance_gateway::sandbox::brand::Effects;
 use alliance_partner_sdk::client::{Client, RetryPolicy, account};
 use alliance_partner_sdk::verify::evidence::verify_evidence;
+use alliance_settlement::clearing_house::Clock;
 use futures_util::future::join_all;
 
 use crate::harness::{Alliance, Engine, Gateway, block_on, free_port};
@@ -44,6 +46,10 @@ struct Stage {
 
 impl Stage {
     fn new(name: &str, engine: Engine) -> Self {
+        Self::whose_quotes_stand(name, engine, 60)
+    }
+
+    fn whose_quotes_stand(name: &str, engine: Engine, seconds: u32) -> Self {
         let alliance = Alliance::new(name, engine);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let pem = std::fs::read_to_string(alliance.dir().join("keys/gateway.pem")).unwrap();
@@ -59,7 +65,8 @@ impl Stage {
              keys = [{{ x = \"{x}\" }}]\n\n[[programs]]\nprogram = \"dune\"\npartner = \"{DUNE}\"\n\
              name = \"Dune Leaves\"\nscale = 0\nvalue = \"0.2\"\nbalances = \"connected\"\n\n\
              [[agreements]]\na = \"{AURORA}\"\nb = \"{DUNE}\"\nfee = \"0.01\"\n\
-             kinds = [\"exchange\", \"redemption\", \"accrual\"]\n"
+             kinds = [\"exchange\", \"redemption\", \"accrual\"]\n\
+             quote_lifetime_seconds = {seconds}\n"
         ));
         let metrics = format!("127.0.0.1:{}", free_port());
         let off = "# metrics_listen = \"127.0.0.1:9464\"";
@@ -473,4 +480,80 @@ fn many_pending_are_driven_by_two_gateways_with_few_calls_at_once() {
     assert!(most <= 128, "{most} calls at once");
     assert!(most > 8, "{most} calls at once: they wait for each other");
     stop(stage);
+}
+
+/// What the two brands have signed about expiry dates: the brand that gives the points is told the
+/// date, and the receipt holds both to it.
+fn a_date_is_carried_over_to_the_brand_that_gives(engine: Engine) {
+    let stage = Stage::whose_quotes_stand("carried", engine, 1);
+    block_on(async {
+        let (aurora, dune) = (stage.aurora(), stage.dune());
+        let miles = stage.miles().remove(0);
+        stage.link(&miles, &reader("R-1")).await;
+        let now = Clock::system().now();
+        let date = now.plus_seconds(90 * 86_400);
+        let exchange = || aurora.exchange(miles.clone(), reader("R-1"));
+        let points = |value: &str| value.parse().unwrap();
+        // Nothing is agreed on it yet: a date that nobody would give is refused.
+        let refused = exchange().expiring(date).give(points("400")).await.unwrap_err();
+        assert_eq!(refused.problem().unwrap().errors[0].pointer, "/expiry");
+        let agreement: Agreement = serde_json::from_value(serde_json::json!({
+            "a": AURORA, "alliance": "demo", "b": DUNE, "effective_at": now.plus_seconds(4),
+            "expiry": "carry_over", "fee": {"bearer": "member", "rate": "0.01"},
+            "kinds": ["exchange", "redemption"], "previous": Hash::ZERO,
+            "quote_lifetime_seconds": 60, "reversal_period_seconds": 600, "v": 1, "version": 1,
+        }))
+        .unwrap();
+        let proposed = aurora.propose_agreement(&agreement).await.unwrap();
+        let reviewed = dune.review_agreement(proposed.id).await.unwrap();
+        dune.countersign_agreement(&reviewed).await.unwrap();
+        let with = DUNE.parse().unwrap();
+        while aurora.agreement_in_force(&with).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let quotes = [
+            (Some(date), exchange().expiring(date).give(points("400")).await.unwrap()),
+            (None, exchange().give(points("400")).await.unwrap()),
+        ];
+        for (number, (at, quote)) in quotes.iter().enumerate() {
+            let expiry = Some(CarriedExpiry { at: *at });
+            assert_eq!(quote.expiry, expiry);
+            let id = order(&aurora, quote, &format!("carried-{number}")).await;
+            let made = ended(&aurora, id).await;
+            assert_eq!((made.state, made.expiry), (TransactionState::Completed, expiry));
+            assert_eq!(
+                stage.brand.books().await.expiries.get(&id).copied(),
+                expiry,
+                "the credit call"
+            );
+            // Both brands' receipt, from what was signed.
+            for client in [&aurora, &dune] {
+                let seen = client.transaction(id).await.unwrap().receipt.unwrap();
+                let verified = client.verify_receipt(&seen).await.unwrap();
+                assert_eq!(verified.receipt().expiry, expiry);
+            }
+        }
+        // The other way round the date is the other brand's to say.
+        let home = dune.exchange(reader("R-1"), miles.clone()).expiring(date);
+        let quote = home.give(points("20")).await.unwrap();
+        let id = order(&dune, &quote, "home").await;
+        let made = ended(&dune, id).await;
+        assert_eq!(made.expiry, Some(CarriedExpiry { at: Some(date) }));
+        let back = turn_round(&aurora, id, "back", None).await;
+        assert_eq!(ended(&aurora, back.id).await.expiry, None, "the original says it");
+        // What buys a benefit has no date.
+        let price = aurora.redeem(miles.clone(), book("atlas", "20", "5")).await.unwrap();
+        assert_eq!(price.expiry, None);
+    });
+    stage.alliance.assert_audit_clean();
+}
+
+#[test]
+fn a_date_is_carried_over_to_the_brand_that_gives_on_sqlite() {
+    a_date_is_carried_over_to_the_brand_that_gives(Engine::Sqlite);
+}
+
+#[test]
+fn a_date_is_carried_over_to_the_brand_that_gives_on_postgres() {
+    a_date_is_carried_over_to_the_brand_that_gives(Engine::Postgres);
 }

@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 
 use alliance_contracts::content_digest::content_digest;
 use alliance_contracts::encoding::base64url_encode;
@@ -12,7 +14,7 @@ use alliance_contracts::http_signature::{
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::time::Timestamp;
 
-use crate::harness::{Alliance, Engine, Gateway, alliance};
+use crate::harness::{ALLIANCE, Alliance, Engine, Folder, Gateway, alliance};
 
 fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -233,6 +235,27 @@ fn oversized_and_hostile_bodies_are_refused_and_the_gateway_goes_on() {
     assert!(matches!(status, 0 | 400 | 404 | 405 | 505), "{status}");
     let live = format!("GET /health/live HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     assert_eq!(exchange(&gateway, live.as_bytes()).0, 200);
+}
+
+/// T40: the memory of a gateway that dies is in no file, whatever the shell before it allowed.
+#[test]
+fn a_gateway_that_dies_leaves_no_core_dump() {
+    let alliance = Alliance::new("core", Engine::Sqlite);
+    let folder = Folder::new("core-dumps");
+    let mut command = Command::new("bash");
+    let unlimited = "ulimit -S -c \"$(ulimit -H -c)\"; exec \"$0\" \"$@\"";
+    command.args(["-c", unlimited, ALLIANCE]).current_dir(folder.path());
+    let gateway = Gateway::launch(command, &alliance.args()).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", gateway.pid())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    // One byte, which Linux reads as none, also where dumps are handed to a program; none where
+    // the shell could not allow more.
+    let allowed: Vec<&str> = line.split_whitespace().collect();
+    assert!(matches!(allowed[..], ["1" | "0", "1" | "0", "bytes"]), "{line}");
+    gateway.signal("-ABRT");
+    let ended = gateway.wait_for_status();
+    assert_eq!((ended.signal(), ended.core_dumped()), (Some(6), false));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 /// The most memory that the process has had so far, in KiB.

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::decimal::Decimal;
 use crate::ids::TransactionId;
 use crate::names::{Currency, ItemRef, MemberRef, OperationRef, PartnerId, ProgramId};
-use crate::quote::TransactionKind;
+use crate::quote::{CarriedExpiry, TransactionKind};
 
 /// The route that tells what became of a call, before its key.
 pub const OPERATIONS: &str = "operations";
@@ -195,6 +195,10 @@ pub struct CreditCall {
     pub benefit: Option<Benefit>,
     /// The other brand.
     pub counterparty: PartnerId,
+    /// The date that these points get, as the two brands have agreed: that of the points given.
+    /// Left out: the brand's own rule says when they expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<CarriedExpiry>,
     /// What the points are given for.
     pub kind: TransactionKind,
     /// Who receives: the brand's own id for its member.

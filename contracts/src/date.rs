@@ -75,7 +75,8 @@ impl Date {
         (civil_from_days(days) == civil).then_some(Self(days))
     }
 
-    /// The day so many days later (earlier, where negative); never before the first or after the last.
+    /// The day so many days later (earlier, where negative); never before the first or after the
+    /// last.
     #[must_use]
     pub fn plus_days(self, days: i64) -> Self {
         Self(self.0.saturating_add(days)).clamp(Self::MIN, Self::MAX)

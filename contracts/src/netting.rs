@@ -14,7 +14,8 @@
 //! 1), the sums over parties and over obligations (weak duality of linear programs: Ahuja,
 //! Magnanti, Orlin, *Network Flows*, § 9.4). The document's d reach exactly what was moved.
 //!
-//! Deliberately absent: how the distances were found (`settlement`), openings and payments, rounding.
+//! Deliberately absent: how the distances were found (`settlement`), openings and payments,
+//! rounding.
 
 use serde::{Deserialize, Serialize};
 
@@ -210,8 +211,8 @@ impl NettingCertificate {
         }
     }
 
-    /// What each party is owed less what it owes. Every amount is added once and taken away once, so
-    /// that nets sum to zero by themselves.
+    /// What each party is owed less what it owes. Every amount is added once and taken away once,
+    /// so that nets sum to zero by themselves.
     fn nets_of(&self, owed: &[Owed]) -> Result<Vec<i128>, CertificateFault> {
         let mut nets = vec![0_i128; self.parties.len()];
         for Owed { debtor, creditor, amount } in owed {

@@ -72,6 +72,17 @@ pub struct SideAmount {
     pub value: Decimal,
 }
 
+/// What two partners have agreed on the date on which points expire: what arrives expires when what
+/// was given would have. Where nothing is told of it, the target program's own rule says when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CarriedExpiry {
+    /// When the points given would have expired, as the source partner says; null: it names no
+    /// date.
+    pub at: Option<Timestamp>,
+}
+
 /// Body of `POST /v1/quotes`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -81,6 +92,10 @@ pub struct QuoteRequest {
     /// item says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<SideAmount>,
+    /// When the points that are given expire, where the agreement carries that over; the source
+    /// program's partner, who signs the request, says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<CarriedExpiry>,
     /// What kind of order.
     pub kind: TransactionKind,
     /// The member's segment, for campaigns; the source program's partner, who signs the request,
@@ -259,6 +274,9 @@ pub struct Quote {
     pub bonus: Option<Bonus>,
     /// Until when the terms stand.
     pub expires_at: Timestamp,
+    /// When the points that arrive expire, where that is carried over; left out where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<CarriedExpiry>,
     /// Its id.
     pub id: QuoteId,
     /// What kind of order it is for.
@@ -319,6 +337,9 @@ pub struct QuoteClaims {
     pub caller: PartnerId,
     /// Until when it stands.
     pub expires_at: Timestamp,
+    /// When the points that arrive expire, where that is carried over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<CarriedExpiry>,
     /// Its id.
     pub id: QuoteId,
     /// What kind of order it is for.

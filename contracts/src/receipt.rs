@@ -18,7 +18,7 @@ use crate::json;
 use crate::keys::Kid;
 use crate::limits::MAX_JSON_INTEGER;
 use crate::names::{AllianceId, Corridor, Currency, NameError, PartnerId, ProgramId, Pseudonym};
-use crate::quote::{Bonus, Rate, Settlement, TransactionKind};
+use crate::quote::{Bonus, CarriedExpiry, Rate, Settlement, TransactionKind};
 pub use crate::side::ReceiptSide;
 use crate::time::Timestamp;
 
@@ -198,6 +198,9 @@ pub struct Receipt {
     pub corridor: Corridor,
     /// The partners' own signatures.
     pub evidence: Vec<Evidence>,
+    /// When the points that arrive expire, where that is carried over; left out where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<CarriedExpiry>,
     /// Its id.
     pub id: ReceiptId,
     /// What kind of transaction it is of.

@@ -11,7 +11,7 @@ use crate::json;
 use crate::merkle;
 use crate::names::{IdempotencyKey, PartnerId, ReasonCode, SourceReference};
 use crate::problem::Problem;
-use crate::quote::{Bonus, Rate, Settlement, SideAmount, TransactionKind};
+use crate::quote::{Bonus, CarriedExpiry, Rate, Settlement, SideAmount, TransactionKind};
 pub use crate::side::TransactionSide;
 use crate::time::Timestamp;
 
@@ -179,6 +179,9 @@ pub struct Transaction {
     pub completed_at: Option<Timestamp>,
     /// When it was accepted.
     pub created_at: Timestamp,
+    /// When the points that arrive expire, where that is carried over; left out where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<CarriedExpiry>,
     /// Why it came to nothing; only where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,

@@ -17,7 +17,7 @@ use alliance_contracts::json;
 use alliance_contracts::keys::SigningKey;
 use alliance_contracts::names::{Corridor, MemberRef, PartnerId, ProgramId, Pseudonym};
 use alliance_contracts::quote::{
-    Bonus, FeeBearer, QuoteRequest, Rate, Settlement, TransactionKind,
+    Bonus, CarriedExpiry, FeeBearer, QuoteRequest, Rate, Settlement, TransactionKind,
 };
 use alliance_contracts::receipt::{
     self, Account, Asset, Evidence, Posting, Receipt, ReceiptError, ReceiptSide,
@@ -276,6 +276,12 @@ fn some_posting() -> impl Strategy<Value = Posting> {
     )
 }
 
+/// A date that is carried over, or that none is named.
+fn some_expiry() -> impl Strategy<Value = CarriedExpiry> {
+    let at = prop::option::of(0_i64..4_000_000_000_000);
+    at.prop_map(|at| CarriedExpiry { at: at.map(Timestamp::from_millis) })
+}
+
 fn some_bonus() -> impl Strategy<Value = Bonus> {
     (some_id(), some_decimal(), some_decimal()).prop_map(|(campaign, cost, points)| Bonus {
         campaign,
@@ -304,7 +310,7 @@ prop_compose! {
         (source, target, settlement) in (some_side(), some_side(), prop::option::of(some_settlement())),
         (fee, source_value, target_value) in (some_decimal(), some_decimal(), some_decimal()),
         (fee_bearer, multiplier, surcharge) in some_extended_members(),
-        bonus in prop::option::of(some_bonus()),
+        (bonus, expiry) in (prop::option::of(some_bonus()), prop::option::of(some_expiry())),
         postings in prop::collection::vec(some_posting(), 0..6),
         seed in any::<[u8; 32]>(),
     ) -> Receipt {
@@ -320,7 +326,7 @@ prop_compose! {
                 partner: source.partner().clone(),
                 signature: alliance_contracts::encoding::base64_encode(&key.sign(b"x")),
             }],
-            id, order, postings, prev, quote, reverses, seq, settlement, source, target, transaction,
+            expiry, id, order, postings, prev, quote, reverses, seq, settlement, source, target, transaction,
             kind: if reverses.is_some() { TransactionKind::Reversal } else { TransactionKind::Exchange },
             rate: Rate {
                 board, fee, fee_bearer, multiplier, source_value, surcharge, target_value,

@@ -185,6 +185,7 @@ fn a_request() -> Result<(alliance_contracts::names::PartnerId, QuoteRequest), B
     };
     let value: Decimal = "100".parse()?;
     let request = QuoteRequest {
+        expiry: None,
         amount: Some(SideAmount { side: Side::Source, value }),
         kind: TransactionKind::Exchange,
         segment: None,

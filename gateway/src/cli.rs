@@ -12,6 +12,7 @@ mod check;
 mod completions;
 mod conformance;
 mod consents;
+mod core_dumps;
 mod demo;
 mod events;
 pub mod failure;

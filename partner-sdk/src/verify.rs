@@ -11,6 +11,7 @@
 //! | Is this receipt in that history? | [`verify_proof_file`] |
 //! | Its key was revoked: was it there before? | [`WitnessedCheckpoint`], [`verify_witnessed_receipt`] |
 //! | Does every value of this board follow, and is this quote what it comes to? | [`board::VerifiedBoard`], [`board::recompute_quote`] |
+//! | Is this bonus what its campaign comes to? | [`board::recompute_bonus`] |
 //! | Have both partners signed this agreement? | [`agreement::verify_agreement`] |
 //! | Has this partner let the other order in its name? | [`consent::verify_consent`] |
 //! | Was this member forgotten, and when? | [`erasure::verify_erasure`] |

@@ -159,6 +159,7 @@ fn quote() -> Quote {
     Quote {
         bonus: None,
         expires_at: start().plus_seconds(60),
+        expiry: None,
         id: receipt.quote.unwrap(),
         kind: receipt.kind,
         rate: receipt.rate.clone(),
@@ -179,6 +180,7 @@ fn transaction() -> Transaction {
         bonus: None,
         completed_at: Some(start()),
         created_at: start(),
+        expiry: None,
         failure: None,
         id: support::receipt(1, Hash::ZERO).transaction,
         kind: quote.kind,

@@ -56,6 +56,7 @@ fn token(receipt: &Receipt) -> String {
     let claims = QuoteClaims {
         alliance: receipt.alliance.clone(),
         bonus: None,
+        expiry: None,
         caller: receipt.source.partner().clone(),
         expires_at: start().plus_seconds(60),
         id: receipt.quote.unwrap(),

@@ -5,6 +5,8 @@
 //! cargo run --release -p alliance-settlement --no-default-features --example netting_bench
 //! ```
 
+#![expect(clippy::print_stdout, reason = "prints figures")]
+
 use std::error::Error;
 use std::time::Instant;
 

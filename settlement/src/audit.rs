@@ -12,7 +12,8 @@
 //! | --- | --- |
 //! | agreements: signatures of both, the chain of a pair's versions | `agreements` |
 //! | boards: signature, chain, the terms that each commits to; flows that were late | `boards` |
-//! | erasures: signed, under the partner whose member it was | `erasures` |
+//! | consents: signed; orders under them, what is counted of those, limits | `consents` |
+//! | erasures: signed, under the partner whose member it was, each that was told | `erasures` |
 //! | events: numbered without a gap, each receipt told once, in its chain's order | `events` |
 //! | campaigns: spent as posted, within the budget; lots as granted and taken back | `campaigns` |
 //!
@@ -27,6 +28,7 @@
 mod agreements;
 mod boards;
 mod campaigns;
+mod consents;
 mod erasures;
 mod events;
 
@@ -54,6 +56,7 @@ use crate::saga::{Phase, Saga};
 use agreements::{Signed, VersionOfPair};
 use boards::{Boards, Late};
 use campaigns::Campaigns;
+use consents::Consents;
 use events::Feed;
 
 /// A difference: where, and what is there instead of what should be.
@@ -75,8 +78,8 @@ pub struct Placed {
     pub decided_at: Option<Timestamp>,
 }
 
-/// Recomputes one alliance's books. What it is handed comes in this order: boards and campaigns,
-/// the receipts of one corridor after the other, everything else.
+/// Recomputes one alliance's books. What it is handed comes in this order: boards, campaigns and
+/// consents, the receipts of one corridor after the other, everything else.
 pub struct Auditor<'a> {
     keys: &'a TrustedKeys,
     scales: BTreeMap<ProgramId, u32>,
@@ -94,6 +97,9 @@ pub struct Auditor<'a> {
     boards: Boards,
     agreements: BTreeMap<VersionOfPair, Signed>,
     campaigns: Campaigns,
+    consents: Consents,
+    /// Erasures that were told and have not been handed in.
+    erased: BTreeSet<String>,
     /// What campaigns have spent, by their accounts.
     spent: HashMap<CampaignId, i128>,
     findings: Vec<Finding>,
@@ -142,6 +148,8 @@ impl<'a> Auditor<'a> {
             boards: Boards::default(),
             agreements: BTreeMap::new(),
             campaigns: Campaigns::default(),
+            consents: Consents::default(),
+            erased: BTreeSet::new(),
             spent: HashMap::new(),
             findings: Vec::new(),
             counted: 0,
@@ -274,6 +282,7 @@ impl<'a> Auditor<'a> {
             chain.cited = chain.cited.max(receipt.rate.board);
         }
         self.note_bonus(place, receipt, placed);
+        self.note_consent(place, receipt, placed);
         if receipt.kind == TransactionKind::Reversal
             && let Some(original) = receipt.reverses
         {
@@ -302,6 +311,7 @@ impl<'a> Auditor<'a> {
             self.find(place, "what its receipt is to say cannot be read");
             return;
         };
+        self.note_consent(&place, &terms, placed);
         let [source, target] = placed.members;
         let backward = terms.kind == TransactionKind::Reversal;
         if saga.held > 0 {
@@ -433,6 +443,8 @@ impl<'a> Auditor<'a> {
         self.chain_agreements();
         let spent = std::mem::take(&mut self.spent);
         self.finish_campaigns(&spent);
+        self.finish_consents();
+        self.finish_erasures();
         let unmatched: Vec<String> = self.receipts.keys().map(ToString::to_string).collect();
         for id in unmatched {
             self.find(format!("transaction {id}"), "has a receipt and is not in the books");

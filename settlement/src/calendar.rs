@@ -25,8 +25,8 @@ const MAX_LOOKED_AT: u32 = 1_000;
 pub struct ValueDate {
     /// The day.
     pub date: Date,
-    /// A day that was counted lies past what one of the calendars knows: holidays that are published
-    /// later may move the date.
+    /// A day that was counted lies past what one of the calendars knows: holidays that are
+    /// published later may move the date.
     pub provisional: bool,
 }
 

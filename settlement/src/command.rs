@@ -22,7 +22,9 @@ use alliance_contracts::names::{
 };
 use alliance_contracts::partner_key::ProvenKey;
 use alliance_contracts::problem::{FieldError, ProblemCode};
-use alliance_contracts::quote::{Bonus, Rate, Settlement, SideAmount, TransactionKind};
+use alliance_contracts::quote::{
+    Bonus, CarriedExpiry, Rate, Settlement, SideAmount, TransactionKind,
+};
 use alliance_contracts::side::{AccountSide, ItemSide, SideOf};
 use alliance_contracts::time::Timestamp;
 
@@ -186,6 +188,8 @@ pub struct QuotedTerms {
     pub target: QuotedSide,
     /// What a campaign adds.
     pub bonus: Option<Bonus>,
+    /// When what arrives expires, where that is carried over.
+    pub expiry: Option<CarriedExpiry>,
 }
 
 /// What the door made of the token.

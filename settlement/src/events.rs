@@ -165,6 +165,15 @@ impl Place {
         }
     }
 
+    /// The type and the subject of what has happened, where the row itself says it.
+    #[must_use]
+    pub fn told(&self) -> Option<(&EventType, &str)> {
+        match &self.what {
+            What::Told(told) if !told.test => Some((&told.r#type, &told.subject)),
+            _ => None,
+        }
+    }
+
     /// Whether it tells of a transaction that has just completed.
     #[must_use]
     pub const fn is_completion(&self) -> bool {
@@ -262,6 +271,7 @@ fn of_receipt(receipt: Receipt, reversed: Option<(TransactionState, ReversedTota
             bonus: receipt.bonus,
             completed_at: Some(receipt.completed_at),
             corridor: receipt.corridor,
+            expiry: receipt.expiry,
             id: receipt.transaction,
             kind: receipt.kind,
             quote: receipt.quote,

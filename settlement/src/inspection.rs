@@ -37,6 +37,8 @@ pub struct AuditReport {
     pub agreements: u64,
     /// Campaigns read.
     pub campaigns: usize,
+    /// Consents read.
+    pub consents: usize,
     /// Erasures read.
     pub erasures: u64,
     /// Every difference; none in good books.
@@ -58,6 +60,12 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
     let campaigns: Vec<Arc<_>> = registry.campaigns.clone();
     for campaign in &campaigns {
         auditor.campaign(campaign);
+    }
+    for consent in &registry.consents {
+        auditor.consent(consent, &registry);
+    }
+    for spent in &store.consents_spent().await? {
+        auditor.consent_spent(spent);
     }
     let places = transaction_places(store).await?;
     let heads = store.heads().await?;
@@ -115,6 +123,7 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
         boards,
         agreements,
         campaigns: campaigns.len(),
+        consents: registry.consents.len(),
         erasures,
         findings,
     })

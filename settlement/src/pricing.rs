@@ -4,12 +4,15 @@
 mod asked;
 mod bonus;
 
+use alliance_contracts::agreement::Expiry;
 use alliance_contracts::arithmetic::{self, Amounts, ArithmeticError};
 use alliance_contracts::board::FrozenPair;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::{MemberRef, PartnerId, TierName};
 use alliance_contracts::problem::ProblemCode;
-use alliance_contracts::quote::{Bonus, PricedItem, QuoteRequest, Rate, Settlement, Side};
+use alliance_contracts::quote::{
+    Bonus, CarriedExpiry, PricedItem, QuoteRequest, Rate, Settlement, Side, TransactionKind,
+};
 use alliance_contracts::side::{AccountSide, ItemSide, SideOf};
 use alliance_contracts::time::Timestamp;
 
@@ -32,6 +35,8 @@ pub struct Priced {
     pub expires_at: Timestamp,
     /// What a campaign adds.
     pub bonus: Option<Bonus>,
+    /// When what arrives expires, where that is carried over.
+    pub expiry: Option<CarriedExpiry>,
 }
 
 /// Why there are no terms: the rule, and the field at fault where one is.
@@ -81,8 +86,9 @@ pub fn price(
         // Campaigns add to exchanges.
         _ => None,
     };
-    let expires_at = expiry(registry, &worked.rate, worked.lifetime_seconds, now);
+    let expires_at = stands_until(registry, &worked.rate, worked.lifetime_seconds, now);
     let mut priced = finish(registry, &asked, worked, expires_at)?;
+    priced.expiry = carried(agreed.as_ref(), request, now)?;
     if let Some((bonus, until)) = bonus {
         priced.bonus = Some(bonus);
         priced.expires_at = priced.expires_at.min(until);
@@ -224,7 +230,7 @@ fn frozen(detail: String) -> Unpriced {
 
 /// Quotes that may not outlive their board end when the next takes effect, where that is known, and
 /// stand so short that whatever is published next takes effect after them.
-fn expiry(registry: &Registry, rate: &Rate, seconds: i64, now: Timestamp) -> Timestamp {
+fn stands_until(registry: &Registry, rate: &Rate, seconds: i64, now: Timestamp) -> Timestamp {
     let whole = now.plus_seconds(seconds);
     if !terms::takes_nothing(rate) {
         return whole;
@@ -232,6 +238,27 @@ fn expiry(registry: &Registry, rate: &Rate, seconds: i64, now: Timestamp) -> Tim
     let bound = now.plus_seconds(registry.definition.rates.bound_quote_seconds());
     let next = registry.next_board(now).map(|next| next.board.effective_at);
     whole.min(next.unwrap_or(bound))
+}
+
+/// The date that what arrives gets, where the two have agreed that it is that of what was given.
+fn carried(
+    agreed: Option<&AgreementTerms<'_>>,
+    request: &QuoteRequest,
+    now: Timestamp,
+) -> Result<Option<CarriedExpiry>, Unpriced> {
+    let refuse = |pointer, detail| Err(Unpriced::at(ProblemCode::Malformed, pointer, detail));
+    let agreed = agreed.is_some_and(|agreed| agreed.expiry == Expiry::CarryOver);
+    let carries = agreed && request.kind == TransactionKind::Exchange;
+    match request.expiry {
+        // A date that nobody will give must not pass for one that somebody does.
+        Some(_) if !carries => {
+            refuse("/expiry", "nothing is agreed that carries a date over: leave it out")
+        }
+        Some(CarriedExpiry { at: Some(at) }) if at <= now => {
+            refuse("/expiry/at", "points that have expired are not given")
+        }
+        told => Ok(carries.then(|| told.unwrap_or(CarriedExpiry { at: None }))),
+    }
 }
 
 /// Whether an order is as large as was agreed, no larger, and whole increments.
@@ -377,6 +404,7 @@ fn finish(
         target: side(asked.target, amounts.target).ok_or_else(out_of_range)?,
         expires_at,
         bonus: None,
+        expiry: None,
     })
 }
 

@@ -155,6 +155,7 @@ fn payload(
         completed_at: place.completed_at,
         corridor: record.corridor.clone(),
         evidence: draft.evidence,
+        expiry: record.expiry,
         id: receipt_id(record.id),
         kind: record.kind,
         order: record.order,

@@ -50,7 +50,7 @@ use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId,
 use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
 
-use crate::alliance::{AgreementRecord, PublishedBoard, RegistryParts};
+use crate::alliance::{AgreementRecord, ConsentSpent, PublishedBoard, RegistryParts};
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::EventRow;
 use crate::ledger::lots::Lot;
@@ -324,6 +324,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// What has been exchanged in every direction, by source and target.
     fn flows(&self) -> StoreFuture<'_, Vec<FlowRow>>;
+
+    /// What was last ordered under every consent, for the audit.
+    fn consents_spent(&self) -> StoreFuture<'_, Vec<ConsentSpent>>;
 
     /// Readings of one feed, the newest first, at most `limit`.
     fn observations<'a>(

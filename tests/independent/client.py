@@ -2347,19 +2347,44 @@ RECEIPT_MEMBERS = set(
 )
 
 
-def verify_bonus(receipt, original=None):
-    """What a campaign added costs what it is worth; of it no more is taken back than was added."""
+def bonus_back(bonus, whole, before, after, scale):
+    """Points and cost that a reversal takes back of a bonus: `whole` is the order's target amount,
+    `before` and `after` what of it is turned round without and with the reversal."""
+    points, cost = decimal(bonus["points"]), decimal(bonus["cost"])
+
+    def so_far(turned):
+        return ceil_at(points * turned / whole, scale), floor_at(cost * turned / whole, 6)
+
+    (points_before, cost_before), (points_after, cost_after) = so_far(before), so_far(after)
+    return points_after - points_before, cost_after - cost_before
+
+
+def verify_bonus(receipt, scale):
+    """What a campaign adds to an exchange: whole points of its scale, and what they are worth."""
     bonus = receipt["bonus"]
     need(set(bonus) == {"campaign", "cost", "points"}, f"bonus {bonus}")
     need(type_id(bonus["campaign"], "cmp"), "the bonus's campaign")
     points, cost = decimal(bonus["points"]), decimal(bonus["cost"])
-    if original is None:
-        value = decimal(receipt["rate"]["target_value"])
-        need(points > 0 and cost == ceil_at(points * value, 6), f"bonus {bonus}")
+    spell(points, scale)
+    value = decimal(receipt["rate"]["target_value"])
+    need(points > 0 and cost == ceil_at(points * value, 6), f"bonus {bonus}")
+
+
+def verify_bonus_back(receipt, original, before, after, scale):
+    """What a reversal takes back of its original's bonus, to the digit; nothing of none."""
+    bonus, added = receipt.get("bonus"), original.get("bonus")
+    if added is None:
+        need(bonus is None, "a bonus back that was never added")
         return
-    whole = original.get("bonus", {"points": "0", "cost": "0"})
-    need(points <= decimal(whole["points"]) and cost <= decimal(whole["cost"]), f"bonus {bonus}")
-    need(whole.get("campaign") == bonus["campaign"], "the original's campaign")
+    whole = amount_of(original["target"])
+    wanted = bonus_back(added, whole, before, after, scale)
+    if bonus is None:
+        need(wanted == (0, 0), f"no bonus back, wanted {wanted}")
+        return
+    need(set(bonus) == {"campaign", "cost", "points"}, f"bonus {bonus}")
+    need(bonus["campaign"] == added["campaign"], "the original's campaign")
+    got = decimal(bonus["points"]), decimal(bonus["cost"])
+    need(got == wanted and any(got), f"bonus back {got}, wanted {wanted}")
 
 
 def verify_receipt(world, corridor, bundle, state):
@@ -2368,7 +2393,11 @@ def verify_receipt(world, corridor, bundle, state):
     receipt = strict_json(payload)
     need(jcs(receipt) == payload, "JCS(parse(bytes)) = bytes")
     need(receipt == bundle["receipt"], "the decoded payload is another")
-    need(set(receipt) - {"bonus"} == RECEIPT_MEMBERS, f"members {set(receipt) ^ RECEIPT_MEMBERS}")
+    members = set(receipt) - {"bonus", "expiry"}
+    need(members == RECEIPT_MEMBERS, f"members {members ^ RECEIPT_MEMBERS}")
+    if "expiry" in receipt:
+        need(receipt["kind"] == "exchange" and receipt["settlement"], "no date to carry over")
+        need(set(receipt["expiry"]) == {"at"}, f"expiry {receipt['expiry']}")
     need(receipt["v"] == 1 and receipt["alliance"] == world.alliance, "version, alliance")
     need(receipt["corridor"] == corridor, "corridor")
     need(receipt["seq"] == state["seq"] + 1, f"seq after {state['seq']}")
@@ -2427,7 +2456,7 @@ def verify_receipt(world, corridor, bundle, state):
             "who owes whom",
         )
         if "bonus" in receipt:
-            verify_bonus(receipt)
+            verify_bonus(receipt, scales[1])
         state["terms"][receipt["transaction"]] = (terms, receipt)
         state["reversed"][receipt["transaction"]] = (Fraction(0), Fraction(0))
     elif receipt["kind"] == "reversal":
@@ -2441,8 +2470,7 @@ def verify_receipt(world, corridor, bundle, state):
         state["reversed"][receipt["reverses"]] = good[0]
         state["terms"].setdefault(receipt["transaction"], (terms, receipt))
         need(receipt["rate"] == original["rate"], "at the terms of the original")
-        if "bonus" in receipt:
-            verify_bonus(receipt, original)
+        verify_bonus_back(receipt, original, done[1], good[0][1], scales[1])
         for end in ("source", "target"):
             now, was = ({**side[end], "amount": None} for side in (receipt, original))
             need(now == was, "the original sides")
@@ -2725,6 +2753,16 @@ def self_test_arithmetic():
     got = {name: spell(item[name]) for name in ("source", "gross", "net", "remainder")}
     wanted = {"source": "203", "gross": "10.15", "net": "10", "remainder": "0.0485"}
     equal("a redemption is an exchange for money", got, wanted)
+    bonus = {"campaign": "cmp_01h455vb4pex5vsknk084sn02q", "cost": "49.5", "points": "495"}
+    parts = [Fraction(0), Fraction(1), Fraction(300), Fraction(495)]
+    got = [bonus_back(bonus, Fraction(495), *ends, 0) for ends in zip(parts, parts[1:])]
+    wanted = [(1, Fraction("0.1")), (299, Fraction("29.9")), (195, Fraction("19.5"))]
+    equal("a bonus comes back in parts", got, wanted)
+    third = {**bonus, "cost": "1", "points": "10"}
+    got = [bonus_back(third, Fraction(3), t, t + 1, 0) for t in map(Fraction, range(3))]
+    cents = Fraction("0.333333")
+    wanted = [(4, cents), (3, cents), (3, Fraction("0.333334"))]
+    equal("points of it are rounded up, its cost down, and all come back", got, wanted)
     rng = random.Random(7)
     negative = gains = unrestored = 0
     bearers = ("member", "source_partner", "target_partner")

@@ -11,6 +11,7 @@
 //! | `commits` | a commit against the prediction: order, outcomes, balances, links, agreements |
 //! | `receipts` | a receipt against its transaction and its chain |
 //! | `events` | what partners are told against what has changed |
+//! | `deals` | agreements, campaigns and boards, for the world in `world/deals` |
 //! | `answers` | what waiters are told against what is there |
 //! | `whole` | everything that a store shows, read back |
 //!
@@ -22,6 +23,7 @@ mod answers;
 pub mod arithmetic;
 pub mod books;
 mod commits;
+pub mod deals;
 pub mod events;
 pub mod rates;
 mod receipts;

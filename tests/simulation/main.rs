@@ -13,6 +13,7 @@
 //! | `workload` | what is asked for |
 //! | `world` | what goes wrong, and in which order everything happens |
 //! | `world/brands` | orders of every kind at brands that keep their own books, compared with ours |
+//! | `world/deals` | agreements, campaigns and boards that take effect while orders run into them |
 //! | `auditor` | what should be true |
 //! | `sweep` | a crash at every await |
 //! | `terms` | the auditor's arithmetic against the product's |
@@ -52,6 +53,7 @@ mod world;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use world::brands::Brands;
+use world::deals::Dealing;
 use world::{Trouble, World};
 
 /// Of each fixed seed; twelve of them make a million.
@@ -129,6 +131,72 @@ fn brands_of_a_seed_that_nobody_chose() {
     let seed = from_environment("ALLIANCE_SEED").unwrap_or_else(drawn_seed);
     println!("ALLIANCE_SEED={seed}");
     played_with_brands(seed);
+}
+
+/// Orders under agreements, campaigns and boards that change, of each fixed seed.
+const DEALT: u64 = 5_000;
+
+fn played_with_deals(seed: u64, orders: u64) -> Dealing {
+    let gateways = 2 + usize::try_from(seed % 2).unwrap();
+    let trouble = Trouble { kills: 10, jumps: 0, ..Trouble::USUAL };
+    let mut dealing = Dealing::new(seed, gateways);
+    dealing.run(orders, trouble);
+    dealing
+}
+
+/// What each of these worlds has come to, so that what is promised was put to the test.
+const MET: &[&str] = &[
+    "performed",
+    "late",
+    "bonus",
+    "held",
+    "campaign",
+    "stopped",
+    "agreement",
+    "board",
+    "values moved",
+    "surcharge",
+    "suspended",
+    "fee tier",
+    "quote_expired",
+    "quote_used",
+    "rate_moved",
+    "insufficient_points",
+    "exceeds_member_limit",
+    "exceeds_net_debit_cap",
+    "exceeds_campaign_budget",
+    "amount_too_small",
+    "amount_out_of_range",
+];
+
+fn every_rule_was_met(seed: u64) {
+    let dealing = played_with_deals(seed, DEALT);
+    let missing: Vec<&&str> = MET.iter().filter(|what| dealing.counted(what) == 0).collect();
+    assert!(missing.is_empty(), "never seen with seed {seed}: {missing:?}");
+}
+
+macro_rules! fixed_seeds_with_deals {
+    ($($name:ident = $seed:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            every_rule_was_met($seed);
+        }
+    )*};
+}
+
+fixed_seeds_with_deals! {
+    deals_of_seed_31_are_kept = 31;
+    deals_of_seed_32_are_kept = 32;
+    deals_of_seed_33_are_kept = 33;
+    deals_of_seed_34_are_kept = 34;
+}
+
+/// Another one in every run, printed; or the one that `ALLIANCE_SEED` names.
+#[test]
+fn deals_of_a_seed_that_nobody_chose() {
+    let seed = from_environment("ALLIANCE_SEED").unwrap_or_else(drawn_seed);
+    println!("ALLIANCE_SEED={seed}");
+    played_with_deals(seed, from_environment("ALLIANCE_COMMANDS").unwrap_or(DEALT));
 }
 
 /// Another one in every run, printed; or the one that `ALLIANCE_SEED` names.

@@ -9,6 +9,7 @@ use alliance_settlement::ledger::Writes;
 use alliance_settlement::store::Batch;
 use tokio::sync::oneshot;
 
+use crate::auditor::deals::Deals;
 use crate::auditor::{Auditor, Excuse};
 use crate::dice::Dice;
 
@@ -82,6 +83,8 @@ pub struct Seat {
 
 pub struct Stage {
     pub auditor: Auditor,
+    /// The model of agreements, campaigns and boards, in the world that has any.
+    pub deals: Option<Deals>,
     /// Whether the auditor predicts what becomes of every command.
     pub watched: bool,
     /// The first thing that should not be.
@@ -102,6 +105,7 @@ impl SharedStage {
     pub fn new(auditor: Auditor, gateways: usize, dice: Dice) -> Self {
         Self(Arc::new(Mutex::new(Stage {
             auditor,
+            deals: None,
             watched: true,
             finding: None,
             waiting: Vec::new(),
@@ -149,7 +153,15 @@ impl Stage {
 
     /// A batch has been written.
     pub fn committed(&mut self, writes: &Writes, readings: &[i64]) {
-        if self.finding.is_some() || !self.watched {
+        if self.finding.is_some() {
+            return;
+        }
+        if let Some(deals) = &mut self.deals
+            && let Err(finding) = deals.committed(writes, readings)
+        {
+            self.find(finding);
+        }
+        if !self.watched {
             return;
         }
         if let Err(finding) = self.auditor.committed(writes, readings) {

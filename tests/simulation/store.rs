@@ -15,7 +15,7 @@ use alliance_contracts::member::SignedErasure;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
 use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
-use alliance_settlement::alliance::{AgreementRecord, PublishedBoard};
+use alliance_settlement::alliance::{AgreementRecord, ConsentSpent, PublishedBoard};
 use alliance_settlement::command::{Cosignature, MemberNo, RequestEvidence};
 use alliance_settlement::events::EventRow;
 use alliance_settlement::ledger::lots::Lot;
@@ -299,6 +299,7 @@ impl Store for StagedStore {
         boards(last: u32, limit: u32) -> Vec<PublishedBoard>;
         board_at(at: Timestamp) -> Option<PublishedBoard>;
         flows() -> Vec<FlowRow>;
+        consents_spent() -> Vec<ConsentSpent>;
         proposals(last: u32, limit: u32) -> Vec<RateProposal>;
         observations(program: &'a ProgramId, feed: FeedKind, limit: u32) -> Vec<ObservationRow>;
         events(partner: &'a PartnerId, after: u64, to: u64) -> Vec<EventRow>;

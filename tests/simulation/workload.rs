@@ -224,6 +224,7 @@ impl World {
             program: name(PROGRAMS[person.program].0),
         };
         let request = QuoteRequest {
+            expiry: None,
             amount: Some(SideAmount {
                 side,
                 value: Decimal::from_minor(asked, PROGRAMS[program].2)?,
@@ -288,6 +289,7 @@ impl World {
             source: end(priced.source)?,
             target: end(priced.target)?,
             bonus: priced.bonus,
+            expiry: priced.expiry,
         };
         let id = id.as_u128();
         Some((quoted, Arc::new(Terms { id, expires_at, source, target, sums, rate })))

@@ -2,6 +2,7 @@
 //! go wrong, in an order that the seed decides. One thread; time stands still unless it is let go.
 
 pub mod brands;
+pub mod deals;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;

@@ -13,7 +13,7 @@ use crate::ids::{
 };
 use crate::link::{Consent, LinkState};
 use crate::names::{Corridor, PartnerId, ProgramId, Pseudonym};
-use crate::quote::{Bonus, Rate, Settlement, TransactionKind};
+use crate::quote::{Bonus, CarriedExpiry, Rate, Settlement, TransactionKind};
 use crate::receipt::ReceiptSide;
 use crate::time::Timestamp;
 use crate::transaction::{ReversedTotals, TransactionState};
@@ -30,6 +30,9 @@ pub struct TransactionEvent {
     pub completed_at: Option<Timestamp>,
     /// Whose chain it belongs to.
     pub corridor: Corridor,
+    /// When the points that arrive expire, where that is carried over; left out where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<CarriedExpiry>,
     /// The transaction.
     pub id: TransactionId,
     /// What kind of order it performs.

@@ -43,6 +43,7 @@ pub fn transaction(
         bonus: record.bonus,
         completed_at: record.completed_at,
         created_at: record.created_at,
+        expiry: record.expiry,
         failure: view.saga.and_then(failure).map(|failure| failure.seen_by(caller)),
         id: record.id,
         kind: record.kind,

@@ -163,6 +163,7 @@ pub fn order(number: u64, people: usize) -> (usize, QuoteRequest) {
     let value =
         alliance_contracts::decimal::Decimal::from_minor(minor(GIVES, source), scale(source));
     let request = QuoteRequest {
+        expiry: None,
         amount: Some(SideAmount { side: Side::Source, value: value.unwrap_or_default() }),
         kind: TransactionKind::Exchange,
         segment: None,

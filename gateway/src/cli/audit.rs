@@ -32,7 +32,7 @@ impl Shown for Audited {
         let AuditReport { receipts, corridors, members, transactions, findings, .. } = report;
         let looked_at = format!(
             "  {} receipts in {}, {} transactions, {} members, {} boards, {} agreements, \
-             {} campaigns",
+             {} campaigns, {} consents",
             count(*receipts),
             counted(*corridors, "corridor"),
             count(*transactions),
@@ -40,6 +40,7 @@ impl Shown for Audited {
             report.boards,
             count(report.agreements),
             report.campaigns,
+            report.consents,
         );
         if *ok {
             let heading = format!("The books of \"{alliance}\" are what their receipts say");

@@ -1,5 +1,6 @@
 //! `alliance events`.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use alliance_contracts::event::{Event, EventCursor, EventPage};
@@ -150,6 +151,8 @@ fn tail(args: &TailArgs, printer: Printer) -> Result<Exit, Failure> {
     let alliance: AllianceId = books.house().alliance().clone();
     let cursor = EventCursor::at(&alliance, partner, after);
     printer.note(&format!("events of {partner} after {cursor}, until Ctrl-C"));
+    // One for all rounds: what is pressed while a page is read must not be lost.
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
     loop {
         let page = args.feed.page(&books, after, 100)?;
         for event in &page.items {
@@ -157,13 +160,9 @@ fn tail(args: &TailArgs, printer: Printer) -> Result<Exit, Failure> {
             let json = || serde_json::to_string(event).unwrap_or_default();
             printer.document(&if printer.is_json() { json() } else { line(event) });
         }
-        if !page.more && books.wait(interrupted()) {
+        let waited = async { tokio::time::timeout(LOOK, interrupt.as_mut()).await };
+        if !page.more && books.wait(waited).is_ok() {
             return Ok(Exit::Good);
         }
     }
-}
-
-/// Waits a little; whether Ctrl-C was pressed meanwhile.
-async fn interrupted() -> bool {
-    tokio::time::timeout(LOOK, tokio::signal::ctrl_c()).await.is_ok()
 }

@@ -3,6 +3,7 @@
 //! | file | commands |
 //! | --- | --- |
 //! | `show`, `history`, `explain` | what boards say, and how it came about |
+//! | `follow` | boards as they are published, verified, as a partner |
 //! | `check` | whether anybody could gain by a set of rates |
 //! | `propose`, `approve`, `withdraw`, `proposals` | changes, approved by a second person |
 //! | `observe`, `publish` | readings into the books, a board out of them |
@@ -12,6 +13,7 @@
 mod approve;
 mod check;
 mod explain;
+mod follow;
 mod history;
 mod observe;
 mod proposals;
@@ -72,6 +74,12 @@ pub enum RatesCommand {
     /// The file's first line is program,feed,value,observed_at. Every bad row is listed with its
     /// line, and nothing is imported while there is one.
     Observe(observe::ObserveArgs),
+    /// Follow boards as they are published, as a partner
+    ///
+    /// Every board is verified under the pinned root key, computed again, and held against the one
+    /// before; none is left out, whatever breaks the connection. Ends with 1 where the alliance
+    /// tells two histories of its boards.
+    Follow(follow::FollowArgs),
     /// Publish the next board now, where it says anything new
     Publish(publish::PublishArgs),
 }
@@ -87,6 +95,7 @@ pub(super) fn run(command: RatesCommand, printer: Printer) -> Result<Exit, Failu
         RatesCommand::Approve(args) => approve::run(&args, printer),
         RatesCommand::Withdraw(args) => withdraw::run(&args, printer),
         RatesCommand::Proposals(args) => proposals::run(&args, printer),
+        RatesCommand::Follow(args) => follow::run(&args, printer),
         RatesCommand::Observe(args) => observe::run(&args, printer),
         RatesCommand::Publish(args) => publish::run(&args, printer),
     }

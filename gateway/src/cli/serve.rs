@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use super::Place;
+use super::core_dumps;
 use super::failure::{Exit, Failure};
 use super::printer::{GOOD, HEADING, LIVE, Printer, Shown, paint};
 use crate::instance::open::runtime;
@@ -99,6 +100,10 @@ pub(super) fn run(args: &ServeArgs, printer: Printer) -> Result<Exit, Failure> {
             "{0} is a sandbox's: open it with `alliance sandbox --dir {0}`",
             instance.folder.display()
         )));
+    }
+    // Before any key is in memory.
+    if let Err(fault) = core_dumps::forbid() {
+        printer.note(&format!("warning: {fault}"));
     }
     for secret in [GATEWAY_KEY_FILE, MASTER_KEY_FILE, NEXT_MASTER_KEY_FILE] {
         if let Some(fault) = keyfile::too_open(&instance.folder.join(secret)) {

@@ -26,7 +26,8 @@ pub enum SettleCommand {
     /// The file's first line is debtor,creditor,amount. A party may be `alliance`. Every bad row is
     /// listed with its line. Reads no database, and changes nothing.
     Net(net::NetArgs),
-    /// Check a netting certificate by itself: nothing created, no net changed, nothing less possible
+    /// Check a netting certificate by itself: nothing created, no net changed, nothing less
+    /// possible
     ///
     /// Ends with 1 where it breaks a rule, and names it.
     Check(check::CheckArgs),

@@ -293,6 +293,7 @@ impl Dealer<'_> {
         self.asking(
             source,
             QuoteRequest {
+                expiry: None,
                 amount: Some(SideAmount { side, value: amount }),
                 kind: TransactionKind::Exchange,
                 segment: None,
@@ -320,6 +321,7 @@ impl Dealer<'_> {
         self.asking(
             source,
             QuoteRequest {
+                expiry: None,
                 amount: None,
                 kind: TransactionKind::Redemption,
                 segment: None,
@@ -341,6 +343,7 @@ impl Dealer<'_> {
         self.asking(
             payer,
             QuoteRequest {
+                expiry: None,
                 amount: Some(SideAmount { side: Side::Target, value: points(minor, brand.scale) }),
                 kind: TransactionKind::Accrual,
                 segment: None,

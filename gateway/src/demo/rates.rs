@@ -153,6 +153,7 @@ async fn quote(client: &Client, cast: &Cast) -> Result<(), String> {
     };
     let value = Decimal::from_minor(1_000, 0).ok_or("1000")?;
     let exchange = QuoteRequest {
+        expiry: None,
         amount: Some(SideAmount { side: Side::Source, value }),
         kind: TransactionKind::Exchange,
         source: account(0, "anybody")?.into(),

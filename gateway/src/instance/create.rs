@@ -1,7 +1,7 @@
 //! Making an instance: a folder, keys, the signed key list, the configuration.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -140,14 +140,33 @@ pub fn x_of(key: &SigningKey) -> String {
     base64url_encode(key.public_key().as_bytes())
 }
 
-/// Writes a file aside and renames it: whoever reads it sees the old one or the new one, whole.
+/// Writes a file aside, makes it durable, and renames it: whoever reads it sees the old one or the
+/// new one, whole, and after a crash, too.
 ///
 /// # Errors
 /// [`CreateError::Write`].
 pub fn write(path: &Path, text: &str) -> Result<(), CreateError> {
     let aside = path.with_extension("new");
-    let written = fs::write(&aside, text).and_then(|()| fs::rename(&aside, path));
+    let written = fs::File::create(&aside)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&aside, path))
+        .and_then(|()| sync_folder_of(path));
     written.map_err(|source| CreateError::Write { path: path.to_owned(), source })
+}
+
+/// A rename is on the disk when its folder is.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    // Elsewhere folders cannot be opened, and a rename is as durable as it gets.
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => fs::File::open(".")?.sync_all(),
+    }
 }
 
 fn make_folder(path: &Path) -> Result<(), CreateError> {

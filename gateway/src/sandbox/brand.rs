@@ -20,6 +20,7 @@ use alliance_contracts::http_signature::HeaderList;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::json;
 use alliance_contracts::keys::{PublicKey, SigningKey};
+use alliance_contracts::quote::CarriedExpiry;
 use alliance_contracts::time::Timestamp;
 use alliance_partner_sdk::connector::{
     CallError, Connector, MemoryStore, MemoryTx, Request, Service,
@@ -58,6 +59,9 @@ pub struct Books {
     pub moved: BTreeMap<String, i64>,
     /// What each transaction has done.
     pub effects: BTreeMap<TransactionId, Effects>,
+    /// The dates that points got which the brand would not have given them by itself: those that
+    /// were carried over.
+    pub expiries: BTreeMap<TransactionId, CarriedExpiry>,
     /// Whose points a reservation holds, and how many.
     holds: BTreeMap<String, (String, i64)>,
     /// Benefits that are not taken back.
@@ -161,6 +165,7 @@ impl Connector for Brand {
                     return Err(RefusalCode::Refused.into());
                 }
                 books.give(member.expose(), points);
+                books.expiries.extend(call.expiry.map(|expiry| (call.transaction, expiry)));
                 books.effects(call.transaction).credited += points;
             }
             Some(Gift::Benefit(benefit)) => {

@@ -32,7 +32,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn exchange(&self, source: MemberAccount, target: MemberAccount) -> Exchange {
-        Exchange { client: self.clone(), source, target, segment: None, tier: None }
+        Exchange { client: self.clone(), source, target, expiry: None, segment: None, tier: None }
     }
 
     /// Asks for terms to redeem points of `source` for an item of another brand, all of its price
@@ -54,6 +54,7 @@ impl Client {
     /// ```
     pub fn redeem(&self, source: MemberAccount, item: PricedItem) -> Call<Quote> {
         self.quote(&QuoteRequest {
+            expiry: None,
             amount: None,
             kind: TransactionKind::Redemption,
             segment: None,
@@ -76,6 +77,7 @@ impl Client {
     /// ```
     pub fn accrue(&self, target: MemberAccount, points: Decimal) -> Call<Quote> {
         self.quote(&QuoteRequest {
+            expiry: None,
             amount: Some(SideAmount { side: Side::Target, value: points }),
             kind: TransactionKind::Accrual,
             segment: None,

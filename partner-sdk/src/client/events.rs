@@ -3,24 +3,20 @@
 //! Whoever follows loses nothing: the stream goes on where it stood after whatever broke it, and an
 //! event that is not the next one of the feed is an error, not an event.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use alliance_contracts::event::{Event, EventCursor, EventPage};
 use futures_core::Stream;
 use futures_util::stream;
-use tokio::time::{sleep, timeout};
 
 use super::error::{DecodeError, Error};
-use super::sse::{Parser, ServerSent};
+use super::listening::{From, Listening};
+use super::sse::ServerSent;
 use super::{Call, Client};
 
 const ROUTE: &str = "/v1/events";
-/// The gateway sends a sign of life every 15 s: a connection that is silent for longer is dead.
-const SILENCE: Duration = Duration::from_secs(45);
 
 impl Client {
     /// A page of the caller's events, oldest first: those after `after`, or from the first on;
@@ -76,14 +72,7 @@ impl Client {
         // Without a cursor the feed's first event is the next one; after one, its number is told
         // by the first event that comes.
         let next = after.is_none().then_some(1);
-        let following = Following {
-            client: self.clone(),
-            after,
-            next,
-            failures: 0,
-            connection: None,
-            ready: VecDeque::new(),
-        };
+        let following = Following { listening: Listening::new(self.clone(), ROUTE), after, next };
         EventStream(Box::pin(stream::try_unfold(following, Following::next)))
     }
 }
@@ -115,71 +104,28 @@ impl Stream for EventStream {
     }
 }
 
-struct Connection {
-    response: reqwest::Response,
-    parser: Parser,
-}
-
 struct Following {
-    client: Client,
+    listening: Listening,
     /// The place after the last event that was handed out.
     after: Option<EventCursor>,
     /// The number of the next event, where it is known.
     next: Option<u64>,
-    /// How often in a row no connection, or one without an event, was had.
-    failures: u32,
-    connection: Option<Connection>,
-    ready: VecDeque<ServerSent>,
 }
 
 impl Following {
     async fn next(mut self) -> Result<Option<(FollowedEvent, Self)>, Error> {
-        loop {
-            if let Some(sent) = self.ready.pop_front() {
-                let followed = self.take(&sent)?;
-                return Ok(Some((followed, self)));
-            }
-            match self.connection.take() {
-                None => self.connect().await?,
-                Some(connection) => self.read(connection).await?,
-            }
-        }
-    }
-
-    async fn connect(&mut self) -> Result<(), Error> {
-        if self.failures > 0 {
-            sleep(self.client.0.retry.wait(self.failures, &self.client.0.random)).await;
-        }
-        // In the query, and so under the signature, unlike `Last-Event-ID`.
-        let target = match &self.after {
-            Some(after) => format!("{ROUTE}?after={after}"),
-            None => ROUTE.to_owned(),
+        let after = &self.after;
+        // In the query: the cursor is asked for as in `Client::events`.
+        let from = || From {
+            target: match after {
+                Some(after) => format!("{ROUTE}?after={after}"),
+                None => ROUTE.to_owned(),
+            },
+            last_event_id: None,
         };
-        match self.client.listen(ROUTE, target).await {
-            Ok(response) => {
-                self.connection = Some(Connection { response, parser: Parser::default() });
-                // It counts as one until an event comes.
-                self.failures = self.failures.saturating_add(1);
-                Ok(())
-            }
-            Err(refused) if !refused.again => Err(refused.error),
-            Err(refused) => {
-                self.failures = self.failures.saturating_add(1);
-                sleep(refused.wait.unwrap_or(Duration::ZERO)).await;
-                Ok(())
-            }
-        }
-    }
-
-    /// Reads on; a connection that ended or is dead is not kept.
-    async fn read(&mut self, mut connection: Connection) -> Result<(), Error> {
-        let Ok(Ok(Some(bytes))) = timeout(SILENCE, connection.response.chunk()).await else {
-            return Ok(());
-        };
-        let parsed = connection.parser.feed(&bytes);
-        self.ready.extend(parsed.map_err(|source| Error::Decode { status: 200, source })?);
-        self.connection = Some(connection);
-        Ok(())
+        let sent = self.listening.next(from).await?;
+        let followed = self.take(&sent)?;
+        Ok(Some((followed, self)))
     }
 
     fn take(&mut self, sent: &ServerSent) -> Result<FollowedEvent, Error> {
@@ -195,7 +141,7 @@ impl Following {
         let cursor = cursor.ok_or_else(|| form("an event has no cursor"))?;
         self.next = Some(number.saturating_add(1));
         self.after = Some(cursor.clone());
-        self.failures = 0;
+        self.listening.went_well();
         Ok(FollowedEvent { cursor, event })
     }
 }

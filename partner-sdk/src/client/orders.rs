@@ -11,8 +11,9 @@ use alliance_contracts::names::{
     SourceReference, TierName,
 };
 use alliance_contracts::quote::{
-    MemberAccount, Quote, QuoteRequest, Side, SideAmount, TransactionKind,
+    CarriedExpiry, MemberAccount, Quote, QuoteRequest, Side, SideAmount, TransactionKind,
 };
+use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::{
     BatchOrder, OrderBatch, OrderBatchRequest, OrderResult, ReversalRequest, Transaction,
     order_bytes, orders_root,
@@ -45,11 +46,19 @@ pub struct Exchange {
     pub(super) client: Client,
     pub(super) source: MemberAccount,
     pub(super) target: MemberAccount,
+    pub(super) expiry: Option<CarriedExpiry>,
     pub(super) segment: Option<SegmentName>,
     pub(super) tier: Option<TierName>,
 }
 
 impl Exchange {
+    /// Says when the points that are given expire, which the source partner alone knows: where the
+    /// agreement carries that over, those that arrive get that date. Refused where it does not.
+    pub const fn expiring(mut self, at: Timestamp) -> Self {
+        self.expiry = Some(CarriedExpiry { at: Some(at) });
+        self
+    }
+
     /// Says the member's segment, for campaigns; one that no campaign names changes nothing.
     pub fn segment(mut self, segment: SegmentName) -> Self {
         self.segment = Some(segment);
@@ -74,10 +83,10 @@ impl Exchange {
     }
 
     fn quote(self, side: Side, value: Decimal) -> Call<Quote> {
-        let Self { client, source, target, segment, tier } = self;
+        let Self { client, source, target, expiry, segment, tier } = self;
         let (amount, kind) = (Some(SideAmount { side, value }), TransactionKind::Exchange);
         let (source, target) = (source.into(), target.into());
-        client.quote(&QuoteRequest { amount, kind, segment, source, target, tier })
+        client.quote(&QuoteRequest { amount, expiry, kind, segment, source, target, tier })
     }
 }
 

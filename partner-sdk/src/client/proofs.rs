@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use alliance_contracts::board::Rates;
 use alliance_contracts::corridor::Proof;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::ReceiptId;
@@ -16,7 +15,6 @@ use super::error::{Error, VerificationError};
 use super::memory::SeenReceipt;
 use super::send::Request;
 use super::{Call, Client, lock};
-use crate::verify::board::{BoardFault, VerifiedBoard};
 use crate::verify::{
     Consistency, ForkEvidence, KeysError, VerifiedCheckpoint, VerifiedReceipt, compare_checkpoints,
     keys, read_hashes,
@@ -121,7 +119,7 @@ impl Client {
 
     /// Verifies something under the gateway keys; under newly fetched ones where it is signed by a
     /// key that the list at hand does not have, as the list may be older than the key.
-    async fn under_keys<T>(
+    pub(super) async fn under_keys<T>(
         &self,
         verify: impl Fn(&TrustedKeys) -> Result<T, VerificationError>,
     ) -> Result<T, Error> {
@@ -159,7 +157,7 @@ impl Client {
     }
 }
 
-/// Receipts and rates, one by one.
+/// Receipts, one by one.
 impl Client {
     /// Verifies a receipt under the pinned root key, and remembers it for `Alliance-Seen`.
     ///
@@ -205,51 +203,6 @@ impl Client {
         let seen = SeenReceipt { hash, jws, seq: receipt.seq };
         self.remembered(|memory| memory.remember(&receipt.corridor, seen));
     }
-
-    /// The rate board in force, with the caller's fees and the terms of its own pairs. Where a root
-    /// key is pinned, the board's signature is verified, every value on it computed again, and each
-    /// pair's terms held against what the board commits to; the fees are the agreements'.
-    ///
-    /// # Errors
-    /// Any [`Error`].
-    pub async fn rates(&self) -> Result<Rates, Error> {
-        self.verified_rates("/v1/rates".to_owned()).await
-    }
-
-    /// The board of this number, as [`Client::rates`]; `not_found` where there is none.
-    ///
-    /// # Errors
-    /// Any [`Error`].
-    pub async fn board(&self, number: u32) -> Result<Rates, Error> {
-        self.verified_rates(format!("/v1/rates?board={number}")).await
-    }
-
-    /// The board that was in force then, as [`Client::rates`].
-    ///
-    /// # Errors
-    /// Any [`Error`].
-    pub async fn rates_at(&self, at: Timestamp) -> Result<Rates, Error> {
-        self.verified_rates(format!("/v1/rates?at={at}")).await
-    }
-
-    async fn verified_rates(&self, target: String) -> Result<Rates, Error> {
-        let rates: Rates = Call::get(self, "/v1/rates", target).await?;
-        if self.0.root.is_some() {
-            self.under_keys(|keys| verify_rates(&rates, keys)).await?;
-        }
-        Ok(rates)
-    }
-}
-
-fn verify_rates(rates: &Rates, keys: &TrustedKeys) -> Result<(), VerificationError> {
-    let verified = VerifiedBoard::verify(&rates.jws, keys).map_err(|fault| match fault {
-        BoardFault::UnknownKey { kid } => VerificationError::UnknownKey { kid },
-        fault => VerificationError::Board(fault),
-    })?;
-    if *verified.board() != rates.board {
-        return Err(VerificationError::BoardDiffers);
-    }
-    Ok(verified.commits_to(&rates.pairs)?)
 }
 
 /// Checkpoints and proofs.

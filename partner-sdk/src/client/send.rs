@@ -20,6 +20,7 @@ use tracing::{Instrument, debug, debug_span, field};
 
 use super::Client;
 use super::error::{ConfigError, DecodeError, Error, VerificationError};
+use super::listening::From;
 use super::retry::{RetryPolicy, later, retry_after};
 use crate::verify::ForkEvidence;
 
@@ -28,7 +29,7 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Room that is made for an answer because it says that it will be so long.
 const AT_ONCE_BYTES: usize = 1 << 20;
 /// Fields that a request has, the signature's and the HTTP client's own included.
-const FIELDS: usize = 14;
+const FIELDS: usize = 15;
 
 /// What is asked of the gateway, before it is signed.
 #[derive(Clone)]
@@ -209,10 +210,10 @@ impl Client {
     pub(super) async fn listen(
         &self,
         route: &'static str,
-        target: String,
+        from: From,
     ) -> Result<reqwest::Response, Failure> {
         let request = Request {
-            target,
+            target: from.target,
             route,
             body: None,
             key: None,
@@ -223,7 +224,10 @@ impl Client {
             signed_answer: false,
         };
         let url = self.url(&request.target).map_err(Failure::last)?;
-        let headers = self.headers(&request, false).map_err(Failure::last)?;
+        let mut headers = self.headers(&request, false).map_err(Failure::last)?;
+        if let Some(id) = from.last_event_id {
+            headers.insert("last-event-id", value(id).map_err(Failure::last)?);
+        }
         let signed = self.sign(&self.view(&request, &url, &Fields(&headers)));
         let signed = signed.map_err(Failure::last)?;
         let http = http(&request, &url, headers, &signed).map_err(Failure::last)?;
@@ -286,7 +290,7 @@ impl Client {
 
     fn sign(&self, view: &RequestView<'_>) -> Result<SignatureHeaders, ConfigError> {
         let mut components = signature::required_components(view.method).to_vec();
-        for extra in ["alliance-orders", "alliance-seen", "accept-signature"] {
+        for extra in ["alliance-orders", "alliance-seen", "accept-signature", "last-event-id"] {
             if !view.headers.values(extra).is_empty() {
                 components.push(extra);
             }

@@ -6,17 +6,19 @@
 
 use alliance_contracts::arithmetic::{self, Amounts};
 use alliance_contracts::board::{Board, CommittedTerms, PairFee, Rates};
+use alliance_contracts::campaign::{CampaignView, Campaigns};
 use alliance_contracts::decimal::{Decimal, MICROS};
 use alliance_contracts::encoding::Hash;
+use alliance_contracts::ids::CampaignId;
 use alliance_contracts::json;
 use alliance_contracts::jws::{self, JwsError, JwsType};
 use alliance_contracts::key_list::TrustedKeys;
 use alliance_contracts::keys::Kid;
 use alliance_contracts::limits::MONEY_SCALE;
-use alliance_contracts::names::PartnerId;
+use alliance_contracts::names::{PartnerId, SegmentName, TierName};
 use alliance_contracts::program::{Program, Programs};
 use alliance_contracts::quote::{
-    AskedSide, FeeBearer, Quote, QuoteRequest, Rate, Side, SideAmount, TransactionKind,
+    AskedSide, Bonus, FeeBearer, Quote, QuoteRequest, Rate, Side, SideAmount, TransactionKind,
 };
 use alliance_contracts::valuation::ValuationMismatch;
 
@@ -177,6 +179,17 @@ pub enum QuoteFault {
     /// Amounts other than the arithmetic comes to.
     #[error("the amounts are not what the rate comes to")]
     Amounts,
+    /// The caller is shown no such campaign, or it is not for this order.
+    #[error("the campaign {0} is not for this order")]
+    Campaign(CampaignId),
+    /// A bonus other than its campaign comes to.
+    #[error("the bonus is {quoted}, its campaign comes to {computed}")]
+    Bonus {
+        /// As quoted, JSON.
+        quoted: String,
+        /// As computed, JSON.
+        computed: String,
+    },
 }
 
 /// Computes a quote again from what the gateway publishes: the rates of the quote's board as the
@@ -202,11 +215,66 @@ pub fn recompute_quote(
         _ => one_sided_rate(rates, request.kind, &source, &target)?,
     };
     if rate != quote.rate {
-        let json = |rate: &Rate| String::from_utf8_lossy(&json::canonical(rate)).into_owned();
-        return Err(QuoteFault::Rate { quoted: json(&quote.rate), computed: json(&rate) });
+        return Err(QuoteFault::Rate { quoted: text(&quote.rate), computed: text(&rate) });
     }
     let amounts = amounts(&rate, request, &source, &target).ok_or(QuoteFault::Amounts)?;
     if is_quoted(quote, &amounts, &source, &target) { Ok(()) } else { Err(QuoteFault::Amounts) }
+}
+
+/// Computes again what a campaign adds to a quote, from what the gateway publishes: the campaigns
+/// as the caller is shown them. A quote without a bonus says nothing that could be computed: which
+/// campaign still has money is shown to its sponsor alone.
+///
+/// # Errors
+/// [`QuoteFault::UnknownProgram`], [`QuoteFault::Campaign`], [`QuoteFault::Bonus`],
+/// [`QuoteFault::Amounts`].
+pub fn recompute_bonus(
+    campaigns: &Campaigns,
+    programs: &Programs,
+    request: &QuoteRequest,
+    quote: &Quote,
+) -> Result<(), QuoteFault> {
+    let Some(bonus) = &quote.bonus else { return Ok(()) };
+    let (source, target) = (end(programs, &request.source)?, end(programs, &request.target)?);
+    let for_order = |view: &&CampaignView| view.id == bonus.campaign && adds(view, request);
+    let campaign = campaigns.campaigns.iter().find(for_order);
+    let ends = source.program.zip(target.program).filter(|(source, target)| {
+        let covers = |view: &CampaignView| {
+            view.target == target.program
+                && view.source.as_ref().is_none_or(|named| *named == source.program)
+        };
+        source.partner != target.partner && campaign.is_some_and(covers)
+    });
+    let (Some(campaign), Some((_, program))) = (campaign, ends) else {
+        return Err(QuoteFault::Campaign(bonus.campaign));
+    };
+    let arrives = quote.target.amount().to_minor(program.scale).ok_or(QuoteFault::Amounts)?;
+    let value = quote.rate.target_value;
+    let added = arithmetic::bonus(arrives, program.scale, value, campaign.multiplier);
+    let added = added.map_err(|_| QuoteFault::Amounts)?;
+    let computed = Bonus {
+        campaign: campaign.id,
+        cost: Decimal::from_micros(added.cost).ok_or(QuoteFault::Amounts)?,
+        points: Decimal::from_minor(added.points, program.scale).ok_or(QuoteFault::Amounts)?,
+    };
+    if computed == *bonus {
+        return Ok(());
+    }
+    Err(QuoteFault::Bonus { quoted: text(bonus), computed: text(&computed) })
+}
+
+/// Whether a campaign is for a member of the request's tier and segment.
+fn adds(campaign: &CampaignView, request: &QuoteRequest) -> bool {
+    let (tiers, segments) = (&campaign.tiers, &campaign.segments);
+    let named = |all: &[TierName]| request.tier.as_ref().is_some_and(|tier| all.contains(tier));
+    let told = |all: &[SegmentName]| request.segment.as_ref().is_some_and(|one| all.contains(one));
+    request.kind == TransactionKind::Exchange
+        && tiers.as_deref().is_none_or(named)
+        && segments.as_deref().is_none_or(told)
+}
+
+fn text<T: serde::Serialize>(value: &T) -> String {
+    String::from_utf8_lossy(&json::canonical(value)).into_owned()
 }
 
 /// One end of an order: a program, or the partner where there is none.

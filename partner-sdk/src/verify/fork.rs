@@ -4,8 +4,8 @@ use alliance_contracts::encoding::Hash;
 use alliance_contracts::names::Corridor;
 use alliance_contracts::problem::Fork;
 
-/// Two statements about one corridor that cannot both be true. Keep it: together with the key
-/// list it convinces anybody, wherever both sides are signed.
+/// Two statements about one history, of a corridor or of the boards, that cannot both be true.
+/// Keep it: together with the key list it convinces anybody, wherever both sides are signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForkEvidence {
@@ -52,6 +52,21 @@ pub enum ForkEvidence {
         /// The JWS of the receipt that contradicts it.
         jws: String,
     },
+    /// A signed board that contradicts one that was verified before: it stands in its place, or
+    /// names another predecessor.
+    #[error("board {number} contradicts the board {seen_number} that was seen")]
+    Board {
+        /// The board's number.
+        number: u32,
+        /// The number of the board that was seen: the same, or the one before.
+        seen_number: u32,
+        /// SHA-256 of the payload of the board that was seen and verified.
+        seen: Hash,
+        /// That board's JWS, where it is at hand.
+        seen_jws: Option<String>,
+        /// The JWS of the board that contradicts it.
+        jws: String,
+    },
     /// The gateway refused `Alliance-Seen` (`chain_fork`): it has another receipt there, or none.
     #[error("the gateway's chain of {} does not have the receipt {} that was seen",
         .fork.corridor, .fork.seq)]
@@ -66,14 +81,15 @@ pub enum ForkEvidence {
 }
 
 impl ForkEvidence {
-    /// The corridor whose history was forked.
+    /// The corridor whose history was forked; none where it is the boards'.
     #[must_use]
-    pub const fn corridor(&self) -> &Corridor {
+    pub const fn corridor(&self) -> Option<&Corridor> {
         match self {
             Self::Checkpoints { corridor, .. }
             | Self::Chain { corridor, .. }
-            | Self::Receipt { corridor, .. } => corridor,
-            Self::Refused { fork, .. } => &fork.corridor,
+            | Self::Receipt { corridor, .. } => Some(corridor),
+            Self::Refused { fork, .. } => Some(&fork.corridor),
+            Self::Board { .. } => None,
         }
     }
 }

@@ -70,6 +70,9 @@ pub enum TermsFault {
     /// `ceil6(points × target_value)`.
     #[error("the bonus is not what its points are worth")]
     Bonus,
+    /// The date of what arrives is carried over, and it is no exchange of two partners.
+    #[error("there is no date that could be carried over")]
+    Expiry,
     /// The postings are not the lines that the protocol names, in its order.
     #[error("posting {at} is not the line that the terms ask for")]
     Posting {
@@ -93,6 +96,11 @@ pub fn check_terms(receipt: &Receipt) -> Result<(), TermsFault> {
         _ => check_exchange(receipt)?,
     }
     check_bonus(receipt)?;
+    if receipt.expiry.is_some()
+        && (receipt.kind != TransactionKind::Exchange || receipt.settlement.is_none())
+    {
+        return Err(TermsFault::Expiry);
+    }
     check_postings(receipt)
 }
 

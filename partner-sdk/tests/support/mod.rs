@@ -145,6 +145,7 @@ pub fn with_amounts(
     Receipt {
         alliance: ALLIANCE.parse().unwrap(),
         bonus: None,
+        expiry: None,
         completed_at: start().plus_seconds(i64::try_from(seq).unwrap() / 2),
         corridor: corridor(),
         evidence: vec![Evidence {

@@ -213,6 +213,7 @@ impl Live {
         };
         let caller: PartnerId = world::partner(turn).parse()?;
         let request = QuoteRequest {
+            expiry: None,
             amount: Some(SideAmount { side: Side::Source, value: "100".parse()? }),
             kind: TransactionKind::Exchange,
             segment: None,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use alliance_contracts::event::EventType;
 use alliance_contracts::names::{Corridor, PartnerId};
 use alliance_contracts::time::Timestamp;
 
@@ -30,6 +31,14 @@ impl Auditor<'_> {
         match events::places(std::slice::from_ref(row), feed.last, row.last) {
             Err(fault) => self.find(place(row.first), fault.to_string()),
             Ok(places) => {
+                for (r#type, subject) in places.iter().filter_map(events::Place::told) {
+                    match r#type {
+                        EventType::ConsentGranted => self.told_of_consent(subject, false),
+                        EventType::ConsentRevoked => self.told_of_consent(subject, true),
+                        EventType::MemberForgotten => self.told_of_erasure(subject),
+                        _ => {}
+                    }
+                }
                 for told in places.iter().filter(|place| place.is_completion()) {
                     let Some((corridor, seq)) = told.receipt() else { continue };
                     let follows = match feed.told.insert(corridor.clone(), seq) {

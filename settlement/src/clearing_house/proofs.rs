@@ -275,7 +275,9 @@ fn keep(dir: &Path, alliance: &str, signed: &SignedCheckpoint, drawn: &str) -> i
     let mut file = std::fs::File::create(&aside)?;
     file.write_all(signed.note.as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(&aside, &path)
+    std::fs::rename(&aside, &path)?;
+    // A rename is on the disk when its folder is; only Unix opens folders.
+    if cfg!(unix) { std::fs::File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 fn kept_checkpoint(path: &Path, alliance: &str) -> Option<(Corridor, Checkpoint)> {

@@ -109,6 +109,7 @@ impl ClearingHouse {
             bonus: priced.bonus,
             caller: caller.clone(),
             expires_at,
+            expiry: priced.expiry,
             id,
             kind: request.kind,
             rate: priced.rate,
@@ -124,6 +125,7 @@ impl ClearingHouse {
         Ok(Quote {
             bonus: claims.bonus,
             expires_at,
+            expiry: claims.expiry,
             id,
             kind: claims.kind,
             rate: claims.rate,
@@ -203,6 +205,7 @@ impl ClearingHouse {
             source: side(claims.source.clone(), "source")?,
             target: side(claims.target.clone(), "target")?,
             bonus: claims.bonus.clone(),
+            expiry: claims.expiry,
         })
     }
 }

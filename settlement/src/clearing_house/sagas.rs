@@ -287,6 +287,7 @@ fn credit(
         amount: to.amount(),
         benefit,
         counterparty: from.partner().clone(),
+        expiry: record.expiry,
         kind: record.kind,
         member: receiver.cloned(),
         program: to.program().cloned(),

@@ -160,8 +160,10 @@ fn with(
     gross: i64,
     now: Timestamp,
 ) -> Option<ConsentSpent> {
-    let (day, month) = (day_of(now), now.month_number());
     let before = set.consent_spent(&record.id);
+    // A gateway whose clock is behind counts on the later day: none is begun twice.
+    let day = before.map_or(i64::MIN, |spent| spent.day).max(day_of(now));
+    let month = before.map_or(i64::MIN, |spent| spent.month).max(now.month_number());
     let in_day = before.filter(|spent| spent.day == day).map_or(0, |spent| spent.in_day);
     let in_month = before.filter(|spent| spent.month == month).map_or(0, |spent| spent.in_month);
     let (in_day, in_month) = (in_day.checked_add(gross)?, in_month.checked_add(gross)?);

@@ -88,6 +88,7 @@ fn without_receipt(set: &WorkingSet, record: &TransactionRecord) -> TransactionE
         bonus: record.bonus.clone(),
         completed_at: None,
         corridor: record.corridor.clone(),
+        expiry: record.expiry,
         id: record.id,
         kind: record.kind,
         quote: record.quote,

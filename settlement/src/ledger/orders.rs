@@ -261,6 +261,7 @@ fn record(
         rate: terms.rate.clone(),
         settlement: terms.settlement.clone(),
         bonus: terms.bonus.clone(),
+        expiry: terms.expiry,
         created_at: now,
         completed_at: Some(now),
         reversed: Reversed::default(),

@@ -305,6 +305,8 @@ fn record(
         rate: original.rate.clone(),
         settlement,
         bonus,
+        // The original says what they had.
+        expiry: None,
         created_at: now,
         completed_at: Some(now),
         reversed: Reversed::default(),

@@ -185,6 +185,7 @@ impl World {
     /// Terms for `amount` source points between two of the members above.
     fn terms(&mut self, source: (&str, &str), target: (&str, &str), amount: &str) -> QuotedTerms {
         self.quoted(&QuoteRequest {
+            expiry: None,
             amount: Some(SideAmount { side: Side::Source, value: amount.parse().unwrap() }),
             kind: TransactionKind::Exchange,
             segment: None,
@@ -213,6 +214,7 @@ impl World {
             rate: priced.rate,
             settlement: priced.settlement,
             bonus: priced.bonus,
+            expiry: priced.expiry,
         }
     }
 

@@ -20,7 +20,7 @@ use alliance_contracts::names::{
     Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym, ReasonCode,
     SourceReference,
 };
-use alliance_contracts::quote::{Bonus, Rate, Settlement, TransactionKind};
+use alliance_contracts::quote::{Bonus, CarriedExpiry, Rate, Settlement, TransactionKind};
 use alliance_contracts::receipt::{Account, Asset};
 use alliance_contracts::side::SideOf;
 use alliance_contracts::time::Timestamp;
@@ -448,6 +448,8 @@ pub struct TransactionRecord {
     pub settlement: Option<Settlement>,
     /// What a campaign has added; of a reversal, what of it was taken back.
     pub bonus: Option<Bonus>,
+    /// When what arrives expires, where that is carried over.
+    pub expiry: Option<CarriedExpiry>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it completed.

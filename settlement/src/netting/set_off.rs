@@ -1,19 +1,20 @@
-//! Cycles cancelled so that least is left: a minimum cost flow, one unit of cost for each unit paid.
+//! Cycles cancelled so that least is left: a minimum cost flow, one unit of cost for each unit
+//! paid.
 //!
 //! What is paid is a flow along what is owed: from every party that owes more than it is owed, to
 //! every party that is owed more than it owes. The least flow contains no cycle, and no detour that
 //! a chain through others makes unnecessary. It starts from what is owed both ways, not from the
 //! differences of pairs: to set off a pair first may take away the short way that a long one needs.
 //!
-//! The method is the primal-dual one (Ahuja, Magnanti, Orlin, *Network Flows*, § 9.8): distances from
-//! those who have still to pay, in a graph where an obligation costs one and taking a payment back
-//! gives one back; then as much as can be sent along shortest ways alone, which is a maximum flow
-//! (Dinic), and so on until nobody has to pay any more. The sum of the distances so far is what
-//! proves the result. Costs are ones, so the distances are small, and each phase has a greater one:
-//! a thousand parties that all owe each other take three or four phases.
+//! The method is the primal-dual one (Ahuja, Magnanti, Orlin, *Network Flows*, § 9.8): distances
+//! from those who have still to pay, in a graph where an obligation costs one and taking a payment
+//! back gives one back; then as much as can be sent along shortest ways alone, which is a maximum
+//! flow (Dinic), and so on until nobody has to pay any more. The sum of the distances so far is
+//! what proves the result. Costs are ones, so the distances are small, and each phase has a
+//! greater one: a thousand parties that all owe each other take three or four phases.
 //!
-//! Every loop ends: each phase raises the distance to the nearest unpaid creditor, which is below the
-//! number of parties; within a phase each level graph is deeper than the one before.
+//! Every loop ends: each phase raises the distance to the nearest unpaid creditor, which is below
+//! the number of parties; within a phase each level graph is deeper than the one before.
 
 use std::collections::VecDeque;
 
@@ -109,8 +110,8 @@ impl Network {
         cost + self.potential[from] - self.potential[self.arcs[arc as usize].to as usize]
     }
 
-    /// How far each party is from those who have still to pay, at most as far as the nearest that has
-    /// still to be paid; `None` when nobody has to pay any more.
+    /// How far each party is from those who have still to pay, at most as far as the nearest that
+    /// has still to be paid; `None` when nobody has to pay any more.
     fn distances(&self) -> Option<Vec<i64>> {
         let mut distance = vec![FAR; self.parties()];
         // Reduced costs are small whole numbers: a list of parties for each distance.
@@ -159,7 +160,8 @@ impl Network {
             }
             at += 1;
         }
-        // What obligations owe reaches everybody who is to be paid: where nobody is reached, nobody pays.
+        // What is owed reaches everybody who is to be paid: where nobody is reached,
+        // nobody pays.
         let nearest = nearest?;
         Some(distance.into_iter().map(|distance| distance.min(nearest)).collect())
     }
@@ -169,9 +171,9 @@ impl Network {
     fn levels(&self) -> Option<Vec<u32>> {
         let mut levels = vec![u32::MAX; self.parties()];
         let mut queue: VecDeque<usize> = VecDeque::new();
-        for party in 0..self.parties() {
+        for (party, level) in levels.iter_mut().enumerate() {
             if self.excess[party] > 0 {
-                levels[party] = 0;
+                *level = 0;
                 queue.push_back(party);
             }
         }
@@ -205,8 +207,8 @@ impl Network {
         }
     }
 
-    /// A way from `start` to one who is to be paid, as arcs; arcs that lead nowhere are not looked at
-    /// again.
+    /// A way from `start` to one who is to be paid, as arcs; arcs that lead nowhere are not looked
+    /// at again.
     fn way(&self, start: usize, levels: &[u32], next: &mut [u32]) -> Option<Vec<u32>> {
         let mut way: Vec<u32> = Vec::new();
         let mut party = start;

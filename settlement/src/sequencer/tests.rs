@@ -138,6 +138,7 @@ impl Store for Faulty {
         boards(last: u32, limit: u32) -> Vec<crate::alliance::PublishedBoard>;
         board_at(at: Timestamp) -> Option<crate::alliance::PublishedBoard>;
         flows() -> Vec<crate::ledger::FlowRow>;
+        consents_spent() -> Vec<crate::alliance::ConsentSpent>;
         proposals(last: u32, limit: u32) -> Vec<crate::rates::proposal::RateProposal>;
         observations(program: &'a alliance_contracts::names::ProgramId, feed: crate::rates::feeds::FeedKind, limit: u32) -> Vec<crate::ledger::working_set::ObservationRow>;
         events(partner: &'a alliance_contracts::names::PartnerId, after: u64, to: u64) -> Vec<crate::events::EventRow>;

@@ -164,6 +164,7 @@ macro_rules! database_behaviours {
             migrating_again_and_at_once_does_no_harm,
             what_was_tampered_with_is_corrupt,
             the_audit_names_what_was_tampered_with,
+            the_audit_names_a_consent_and_an_erasure_that_were_tampered_with,
             finance_teams_read_views,
             a_closed_store_answers_no_more,
         }

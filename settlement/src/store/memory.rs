@@ -856,6 +856,10 @@ impl Store for MemoryStore {
         ready(Ok(maps.flows.keys().filter_map(|pair| maps.flow(pair)).collect()))
     }
 
+    fn consents_spent(&self) -> StoreFuture<'_, Vec<ConsentSpent>> {
+        ready(Ok(self.read().consents_spent.values().copied().collect()))
+    }
+
     fn observations<'a>(
         &'a self,
         program: &'a ProgramId,

@@ -37,7 +37,7 @@ use super::{
     Batch, KeyUseRecord, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store,
     StoreError, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
 };
-use crate::alliance::{AgreementRecord, PublishedBoard};
+use crate::alliance::{AgreementRecord, ConsentSpent, PublishedBoard};
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::{EventRow, MAX_EVENTS_PER_ROW};
 use crate::ledger::lots::Lot;
@@ -820,6 +820,11 @@ static FLOWS: LazyLock<Sql> = LazyLock::new(|| {
     of(&rows::FLOW, "FROM flows f WHERE f.alliance = $1 ORDER BY f.source, f.target", 1)
 });
 
+static CONSENTS_SPENT: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM consents_spent p WHERE p.alliance = $1 ORDER BY p.consent_id";
+    of(&rows::CONSENT_SPENT, rest, 1)
+});
+
 static PROPOSALS: LazyLock<Sql> = LazyLock::new(|| {
     let rest = "FROM rate_proposals p WHERE p.alliance = $1 AND p.number <= $2 \
                 ORDER BY p.number DESC LIMIT $3";
@@ -957,6 +962,7 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("BOARDS", &BOARDS),
         ("BOARD_AT", &BOARD_AT),
         ("FLOWS", &FLOWS),
+        ("CONSENTS_SPENT", &CONSENTS_SPENT),
         ("READINGS", &OBSERVATIONS),
         ("PROPOSED", &PROPOSALS),
         ("NODES", &NODES),
@@ -1276,6 +1282,12 @@ impl<E: Engine> Store for E {
 
     fn flows(&self) -> StoreFuture<'_, Vec<FlowRow>> {
         Box::pin(async move { each(fetch(self, &FLOWS, vec![]).await?, rows::flow) })
+    }
+
+    fn consents_spent(&self) -> StoreFuture<'_, Vec<ConsentSpent>> {
+        Box::pin(
+            async move { each(fetch(self, &CONSENTS_SPENT, vec![]).await?, rows::consent_spent) },
+        )
     }
 
     fn observations<'a>(

@@ -980,7 +980,8 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, Option<St
     if terms.transaction != id || terms.kind != kind || !same_place {
         return Err(corrupt(format_args!("{id} and its receipt do not fit together")));
     }
-    let Receipt { bonus, order, source, target, rate, settlement, completed_at, .. } = terms;
+    let Receipt { bonus, expiry, order, source, target, rate, settlement, completed_at, .. } =
+        terms;
     let side = |side: ReceiptSide, number| -> TransactionSideRecord {
         side.map(|pseudonym| SeenMember { number, pseudonym })
     };
@@ -997,6 +998,7 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, Option<St
         rate,
         settlement,
         bonus,
+        expiry,
         created_at,
         completed_at: seq.map(|_| completed_at),
         reversed,

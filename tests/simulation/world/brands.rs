@@ -320,8 +320,15 @@ impl Brands {
             }
         };
         let (amount, from, to) = request;
-        let request =
-            QuoteRequest { amount, kind, segment: None, source: from, target: to, tier: None };
+        let request = QuoteRequest {
+            expiry: None,
+            amount,
+            kind,
+            segment: None,
+            source: from,
+            target: to,
+            tier: None,
+        };
         let registry = self.cast.registry().now_or_never()?;
         let order = self.cast.order_of(&registry, source, &request);
         Some(Command::Order(self.cast.keyed(BRANDS[source].0), order))

@@ -102,6 +102,11 @@ async fn a_consent_is_shown_to_both_and_ended_by_either() {
         expect(&world.send(&world.post(cedar(), &revoke, "{}")).await, 404, "not_found");
         let ended = world.send(&world.post(ender, &revoke, "{}")).await.ok(200);
         assert_ne!(ended["revoked_at"], Value::Null);
+        // What the key was accepted for, should it be stolen one day.
+        let uses = format!("/v1/keys/{}/uses", aurora().kid());
+        let used = world.send(&world.get(aurora(), &uses)).await.ok(200)["uses"].clone();
+        let named = |used: &Value| used["what"] == "consent" && used["subject"] == json!(view.id);
+        assert!(used.as_array().unwrap().iter().any(named), "{used}");
         // At once: a quote that stands performs nothing any more, and there are no others.
         let order = order(quote["token"].as_str().unwrap(), "late");
         let late = world.send(&world.post(borealis(), "/v1/transactions", order)).await;

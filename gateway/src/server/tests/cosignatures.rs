@@ -13,7 +13,8 @@ use alliance_settlement::alliance::GatewayKeys;
 use serde_json::{Value, json};
 
 use super::world::{
-    World, aurora, aurora_read, borealis, cedar, expect, gateway_key, gateway_keys, key, world,
+    Call, World, aurora, aurora_read, borealis, cedar, expect, gateway_key, gateway_keys, key,
+    world,
 };
 
 const AT: &str = "/v1/corridors/aurora-air~borealis-coffee/cosignatures";
@@ -84,6 +85,26 @@ async fn a_cosigned_checkpoint_is_kept_and_served_with_its_line() {
     let longer = note::parse_note(&served(&world).await).unwrap();
     assert_eq!(longer.checkpoint().unwrap().size, 2);
     assert!(note::verify_cosignature(&longer, NAME, borealis().public_key()).is_err());
+    // However late it is repeated, under its own key or another: what is kept is answered, and
+    // nothing is taken in.
+    world.clock.fetch_add(700_000, Ordering::Relaxed);
+    let again = world.send(&call).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (201, Some("true")));
+    assert_eq!(again.json(), kept);
+    assert_eq!(hand_in(&world, borealis(), &later).await.ok(201), kept);
+    let other = world
+        .send(&Call {
+            idempotency_key: call.idempotency_key.clone(),
+            ..world.post(borealis(), AT, json!({ "note": later }))
+        })
+        .await;
+    expect(&other, 422, "idempotency_mismatch");
+    // Of so many receipts, or of this partner, none is kept: an old one comes too late.
+    let old = cosigned(&longer.to_string(), NAME, &borealis(), seconds(&world) - 601);
+    expect(&hand_in(&world, borealis(), &old).await, 400, "malformed");
+    let auroras = cosigned(&note, "alliance/demo/aurora-air", &aurora(), seconds(&world) - 601);
+    expect(&hand_in(&world, aurora(), &auroras).await, 400, "malformed");
+    assert_eq!(world.send(&world.get(aurora(), AT)).await.ok(200)["items"], json!([kept]));
     // Who is no party does not learn that the corridor is there.
     expect(&world.send(&world.get(cedar(), AT)).await, 404, "not_found");
     expect(&hand_in(&world, cedar(), &good).await, 404, "not_found");

@@ -18,6 +18,7 @@ async fn all(world: &World, key: fn() -> Arc<SigningKey>, by: u32) -> Vec<Value>
         let page = world.send(&world.get(key(), &uri)).await.ok(200);
         let items = page["items"].as_array().unwrap().clone();
         assert!(items.len() <= usize::try_from(by).unwrap());
+        assert!(after.is_empty() || !items.is_empty(), "there were to be more");
         events.extend(items);
         if page["more"] == false {
             return events;

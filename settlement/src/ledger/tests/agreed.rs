@@ -1,7 +1,8 @@
 //! What partners have signed, held against orders: a member's day, a pair's cap, the form of an
 //! order.
 
-use alliance_contracts::agreement::{AgreementState, Caps, MemberLimit, OrderBounds};
+use alliance_contracts::agreement::{AgreementState, Caps, Expiry, MemberLimit, OrderBounds};
+use alliance_contracts::quote::CarriedExpiry;
 
 use super::agreements::first;
 use super::*;
@@ -116,6 +117,7 @@ fn an_order_has_the_size_and_the_step_that_were_agreed() {
     let registry = world.set.registry.clone();
     let ask = |side: Side, value: &str| {
         let request = QuoteRequest {
+            expiry: None,
             amount: Some(SideAmount { side, value: value.parse().unwrap() }),
             kind: TransactionKind::Exchange,
             segment: None,
@@ -138,4 +140,58 @@ fn an_order_has_the_size_and_the_step_that_were_agreed() {
     }
     // Asked by what arrives, what is given must be a whole step all the same.
     assert!(ask(Side::Target, "99").is_ok() && ask(Side::Target, "98").is_err());
+}
+
+#[test]
+fn the_date_of_what_is_given_is_carried_over_where_that_was_agreed() {
+    let carrying = world(|agreed| agreed.expiry = Expiry::CarryOver);
+    let fresh = world(|agreed| agreed.expiry = Expiry::Fresh);
+    let ask = |world: &World, expiry: Option<CarriedExpiry>| {
+        let request = QuoteRequest {
+            amount: Some(SideAmount { side: Side::Source, value: points("100") }),
+            expiry,
+            kind: TransactionKind::Exchange,
+            segment: None,
+            source: account(A).into(),
+            target: account(B).into(),
+            tier: None,
+        };
+        let caller = "aurora-air".parse().unwrap();
+        let priced = pricing::price(&world.set.registry, &caller, &request, NOW);
+        priced
+            .map(|priced| priced.expiry)
+            .map_err(|refused| (refused.code, refused.pointer.unwrap_or_default()))
+    };
+    let at = |seconds| Some(CarriedExpiry { at: Some(NOW.plus_seconds(seconds)) });
+    let none = CarriedExpiry { at: None };
+    assert_eq!(ask(&carrying, at(1)), Ok(at(1)));
+    assert_eq!(ask(&carrying, None), Ok(Some(none)), "the source names no date");
+    let past = (ProblemCode::Malformed, "/expiry/at");
+    assert_eq!((ask(&carrying, at(0)), ask(&carrying, at(-1))), (Err(past), Err(past)));
+    let nobody = (ProblemCode::Malformed, "/expiry");
+    assert_eq!(ask(&fresh, None), Ok(None));
+    assert_eq!((ask(&fresh, at(1)), ask(&fresh, Some(none))), (Err(nobody), Err(nobody)));
+}
+
+#[test]
+fn a_receipt_says_which_date_was_carried_over_and_its_reversal_says_none() {
+    let mut world = world(|agreed| {
+        agreed.expiry = Expiry::CarryOver;
+        agreed.reversal_period_seconds = 60;
+    });
+    let expiry = Some(CarriedExpiry { at: Some(NOW.plus_seconds(86_400)) });
+    let mut terms = world.terms(A, B, "100");
+    assert_eq!(terms.expiry, Some(CarriedExpiry { at: None }));
+    terms.expiry = expiry;
+    let made = world.exchange("aurora-air", "one", "one", Quoted::Open(Box::new(terms)));
+    accepted(&made);
+    let Outcome::Transaction(id) = made.outcome else { panic!("{made:?}") };
+    let Outcome::Transaction(_) = world.reverse("aurora-air", id, None) else { panic!() };
+    let key = SigningKey::from_seed(&[8; 32]);
+    let chained = receipts::chain(&mut world.set, NOW, key.kid());
+    let told: Vec<_> = chained
+        .iter()
+        .map(|stored| alliance_contracts::receipt::parse(&stored.payload).unwrap().expiry)
+        .collect();
+    assert_eq!(told, [expiry, None]);
 }

@@ -9,11 +9,11 @@ use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
 
 const CORRIDOR: &str = "aurora-air~borealis-coffee";
 
-fn gateway() -> SigningKey {
+pub(super) fn gateway() -> SigningKey {
     SigningKey::from_seed(&[9; 32])
 }
 
-fn keys() -> TrustedKeys {
+pub(super) fn keys() -> TrustedKeys {
     let (root, previous) = (SigningKey::from_seed(&[8; 32]), Hash::ZERO);
     let keys = vec![Jwk::new(gateway().public_key(), None)];
     let statement = KeyStatement { alliance: "demo".to_owned(), keys, number: 1, previous };

@@ -204,6 +204,7 @@ fn of_several_campaigns_the_best_for_the_member_adds_and_of_equals_the_older() {
         "source": "borealis", "sponsor": "cedar-hotels"})));
     let registry = world.set.registry.clone();
     let mut request = QuoteRequest {
+        expiry: None,
         amount: Some(SideAmount { side: Side::Source, value: "100".parse().unwrap() }),
         kind: TransactionKind::Exchange,
         segment: Some("new".parse().unwrap()),

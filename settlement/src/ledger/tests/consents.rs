@@ -5,6 +5,7 @@ use alliance_contracts::ids::ConsentId;
 
 use super::*;
 use crate::alliance::{ConsentRecord, ConsentSpent};
+use crate::audit::{Auditor, Finding, Placed};
 use crate::command::GrantConsent;
 
 fn key() -> SigningKey {
@@ -107,6 +108,24 @@ fn an_order_a_day_and_a_month_have_their_limits_to_the_digit() {
 }
 
 #[test]
+fn a_gateway_whose_clock_is_behind_begins_no_day_of_a_consent_again() {
+    let mut world = world();
+    let id = given(&mut world, &consent());
+    accepted(&order(&mut world, "100"));
+    accepted(&order(&mut world, "100"));
+    // What another gateway has counted on what is tomorrow and the next month here.
+    let mut before = spent(&world, id);
+    (before.day, before.month) = (before.day + 1, before.month + 1);
+    world.set.put_consent_spent(before);
+    assert_eq!(order(&mut world, "20").outcome, refused(ProblemCode::ExceedsConsent));
+    (before.in_day, before.in_month) = (9_000_000, 9_000_000);
+    world.set.put_consent_spent(before);
+    accepted(&order(&mut world, "20"));
+    let after = ConsentSpent { in_day: 10_000_000, in_month: 10_000_000, ..before };
+    assert_eq!(spent(&world, id), after);
+}
+
+#[test]
 fn a_refused_order_takes_nothing_of_the_consent() {
     let mut world = world();
     let id = given(&mut world, &consent());
@@ -184,4 +203,48 @@ fn only_the_source_gives_a_consent_and_only_a_sound_one() {
     }
     let more = grant(&mut world, "aurora-air", &consent());
     assert_eq!(more, refused(ProblemCode::TooManyConsents));
+}
+
+/// What the audit says of an order whose receipt cites this consent, and of the consent.
+fn audited(bend: impl Fn(&mut ConsentRecord)) -> Vec<String> {
+    let mut world = world();
+    let id = given(&mut world, &consent());
+    accepted(&order(&mut world, "100"));
+    accepted(&order(&mut world, "60"));
+    let mut record = (**world.set.registry.consent(&id).unwrap()).clone();
+    bend(&mut record);
+    let (signed, _) = DebitConsent::read_signed(&record.consent.sign(&key())).unwrap();
+    record.signature = signed.signature;
+    world.set.drafts.iter_mut().for_each(|draft| draft.evidence[1] = record.evidence());
+    let mut receipts = receipts::chain(&mut world.set, NOW, books::gateway().kid());
+    receipts::sign(&mut receipts, &books::gateway());
+    let (registry, keys) = (&world.set.registry, books::keys());
+    let mut auditor = Auditor::new(&registry.definition, &keys);
+    auditor.consent(&Arc::new(record), registry);
+    auditor.consent_spent(&spent(&world, id));
+    let placed = Placed { members: [Some(MemberNo(1)), Some(MemberNo(2))], decided_at: Some(NOW) };
+    receipts.iter().for_each(|receipt| auditor.receipt(receipt, &placed));
+    let findings = auditor.finish(&[]).1.into_iter();
+    let of_consent = |f: &Finding| f.place.starts_with("receipt") || f.place.starts_with("consent");
+    findings.filter(of_consent).map(|finding| finding.finding).collect()
+}
+
+#[test]
+fn an_order_beyond_what_its_consent_allows_is_named_by_the_audit() {
+    let says = |bend: fn(&mut ConsentRecord), words: &str| {
+        let said = audited(bend);
+        assert!(!said.is_empty(), "{words}");
+        assert!(said.iter().all(|said| said.contains(words)), "{words}: {said:?}");
+    };
+    assert_eq!(audited(|_| ()), [""; 0]);
+    says(|c| c.consent.kinds = vec![TransactionKind::Accrual], "does not cover it");
+    says(|c| c.consent.programs = vec!["avia".parse().unwrap()], "does not cover it");
+    says(|c| c.consent.until = Some(NOW), "does not cover it");
+    says(|c| c.consent.target = "cedar-hotels".parse().unwrap(), "is between others");
+    says(|c| c.consent.limits.order = "4.99".parse().unwrap(), "allows less in one order");
+    says(|c| c.granted_at = NOW.plus_seconds(61), "was given later");
+    // Clocks of two gateways may be a minute apart.
+    assert_eq!(audited(|c| c.granted_at = NOW.plus_seconds(60)), [""; 0]);
+    says(|c| c.consent.limits.day = "7.99".parse().unwrap(), "allows 7990000 micros a day");
+    says(|c| c.consent.alliance = "other".parse().unwrap(), "is one of the alliance other");
 }

@@ -29,6 +29,7 @@ fn redemption(price: &str, cash: &str) -> QuoteRequest {
         price: price.parse().unwrap(),
     };
     QuoteRequest {
+        expiry: None,
         amount: None,
         kind: TransactionKind::Redemption,
         segment: None,
@@ -41,6 +42,7 @@ fn redemption(price: &str, cash: &str) -> QuoteRequest {
 /// Beans that the airline buys for B-1.
 fn accrual(points: &str) -> QuoteRequest {
     QuoteRequest {
+        expiry: None,
         amount: Some(SideAmount { side: Side::Target, value: points.parse().unwrap() }),
         kind: TransactionKind::Accrual,
         segment: None,
@@ -398,7 +400,7 @@ proptest! {
             let request = match kind {
                 0 => redemption(&decimal(price).to_string(), &decimal(cash).to_string()),
                 1 => accrual(&(cents + 10).to_string()),
-                _ => QuoteRequest {
+                _ => QuoteRequest { expiry: None,
                     amount: Some(SideAmount {
                         side: Side::Source,
                         value: (cents + 10).to_string().parse().unwrap(),

@@ -10,7 +10,8 @@ use super::graph::TRILLION;
 pub(super) const CHUNK: usize = 16;
 /// What is left of a potential, which stands in 10⁻¹⁸, and of the largest weight.
 const BITS: u32 = 31;
-/// What a potential is divided by, as a power of two: it has `BITS` bits up to nine starts.
+/// What a potential is divided by, as a power of two: up to nine times the start it has `BITS`
+/// bits.
 const POTENTIAL: u32 = 32;
 
 /// The numbers of a search, rounded.

@@ -1,16 +1,18 @@
 //! What the audit finds of what was changed behind the writer's back, beside receipts and balances:
-//! agreements, boards, late orders, campaigns and their lots.
+//! agreements, boards, late orders, campaigns and their lots, consents, erasures.
 
+use alliance_contracts::debit_consent::DebitConsent;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::jws::{self, JwsType};
 use alliance_contracts::key_list::{Jwk, KeyStatement, TrustedKeys};
 use alliance_contracts::keys::SigningKey;
 
 use super::behaviours::with_running_campaign;
+use super::members::forget;
 use super::place::Place;
-use super::world::World;
+use super::world::{BRANDS, World, name};
 use crate::audit::Finding;
-use crate::command::{Command, Outcome};
+use crate::command::{Command, GrantConsent, Outcome};
 use crate::inspection::audit;
 
 fn trusted(world: &World) -> TrustedKeys {
@@ -192,14 +194,160 @@ pub async fn the_audit_names_what_was_tampered_with(place: &Place) {
             "its postings come to",
         ),
     ] {
-        place.execute(&format!("CREATE TABLE kept AS SELECT * FROM {table}; {change}")).await;
-        let findings = found(&world).await;
-        let told = findings
-            .iter()
-            .any(|told| told.place.starts_with(named) && told.finding.contains(finding));
-        assert!(told, "{change}: {findings:?}");
-        let undo = format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept;");
-        place.execute(&format!("{undo} DROP TABLE kept")).await;
-        assert_eq!(found(&world).await, [], "{change}, undone");
+        changed(place, &world, table, &change, (named, finding)).await;
     }
 }
+
+/// What the change of a table makes the audit say; undone, it says nothing.
+async fn changed(place: &Place, world: &World, table: &str, change: &str, told: (&str, &str)) {
+    place.execute(&format!("CREATE TABLE kept AS SELECT * FROM {table}; {change}")).await;
+    let findings = found(world).await;
+    let (named, finding) = told;
+    let told = |told: &Finding| told.place.starts_with(named) && told.finding.contains(finding);
+    assert!(findings.iter().any(told), "{change}: {findings:?}");
+    let undo = format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept;");
+    place.execute(&format!("{undo} DROP TABLE kept")).await;
+    assert_eq!(found(world).await, [], "{change}, undone");
+}
+
+/// The second brand orders three times in the name of the first, under two consents of which one
+/// is revoked then; a member of the first is forgotten.
+async fn with_consents(place: &Place) -> World {
+    let mut world = World::new(place.open().await).await;
+    for (at, kind) in ["exchange", "redemption"].into_iter().enumerate() {
+        let given = consent(&world, kind);
+        let (signed, _) = DebitConsent::read_signed(&given.sign(&world.partner_key(0))).unwrap();
+        let order = GrantConsent { id: world.id(), consent: given, signed };
+        let id = order.id;
+        let grant = Command::GrantConsent(world.keyed(BRANDS[0].0), Box::new(order));
+        assert_eq!(world.decide(vec![grant]).await, [Outcome::Consent(id)]);
+        if at == 1 {
+            let revoke = Command::RevokeConsent(world.keyed(BRANDS[1].0), id);
+            assert_eq!(world.decide(vec![revoke]).await, [Outcome::Consent(id)]);
+        }
+    }
+    for person in 0..3 {
+        let registry = world.registry().await;
+        let order = world.order(&registry, 0, 1, person, 1_000);
+        let order = Command::Order(world.keyed(BRANDS[1].0), order);
+        assert!(matches!(world.decide(vec![order]).await[..], [Outcome::Transaction(_)]));
+    }
+    world.perform(0, 1, 3).await;
+    let order = forget(&mut world, 0, 4);
+    assert!(matches!(world.decide(vec![order]).await[..], [Outcome::Erased(_)]));
+    world
+}
+
+/// Three orders of 1,000 points and more fit into it.
+fn consent(world: &World, kind: &str) -> DebitConsent {
+    let document = serde_json::json!({
+        "alliance": world.store.alliance(), "kinds": [kind],
+        "limits": {"day": "1000", "month": "1000", "order": "1000"}, "programs": [],
+        "source": BRANDS[0].0, "target": BRANDS[1].0, "until": null, "v": 1
+    });
+    serde_json::from_value(document).unwrap()
+}
+
+pub async fn the_audit_names_a_consent_and_an_erasure_that_were_tampered_with(place: &Place) {
+    let world = with_consents(place).await;
+    assert_eq!(found(&world).await, []);
+    let spent = world.store.consents_spent().await.unwrap();
+    assert_eq!(spent.len(), 1, "one was ordered under: {spent:?}");
+    let (given, at) = (spent[0].in_day, world.now.as_millis());
+    assert!(given > 0 && given % 3 == 0);
+    let text = |from: &str, to: &str| replaced(place, "payload", from, to);
+    let raised = text("\"day\":\"1000\"", "\"day\":\"1001\"");
+    let other = text("\"exchange\"", "\"accrual\"");
+    let partner = text(BRANDS[1].0, "cedar-hotels");
+    let flipped = match place.is_postgres() {
+        true => "set_byte(signature, 9, 255 - get_byte(signature, 9))",
+        false => "zeroblob(64)",
+    };
+    let receipt = "receipt aurora-air~borealis-coffee 1";
+    let consents = [
+        (format!("UPDATE consents SET {raised} WHERE {LIVE}"), "consent cns_", "does not verify"),
+        (
+            format!("UPDATE consents SET {raised} WHERE {LIVE}"),
+            receipt,
+            "without a consent in the books",
+        ),
+        (
+            format!("UPDATE consents SET {other} WHERE {LIVE}"),
+            receipt,
+            "without a consent in the books",
+        ),
+        (
+            format!("UPDATE consents SET {partner} WHERE {LIVE}"),
+            receipt,
+            "without a consent in the books",
+        ),
+        (
+            format!("UPDATE consents SET signature = {flipped} WHERE {LIVE}"),
+            receipt,
+            "another signature",
+        ),
+        (
+            format!("UPDATE consents SET granted_at = {} WHERE {LIVE}", at + 3_600_000),
+            receipt,
+            "which was given later",
+        ),
+        (
+            format!("UPDATE consents SET revoked_at = granted_at - 3600000 WHERE {LIVE}"),
+            receipt,
+            "which was revoked before",
+        ),
+        (
+            format!("UPDATE consents SET revoked_at = granted_at - 3600000 WHERE {LIVE}"),
+            "consent cns_",
+            "was revoked before it was given",
+        ),
+        (
+            "UPDATE consents SET revoked_at = NULL".to_owned(),
+            "consent cns_",
+            "is in force, its partners were told otherwise",
+        ),
+        (format!("DELETE FROM consents WHERE {LIVE}"), receipt, "without a consent in the books"),
+        (
+            "DELETE FROM consents WHERE revoked_at IS NOT NULL".to_owned(),
+            "consent cns_",
+            "was told of, and is not in the books",
+        ),
+    ];
+    for (change, named, finding) in &consents {
+        changed(place, &world, "consents", change, (named, finding)).await;
+    }
+    let counted = [
+        ("UPDATE consents_spent SET in_day = in_day - 1", "in day"),
+        ("UPDATE consents_spent SET in_month = in_month + 1", "in month"),
+        ("UPDATE consents_spent SET day = day - 1", "does not count the last day"),
+        ("UPDATE consents_spent SET month = month + 1", "in month"),
+        ("DELETE FROM consents_spent", "does not count the last day"),
+    ];
+    for (change, finding) in counted {
+        changed(place, &world, "consents_spent", change, ("consent cns_", finding)).await;
+    }
+    let erasures = [
+        ("UPDATE erasures SET partner = 'borealis-coffee'", "not of borealis-coffee"),
+        ("DELETE FROM erasures", "was told of, and is not in the books"),
+    ];
+    for (change, finding) in erasures {
+        changed(place, &world, "erasures", change, ("erasure ers_", finding)).await;
+    }
+    // The signature of another document of the same key's.
+    let kept = world.store.erasures(&name(BRANDS[0].0), None, 2).await.unwrap();
+    let signed = jws::parse(&kept[0].jws).unwrap();
+    let mut signature = signed.signature;
+    signature[3] ^= 1;
+    let forged = jws::assemble(JwsType::Erasure, &signed.kid, &signed.payload, &signature);
+    let forged = format!("UPDATE erasures SET jws = '{forged}'");
+    changed(place, &world, "erasures", &forged, ("erasure ers_", "does not verify")).await;
+    let payload = String::from_utf8(signed.payload).unwrap();
+    let bent = payload.replace("\"forfeited\":\"", "\"forfeited\":\"1");
+    assert_ne!(bent, payload);
+    let bent = jws::assemble(JwsType::Erasure, &signed.kid, bent.as_bytes(), &signed.signature);
+    let bent = format!("UPDATE erasures SET jws = '{bent}'");
+    changed(place, &world, "erasures", &bent, ("erasure ers_", "does not verify")).await;
+}
+
+/// The consent that was ordered under.
+const LIVE: &str = "revoked_at IS NULL";

@@ -185,6 +185,7 @@ pub async fn orders_of_every_kind_come_back_and_are_turned_round(place: &Place) 
         price: name("12.5"),
     };
     let redemption = QuoteRequest {
+        expiry: None,
         amount: None,
         kind: TransactionKind::Redemption,
         segment: None,

@@ -6,7 +6,10 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tokio::time::timeout;
 
-pub use super::audits::the_audit_names_what_was_tampered_with;
+pub use super::audits::{
+    the_audit_names_a_consent_and_an_erasure_that_were_tampered_with,
+    the_audit_names_what_was_tampered_with,
+};
 use super::place::Place;
 use super::world::{World, corridor, name};
 use crate::command::{MemberNo, Outcome};

@@ -109,6 +109,7 @@ pub async fn whose_transaction_is_pending_is_not_forgotten(place: &Place) {
     let mut world = World::connected(place.open().await, vec![1]).await;
     let registry = world.registry().await;
     let request = QuoteRequest {
+        expiry: None,
         amount: Some(SideAmount { side: Side::Source, value: name("1000") }),
         kind: TransactionKind::Exchange,
         segment: None,

@@ -206,6 +206,7 @@ pub async fn a_member_of_a_connected_program_is_entered_when_it_is_named(place: 
     let registry = world.registry().await;
     let amount = Some(SideAmount { side: Side::Target, value: name("5") });
     let request = QuoteRequest {
+        expiry: None,
         amount,
         kind: TransactionKind::Accrual,
         segment: None,

@@ -341,6 +341,7 @@ impl World {
         let scale = u32::try_from(source).unwrap();
         let value = alliance_contracts::decimal::Decimal::from_minor(amount, scale).unwrap();
         let request = QuoteRequest {
+            expiry: None,
             amount: Some(SideAmount { side: Side::Source, value }),
             kind: TransactionKind::Exchange,
             segment: None,
@@ -371,8 +372,9 @@ impl World {
         let id: QuoteId = self.id();
         let (kind, expires_at) = (request.kind, priced.expires_at);
         let (rate, settlement) = (priced.rate, priced.settlement);
-        let bonus = priced.bonus;
-        let terms = QuotedTerms { id, kind, expires_at, rate, settlement, source, target, bonus };
+        let (bonus, expiry) = (priced.bonus, priced.expiry);
+        let terms =
+            QuotedTerms { id, kind, expires_at, rate, settlement, source, target, bonus, expiry };
         let transaction: TransactionId = self.id();
         Order {
             transaction,
