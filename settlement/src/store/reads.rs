@@ -962,7 +962,7 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("BOARDS", &BOARDS),
         ("BOARD_AT", &BOARD_AT),
         ("FLOWS", &FLOWS),
-        ("CONSENTS_SPENT", &CONSENTS_SPENT),
+        ("CONSENTS_SPENT_READ", &CONSENTS_SPENT),
         ("READINGS", &OBSERVATIONS),
         ("PROPOSED", &PROPOSALS),
         ("NODES", &NODES),

@@ -9,7 +9,7 @@ use crate::store::{postgres, reads, sqlite, statements};
 
 /// What is meant to go through rows of its alliance: lists that are short, and the one row there
 /// is.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "REGISTRY",
     "BOARD_AT",
     "FLOWS",
@@ -25,6 +25,7 @@ const PAGES: [&str; 15] = [
     "CHECKPOINTS",
     "SAGAS_OPEN",
     "ENDPOINTS_READ",
+    "CONSENTS_SPENT_READ",
 ];
 
 fn statements() -> Vec<(String, &'static Sql)> {
