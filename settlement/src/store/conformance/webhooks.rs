@@ -232,6 +232,13 @@ pub async fn a_partner_has_so_many_endpoints_at_most(place: &Place) {
     assert_eq!(world.decide(vec![one_more]).await, [refused]);
     changed(&mut world, last.unwrap(), EndpointChange::Remove).await;
     let one_more = add(&mut world);
-    assert!(matches!(world.decide(vec![one_more]).await[..], [Outcome::Endpoint(_)]));
+    let made = world.decide(vec![one_more]).await;
+    let [Outcome::Endpoint(newest)] = made[..] else { panic!("{made:?}") };
+    // One that goes makes room in the same batch, too.
+    let remove = Box::new(ChangeEndpoint { endpoint: newest, change: EndpointChange::Remove });
+    let remove = Command::ChangeEndpoint(world.keyed(BRANDS[0].0), remove);
+    let batch = vec![remove, add(&mut world)];
+    let made = world.decide(batch).await;
+    assert!(matches!(made[..], [Outcome::Endpoint(_), Outcome::Endpoint(_)]), "{made:?}");
     added(&mut world, 1, Vec::new()).await;
 }
