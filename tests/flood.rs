@@ -14,11 +14,11 @@ use alliance_partner_sdk::client::{Client, RetryPolicy};
 use crate::harness::{Alliance, Engine, Gateway, once, quote};
 
 /// Strangers' requests that are looked at in a second.
-const LOOKED_AT: usize = 50;
+const LOOKED_AT: usize = 20;
 /// Strangers at once.
 const STRANGERS: usize = 8;
 /// How long each of them waits between two requests: together they send some five hundred a second,
-/// ten times what is looked at.
+/// many times what is looked at.
 const PAUSE: Duration = Duration::from_millis(15);
 /// Requests of the flood at most, in every round: the load stays bounded.
 const FLOOD: usize = 4_000;
@@ -48,8 +48,16 @@ impl Flood {
         counts.into_iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
+    /// The partner is done, and the flood was more than what is looked at: where the partner's calls
+    /// are answered fast, it may take longer than they do.
+    fn may_end(&self) -> bool {
+        let [looked_at, turned_away] =
+            [&self.looked_at, &self.turned_away].map(|count| count.load(Ordering::Relaxed));
+        self.stop.load(Ordering::Relaxed) && turned_away > looked_at
+    }
+
     async fn go_on(self: Arc<Self>, stranger: Client) {
-        while !self.stop.load(Ordering::Relaxed) && self.sent() < FLOOD {
+        while !self.may_end() && self.sent() < FLOOD {
             let count = match stranger.programs().await {
                 Err(Error::Refused(problem)) if problem.code == ProblemCode::SignatureInvalid => {
                     &self.looked_at
