@@ -26,6 +26,7 @@
 //! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
 //! in, so that every function here gives the same answer on every machine, for years.
 
+pub mod adjustment;
 pub mod agreement;
 pub mod arithmetic;
 pub mod board;

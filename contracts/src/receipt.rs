@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error as _};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
+use crate::adjustment::Adjustment;
 use crate::decimal::Decimal;
 use crate::encoding::Hash;
 use crate::ids::{CampaignId, IdError, QuoteId, ReceiptId, TransactionId, WindowId};
@@ -43,6 +44,14 @@ pub enum Account {
     Rounding,
     /// `campaign:<id>`: what a campaign has spent, below zero.
     Campaign(CampaignId),
+    /// `alliance:bank`: what came in from banks, below zero, and went out to them.
+    Bank,
+    /// `alliance:losses`: what partners did not pay, until the others have borne it.
+    Losses,
+    /// `prefunding:<partner>`: what a partner has brought in ahead of what it will owe.
+    Prefunding(PartnerId),
+    /// `collateral:<partner>`: what stands for a partner that does not pay.
+    Collateral(PartnerId),
 }
 
 impl fmt::Display for Account {
@@ -55,6 +64,10 @@ impl fmt::Display for Account {
             Self::Fees => f.write_str("alliance:fees"),
             Self::Rounding => f.write_str("alliance:rounding"),
             Self::Campaign(campaign) => write!(f, "campaign:{campaign}"),
+            Self::Bank => f.write_str("alliance:bank"),
+            Self::Losses => f.write_str("alliance:losses"),
+            Self::Prefunding(partner) => write!(f, "prefunding:{partner}"),
+            Self::Collateral(partner) => write!(f, "collateral:{partner}"),
         }
     }
 }
@@ -66,6 +79,10 @@ impl FromStr for Account {
         match text.split_once(':').ok_or(AccountError::Unknown)? {
             ("alliance", "fees") => Ok(Self::Fees),
             ("alliance", "rounding") => Ok(Self::Rounding),
+            ("alliance", "bank") => Ok(Self::Bank),
+            ("alliance", "losses") => Ok(Self::Losses),
+            ("prefunding", partner) => Ok(Self::Prefunding(partner.parse()?)),
+            ("collateral", partner) => Ok(Self::Collateral(partner.parse()?)),
             ("campaign", campaign) => Ok(Self::Campaign(campaign.parse()?)),
             ("held", partner) => Ok(Self::Held(partner.parse()?)),
             ("issued", program) => Ok(Self::Issued(program.parse()?)),
@@ -186,6 +203,9 @@ pub struct Evidence {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
+    /// Why an adjustment was made; left out of every other kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjustment: Option<Adjustment>,
     /// The alliance.
     pub alliance: AllianceId,
     /// What a campaign added, or of a reversal: what of it was taken back; left out where nothing

@@ -316,6 +316,7 @@ prop_compose! {
     ) -> Receipt {
         let key = SigningKey::from_seed(&seed);
         Receipt {
+            adjustment: None,
             alliance: alliance.parse().unwrap(),
             bonus,
             completed_at: Timestamp::from_millis(completed_at),

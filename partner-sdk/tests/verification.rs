@@ -330,10 +330,7 @@ fn receipts_that_contradict_themselves_are_named() {
     }
     let cases: [(Alter, TermsFault); 19] = [
         (|r| r.kind = TransactionKind::Accrual, TermsFault::Sides),
-        (
-            |r| r.kind = TransactionKind::Adjustment,
-            TermsFault::UnknownKind(TransactionKind::Adjustment),
-        ),
+        (|r| r.kind = TransactionKind::Adjustment, TermsFault::Sides),
         (|r| r.quote = None, TermsFault::References),
         (|r| of(&mut r.source).partner = "cedar-hotels".parse().unwrap(), TermsFault::Partners),
         (

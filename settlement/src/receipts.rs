@@ -150,6 +150,7 @@ fn payload(
         side.clone().map(|member| member.pseudonym)
     };
     Receipt {
+        adjustment: record.adjustment.clone(),
         alliance: registry.definition.alliance.clone(),
         bonus: record.bonus.clone(),
         completed_at: place.completed_at,

@@ -60,7 +60,11 @@ fn agree(accounts: &[AccountBalance], receipts: &Totals, currency: &Currency) ->
         Account::Fees => Some(Holder::Fees),
         Account::Rounding => Some(Holder::Rounding),
         Account::Campaign(campaign) => Some(Holder::Campaign(*campaign)),
-        _ => None,
+        Account::Bank => Some(Holder::Bank),
+        Account::Losses => Some(Holder::Losses),
+        Account::Prefunding(partner) => Some(Holder::Prefunding(partner.clone())),
+        Account::Collateral(partner) => Some(Holder::Collateral(partner.clone())),
+        Account::Member(..) | Account::Issued(_) | Account::Held(_) => None,
     };
     let booked = accounts
         .iter()

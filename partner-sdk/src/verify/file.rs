@@ -210,6 +210,14 @@ pub enum Holder {
     Rounding,
     /// A campaign's spending.
     Campaign(CampaignId),
+    /// What came in from banks and went out to them.
+    Bank,
+    /// What partners did not pay.
+    Losses,
+    /// What a partner has brought in ahead.
+    Prefunding(PartnerId),
+    /// What stands for a partner.
+    Collateral(PartnerId),
 }
 
 impl Holder {
@@ -222,6 +230,10 @@ impl Holder {
             Account::Fees => Self::Fees,
             Account::Rounding => Self::Rounding,
             Account::Campaign(campaign) => Self::Campaign(*campaign),
+            Account::Bank => Self::Bank,
+            Account::Losses => Self::Losses,
+            Account::Prefunding(partner) => Self::Prefunding(partner.clone()),
+            Account::Collateral(partner) => Self::Collateral(partner.clone()),
         }
     }
 }
@@ -236,6 +248,10 @@ impl fmt::Display for Holder {
             Self::Fees => f.write_str("alliance:fees"),
             Self::Rounding => f.write_str("alliance:rounding"),
             Self::Campaign(campaign) => write!(f, "campaign:{campaign}"),
+            Self::Bank => f.write_str("alliance:bank"),
+            Self::Losses => f.write_str("alliance:losses"),
+            Self::Prefunding(partner) => write!(f, "prefunding:{partner}"),
+            Self::Collateral(partner) => write!(f, "collateral:{partner}"),
         }
     }
 }

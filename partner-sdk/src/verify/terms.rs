@@ -5,6 +5,8 @@
 //! bounded. An accrual has no such amount, and is computed whole. Reversals move parts of an
 //! original that another receipt holds: of them the lines and the sums are checked.
 
+mod adjustment;
+
 use alliance_contracts::decimal::{Decimal, MICROS};
 use alliance_contracts::ids::CampaignId;
 use alliance_contracts::limits::{amount_in_range, surcharge_in_range};
@@ -16,9 +18,9 @@ use alliance_contracts::side::SideOf;
 /// How a receipt contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TermsFault {
-    /// A kind whose terms this version cannot check: refused rather than waved through.
-    #[error("a receipt of kind {}, whose terms this verifier does not know", .0.as_str())]
-    UnknownKind(TransactionKind),
+    /// An adjustment says why it was made, and nothing else does.
+    #[error("what says why an adjustment was made does not fit the kind")]
+    Adjustment,
     /// An exchange is between two accounts, a redemption between an account and an item, an accrual
     /// between a partner and an account; a reversal is as its original was.
     #[error("source and target do not fit the kind")]
@@ -86,6 +88,12 @@ pub enum TermsFault {
 /// # Errors
 /// The first broken rule.
 pub fn check_terms(receipt: &Receipt) -> Result<(), TermsFault> {
+    if receipt.kind == TransactionKind::Adjustment {
+        return adjustment::check(receipt);
+    }
+    if receipt.adjustment.is_some() {
+        return Err(TermsFault::Adjustment);
+    }
     let kind = kind_of_sides(receipt)?;
     check_parties(receipt)?;
     check_limits(receipt)?;
@@ -113,7 +121,6 @@ fn kind_of_sides(receipt: &Receipt) -> Result<TransactionKind, TermsFault> {
         _ => return Err(TermsFault::Sides),
     };
     match receipt.kind {
-        TransactionKind::Adjustment => Err(TermsFault::UnknownKind(receipt.kind)),
         TransactionKind::Reversal => Ok(sides),
         kind if kind == sides => Ok(sides),
         _ => Err(TermsFault::Sides),

@@ -143,6 +143,7 @@ pub fn with_amounts(
     };
     let order = format!("order {seq}");
     Receipt {
+        adjustment: None,
         alliance: ALLIANCE.parse().unwrap(),
         bonus: None,
         expiry: None,

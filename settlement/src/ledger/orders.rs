@@ -262,6 +262,7 @@ fn record(
         settlement: terms.settlement.clone(),
         bonus: terms.bonus.clone(),
         expiry: terms.expiry,
+        adjustment: None,
         created_at: now,
         completed_at: Some(now),
         reversed: Reversed::default(),

@@ -307,6 +307,7 @@ fn record(
         bonus,
         // The original says what they had.
         expiry: None,
+        adjustment: None,
         created_at: now,
         completed_at: Some(now),
         reversed: Reversed::default(),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use alliance_contracts::adjustment::Adjustment;
 use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::board::{Board, FrozenPair};
@@ -450,6 +451,8 @@ pub struct TransactionRecord {
     pub bonus: Option<Bonus>,
     /// When what arrives expires, where that is carried over.
     pub expiry: Option<CarriedExpiry>,
+    /// Why an adjustment was made; none of any other kind.
+    pub adjustment: Option<Adjustment>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it completed.

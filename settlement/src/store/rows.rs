@@ -980,8 +980,8 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, Option<St
     if terms.transaction != id || terms.kind != kind || !same_place {
         return Err(corrupt(format_args!("{id} and its receipt do not fit together")));
     }
-    let Receipt { bonus, expiry, order, source, target, rate, settlement, completed_at, .. } =
-        terms;
+    let completed_at = terms.completed_at;
+    let Receipt { adjustment, bonus, expiry, order, source, target, rate, settlement, .. } = terms;
     let side = |side: ReceiptSide, number| -> TransactionSideRecord {
         side.map(|pseudonym| SeenMember { number, pseudonym })
     };
@@ -999,6 +999,7 @@ pub(super) fn transaction(row: &mut Row) -> Result<(TransactionRecord, Option<St
         settlement,
         bonus,
         expiry,
+        adjustment,
         created_at,
         completed_at: seq.map(|_| completed_at),
         reversed,
