@@ -160,7 +160,8 @@ proptest! {
     #[test]
     fn shares_and_what_is_kept_are_the_fees_of_the_receipts(receipts in any_receipts()) {
         let found = shares(&window(), &income_of(&receipts), &rules()).unwrap();
-        let divided = found.iter().flat_map(|one| [one.shared.low, one.shared.high, one.shared.kept]);
+        let parts = |one: &CorridorShares| [one.shared.low, one.shared.high, one.shared.kept];
+        let divided = found.iter().flat_map(parts);
         let divided: i128 = divided.map(Total::micros).sum();
         let lines = receipts.iter().flat_map(|receipt| &receipt.postings);
         let fees: i128 = lines
