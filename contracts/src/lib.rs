@@ -21,6 +21,7 @@
 //! | what only a sandbox is asked | [`sandbox`] | docs/sandbox.md |
 //! | days, and which of them banks work on | [`date`], [`calendar`] | ISO 8601, docs/formats/calendars.md |
 //! | what a netting run did, so that anyone can check it | [`netting`] | docs/formats/netting.md |
+//! | a partner's share of a corridor's fees; who bears what is not paid | [`revenue`], [`waterfall`], [`portion`] | docs/revenue-share.md, docs/waterfall.md |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
 //!
 //! Deliberately absent: a clock, randomness, floats, I/O, async. Time, seeds and bytes are handed
@@ -61,10 +62,12 @@ pub mod observation;
 #[cfg(feature = "openapi")]
 mod openapi;
 pub mod partner_key;
+pub mod portion;
 pub mod problem;
 pub mod program;
 pub mod quote;
 pub mod receipt;
+pub mod revenue;
 pub mod sandbox;
 pub mod side;
 pub mod time;
@@ -72,4 +75,5 @@ pub mod tlog_proof;
 pub mod total;
 pub mod transaction;
 pub mod valuation;
+pub mod waterfall;
 pub mod webhook;

@@ -118,6 +118,13 @@ name!(
     /// Whoever owes or is owed money: a partner, or `alliance`.
     Party, "a party", "[a-z0-9][a-z0-9-]{1,30}", is_slug
 );
+
+impl From<&PartnerId> for Party {
+    fn from(partner: &PartnerId) -> Self {
+        Self(Arc::clone(&partner.0))
+    }
+}
+
 name!(
     /// A calendar of business days (`cn`, `target`).
     CalendarId, "a calendar", "[a-z0-9][a-z0-9-]{1,30}", is_slug

@@ -61,12 +61,14 @@ use alliance_contracts::quote::{
     Side, TransactionKind,
 };
 use alliance_contracts::receipt::{self, Account, Evidence, Posting, Receipt};
+use alliance_contracts::revenue::RevenueInputs;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::tlog_proof::TlogProof;
 use alliance_contracts::transaction::{
     OrderBatchRequest, OrderRequest, ReversalRequest, SignedReceipt, order_bytes, orders_root,
     reversal_bytes,
 };
+use alliance_contracts::waterfall::{LossShare, Waterfall};
 use ring::hmac;
 use serde_json::Value;
 
@@ -116,6 +118,7 @@ const KINDS: &[(&str, &str)] = &[
     ("key-registration", "keys.md"),
     ("key-registration-jws", "keys.md"),
     ("key-statement", "keys.md"),
+    ("loss-share", "shares.md"),
     ("netting", "netting.md"),
     ("opening", "receipts.md"),
     ("order-leaves", "http-signatures.md"),
@@ -139,6 +142,7 @@ const KINDS: &[(&str, &str)] = &[
     ("request-base", "http-signatures.md"),
     ("response", "http-signatures.md"),
     ("response-base", "http-signatures.md"),
+    ("revenue-inputs", "shares.md"),
     ("reversal-postings", "receipts.md"),
     ("root-key", "keys.md"),
     ("statement-hash", "keys.md"),
@@ -148,6 +152,7 @@ const KINDS: &[(&str, &str)] = &[
     ("values-bad", "values.md"),
     ("values-good", "values.md"),
     ("vkeys", "checkpoints-and-proofs.md"),
+    ("waterfall", "shares.md"),
     ("weak-keys", "keys.md"),
 ];
 
@@ -483,6 +488,26 @@ fn the_netting_certificate_proves_itself_and_every_member_of_it_is_described() {
     let Value::Object(members) = read::<Value>("netting") else { panic!("an object") };
     for member in members.keys() {
         assert!(text.contains(&format!("`{member}`")), "{member}");
+    }
+}
+
+// --- shares.md ---------------------------------------------------------------------------------
+
+#[test]
+fn calculations_prove_themselves_and_every_member_of_them_is_described() {
+    let inputs: RevenueInputs = read_whole("revenue-inputs");
+    assert_eq!(inputs.check(), Ok(()));
+    let waterfall: Waterfall = read_whole("waterfall");
+    assert_eq!(waterfall.check(), Ok(()));
+    let share: LossShare = read_whole("loss-share");
+    assert_eq!(share.check(), Ok(()));
+    assert!(waterfall.shares().unwrap().contains(&share));
+    let text = page("shares.md");
+    for kind in ["revenue-inputs", "waterfall", "loss-share"] {
+        let Value::Object(members) = read::<Value>(kind) else { panic!("an object") };
+        for member in members.keys() {
+            assert!(text.contains(&format!("`{member}`")), "{kind}: {member}");
+        }
     }
 }
 

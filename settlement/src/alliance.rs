@@ -5,6 +5,7 @@
 //! | [`definition`] | the document, and every fault in it |
 //! | [`changes`] | what may not change from one version to the next |
 //! | [`rates`] | how boards are made: when, how far ahead, within which bounds |
+//! | [`revenue`] | what partners get of the fees |
 //! | [`campaigns`] | more points for a while, as it is kept |
 //! | [`consents`] | what a partner lets another order in its name, as it is kept |
 //! | [`agreements`] | what two partners have signed, as it is kept |
@@ -22,6 +23,7 @@ pub mod keys;
 pub mod master;
 pub mod rates;
 pub mod registry;
+pub mod revenue;
 pub mod terms;
 
 pub use agreements::{AgreementRecord, AgreementSignature};
@@ -37,4 +39,5 @@ pub use rates::{Breaker, RatesDefinition};
 pub use registry::{
     BoardView, PartnerKey, PublishedBoard, Registry, RegistryChange, RegistryParts,
 };
+pub use revenue::{RevenueDefinition, SplitDefinition};
 pub use terms::AgreementTerms;

@@ -12,6 +12,8 @@
 //! | chaining and signing receipts | [`receipts`] | yes |
 //! | business days, and the day that money is good | [`calendar`] | yes |
 //! | the least money that discharges what is owed | [`netting`] | yes |
+//! | what partners get of the fees | [`revenue`] | yes |
+//! | who bears what a partner does not pay | [`waterfall`] | yes |
 //! | events, as they are kept and told | [`events`] | yes |
 //! | when a webhook is sent again | [`webhooks`] | yes |
 //! | recomputing everything from the receipts | [`audit`] | yes |
@@ -42,10 +44,12 @@ pub mod pricing;
 pub mod rates;
 pub mod receipts;
 pub mod rekeying;
+pub mod revenue;
 pub mod saga;
 #[cfg(feature = "store")]
 pub mod sequencer;
 #[cfg(feature = "store")]
 pub mod store;
 pub mod vault;
+pub mod waterfall;
 pub mod webhooks;

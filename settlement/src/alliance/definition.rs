@@ -15,6 +15,7 @@ use alliance_contracts::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::rates::RatesDefinition;
+use super::revenue::{self, RevenueDefinition};
 use crate::rates::model::ValueModel;
 
 /// A partner's public key.
@@ -143,6 +144,9 @@ pub struct Definition {
     /// How boards are made.
     #[serde(default)]
     pub rates: RatesDefinition,
+    /// What partners get of the fees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revenue: Vec<RevenueDefinition>,
 }
 
 /// A fault of a definition: where, and which rule it breaks.
@@ -167,6 +171,7 @@ impl Definition {
         self.check_agreements(&mut faults);
         let of_rates = self.rates.check().into_iter();
         faults.extend(of_rates.map(|fault| DefinitionFault { place: "rates".to_owned(), fault }));
+        faults.extend(revenue::faults(&self.revenue, &self.partners));
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 

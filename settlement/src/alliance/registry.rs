@@ -339,6 +339,7 @@ impl Registry {
             programs: Vec::new(),
             agreements: Vec::new(),
             rates: super::RatesDefinition::default(),
+            revenue: Vec::new(),
         };
         Self::new(
             0,

@@ -129,6 +129,7 @@ pub fn definition() -> Definition {
             program("cedar", "cedar-hotels", 2, "0.0723"),
         ],
         rates: Default::default(),
+        revenue: Vec::new(),
         agreements: vec![every_kind, agreement("borealis-coffee", "cedar-hotels")],
     }
 }
