@@ -224,11 +224,7 @@ impl Journal {
     /// The end: the balances of all accounts, to be proved by whoever reads the journal. `books` is
     /// what they are at the end of all receipts; what it does not name must be as the journal has
     /// it. Of CSV, the trailer.
-    pub fn end(
-        mut self,
-        books: Option<&Balances>,
-        out: &mut String,
-    ) -> (Written, Vec<Difference>) {
+    pub fn end(mut self, books: Option<&Balances>, out: &mut String) -> (Written, Vec<Difference>) {
         let expected = self.expected(books);
         let differences = self.differences(&expected);
         if self.format == Format::Csv {

@@ -88,9 +88,7 @@ pub async fn books(store: &dyn Store) -> Result<Books, StoreError> {
     Ok(Books { chains: moving.chains, scales, openings, balances })
 }
 
-async fn one_moment(
-    store: &dyn Store,
-) -> Result<(Moving, BTreeMap<ProgramId, Sum>), StoreError> {
+async fn one_moment(store: &dyn Store) -> Result<(Moving, BTreeMap<ProgramId, Sum>), StoreError> {
     let mut before = moving(store).await?;
     for _ in 0..LOOKS {
         let members = members(store).await?;
