@@ -22,7 +22,8 @@ fn runs(command: &mut Command) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
-fn hledger(journal: &Path) -> (bool, String) {
+/// Whether hledger finds a journal in order, and what it says.
+pub fn hledger(journal: &Path) -> (bool, String) {
     runs(Command::new("hledger").args(["check", "--strict", "--file"]).arg(journal))
 }
 
