@@ -23,6 +23,7 @@ mod faults;
 mod flood;
 mod frozen;
 mod harness;
+mod journal;
 mod key_rotation;
 mod keys;
 mod kills;

@@ -25,6 +25,7 @@ use alliance_settlement::clearing_house::Clock;
 use futures_util::future::join_all;
 
 use crate::harness::{Alliance, Engine, Gateway, block_on, free_port};
+use crate::journal::hledger;
 use crate::load::Chance;
 
 const AURORA: &str = "aurora-air";
@@ -282,6 +283,47 @@ fn every_kind_is_carried_out_at_a_connected_brand_and_turned_round_on_sqlite() {
 #[test]
 fn every_kind_is_carried_out_at_a_connected_brand_and_turned_round_on_postgres() {
     every_kind_is_carried_out_and_turned_round(Engine::Postgres);
+}
+
+/// While a brand has not answered, what is held of a member's points is still the member's in the
+/// journal, and the books agree; its members' own balances are its own.
+#[test]
+fn the_journal_is_proved_while_points_are_held() {
+    let stage = Stage::new("held-journal", Engine::Sqlite);
+    block_on(async {
+        let aurora = stage.aurora();
+        let miles = stage.miles();
+        let mut orders = Vec::new();
+        for (name, member) in ["R", "silent-R"].into_iter().zip(&miles) {
+            stage.link(member, &reader(name)).await;
+            let give = aurora.exchange(member.clone(), reader(name)).give("40".parse().unwrap());
+            orders.push(order(&aurora, &give.await.unwrap(), name).await);
+        }
+        assert_eq!(ended(&aurora, orders[0]).await.state, TransactionState::Completed);
+        let pending = aurora.transaction(orders[1]).await.unwrap();
+        assert_eq!(pending.state, TransactionState::Pending);
+        let file = stage.alliance.dir().join("held.journal");
+        let out = file.to_str().unwrap();
+        let export = ["export", "--format", "hledger", "--json", "--force", "--out", out];
+        let exported = |receipts: u64| {
+            let output = stage.alliance.run(&export);
+            let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(
+                (&said["ok"], &said["receipts"]),
+                (&true.into(), &receipts.into()),
+                "{said}"
+            );
+            let (good, told) = hledger(&file);
+            assert!(good, "{told}");
+        };
+        exported(1);
+        stage.brand.voice().set_speaking(true);
+        let retried = stage.alliance.run(&["pending", "retry", &orders[1].to_string()]);
+        assert!(retried.status.success(), "{}", String::from_utf8_lossy(&retried.stderr));
+        assert_eq!(ended(&aurora, orders[1]).await.state, TransactionState::Completed);
+        exported(2);
+    });
+    stop(stage);
 }
 
 /// Whatever mood a brand is in: done once, or refused, or still asked; and nobody learns of

@@ -115,6 +115,10 @@ const KINDS: &[(&str, &str)] = &[
     ("evidence-batch", "receipts.md"),
     ("gateway-keys", "keys.md"),
     ("inclusion-proof", "checkpoints-and-proofs.md"),
+    // The settlement crate compares these with what it writes, the world's tests with the tools.
+    ("journal-beancount", "journal.md"),
+    ("journal-csv", "journal.md"),
+    ("journal-hledger", "journal.md"),
     ("key-registration", "keys.md"),
     ("key-registration-jws", "keys.md"),
     ("key-statement", "keys.md"),

@@ -15,6 +15,7 @@ mod consents;
 mod core_dumps;
 mod demo;
 mod events;
+mod export;
 pub mod failure;
 mod forward;
 mod import;
@@ -171,6 +172,13 @@ pub enum Command {
     /// Export receipts
     #[command(subcommand)]
     Receipts(receipts::ReceiptsCommand),
+    /// Export the whole journal for other bookkeeping: hledger, beancount, CSV
+    ///
+    /// Every receipt becomes one entry with its postings, behind the openings that members were
+    /// imported with. The journal ends with the balances of all accounts as the books have them,
+    /// so that hledger or beancount proves the books. Gateways may serve meanwhile. Ends with 1
+    /// where the books differ from their receipts. Account by account: docs/formats/journal.md.
+    Export(export::ExportArgs),
     /// Verify exported receipts, offline
     ///
     /// Every signature, every link of the chain, every amount against its terms; with --checkpoint
@@ -295,6 +303,7 @@ fn carry_out(command: Command, printer: Printer) -> Result<Exit, Failure> {
         Command::Listen(args) => listen::run(&args, printer),
         Command::Trigger(args) => trigger::run(&args, printer),
         Command::Receipts(command) => receipts::run(command, printer),
+        Command::Export(args) => export::run(&args, printer),
         Command::Verify(args) => verify::run(&args, printer),
         Command::Witness(args) => witness::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),

@@ -1,5 +1,7 @@
 //! Reading a store for the audit: pages in, findings out, memory bounded by the number of
-//! transactions' places, never by the receipts.
+//! transactions' places, never by the receipts. What the journal is proved by is in `books`.
+
+pub mod books;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -17,6 +17,7 @@
 //! | events, as they are kept and told | [`events`] | yes |
 //! | when a webhook is sent again | [`webhooks`] | yes |
 //! | recomputing everything from the receipts | [`audit`] | yes |
+//! | the journal for other bookkeeping | [`journal`] | yes |
 //! | reading a store for the audit | `inspection` | no |
 //! | reading a partner's events | `feed` | no |
 //! | the databases | `store` | no |
@@ -38,6 +39,7 @@ pub mod events;
 pub mod feed;
 #[cfg(feature = "store")]
 pub mod inspection;
+pub mod journal;
 pub mod ledger;
 pub mod netting;
 pub mod pricing;

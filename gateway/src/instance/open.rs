@@ -147,7 +147,10 @@ impl Instance {
     }
 
     /// Looks at the store without a writer beside it.
-    fn with_store<T>(
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub(crate) fn with_store<T>(
         &self,
         look: impl AsyncFnOnce(&dyn Store) -> Result<T, StoreError>,
     ) -> Result<T, Fault> {
