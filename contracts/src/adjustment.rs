@@ -7,6 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::Hash;
+use crate::ids::{CampaignId, WindowId};
+use crate::json;
+use crate::names::{AllianceId, Currency, PartnerId};
+use crate::total::Total;
 
 /// Why an adjustment was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,6 +19,8 @@ use crate::encoding::Hash;
 pub enum AdjustmentCause {
     /// A part of the fees of a window, or of one that was negative, its return.
     FeeShare,
+    /// What a campaign has given in a window, for its sponsor to bear.
+    CampaignCost,
     /// A window's net was paid, all or part.
     Payment,
     /// Prefunding was brought in, or taken out.
@@ -29,8 +35,9 @@ pub enum AdjustmentCause {
 
 impl AdjustmentCause {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::FeeShare,
+        Self::CampaignCost,
         Self::Payment,
         Self::Prefunding,
         Self::Collateral,
@@ -43,6 +50,7 @@ impl AdjustmentCause {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FeeShare => "fee_share",
+            Self::CampaignCost => "campaign_cost",
             Self::Payment => "payment",
             Self::Prefunding => "prefunding",
             Self::Collateral => "collateral",
@@ -61,7 +69,7 @@ impl AdjustmentCause {
     /// ```
     #[must_use]
     pub const fn is_obligation(self) -> bool {
-        matches!(self, Self::FeeShare | Self::Loss | Self::Correction)
+        matches!(self, Self::FeeShare | Self::CampaignCost | Self::Loss | Self::Correction)
     }
 }
 
@@ -76,6 +84,35 @@ pub struct Adjustment {
     pub inputs: Hash,
     /// What it follows from: a window's id, mostly.
     pub subject: String,
+}
+
+/// What a campaign gave in a window and its sponsor bears: what an adjustment of cause
+/// `campaign_cost` cites. Its bytes are RFC 8785; fields in sorted order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignCost {
+    /// The alliance.
+    pub alliance: AllianceId,
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The settlement currency.
+    pub currency: Currency,
+    /// What it gave, less what was taken back with reversals.
+    pub spent: Total,
+    /// Who bears it.
+    pub sponsor: PartnerId,
+    /// 1.
+    pub v: u32,
+    /// The window.
+    pub window: WindowId,
+}
+
+impl CampaignCost {
+    /// The document.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        json::canonical(self)
+    }
 }
 
 #[cfg(test)]

@@ -129,6 +129,16 @@ event_types! {
     CampaignStopped "campaign.stopped";
     /// An endpoint of the partner's own answered that it wants nothing more: it is sent nothing.
     EndpointGone "endpoint.gone";
+    /// A settlement window takes no more receipts; the next one is open.
+    WindowClosed "window.closed";
+    /// It is known what everybody pays and is paid for a window.
+    WindowNetted "window.netted";
+    /// Banks were told to pay what a window comes to.
+    WindowSettling "window.settling";
+    /// All of it was paid, or there was nothing to pay.
+    WindowSettled "window.settled";
+    /// A window is not settled by itself: its obligations are the next one's.
+    WindowAborted "window.aborted";
     /// A partner may not trade.
     PartnerSuspended "partner.suspended";
     /// It may trade again.

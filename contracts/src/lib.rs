@@ -20,6 +20,8 @@
 //! | partners' keys over the API, and what each may do | [`partner_key`] | docs/formats/keys.md |
 //! | what only a sandbox is asked | [`sandbox`] | docs/sandbox.md |
 //! | days, and which of them banks work on | [`date`], [`calendar`] | ISO 8601, docs/formats/calendars.md |
+//! | settlement windows, and how far each is | [`window`] | docs/settlement.md |
+//! | why an adjustment was made | [`adjustment`] | docs/formats/receipts.md |
 //! | what a netting run did, so that anyone can check it | [`netting`] | docs/formats/netting.md |
 //! | a partner's share of a corridor's fees; who bears what is not paid | [`revenue`], [`waterfall`], [`portion`] | docs/revenue-share.md, docs/waterfall.md |
 //! | Merkle trees, checkpoints and proofs | [`merkle`], [`note`], [`tlog_proof`] | RFC 6962, C2SP |
@@ -77,3 +79,4 @@ pub mod transaction;
 pub mod valuation;
 pub mod waterfall;
 pub mod webhook;
+pub mod window;

@@ -233,6 +233,12 @@ impl Corridor {
         Self(Arc::from(format!("{low}~{high}")))
     }
 
+    /// The corridor of what a partner has with the alliance itself.
+    #[must_use]
+    pub fn with_alliance(partner: &PartnerId) -> Self {
+        Self(Arc::from(format!("{ALLIANCE_PARTY}~{partner}")))
+    }
+
     /// The corridor as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -82,6 +82,28 @@ impl CorridorIncome {
         self.receipts += 1;
         Ok(())
     }
+
+    /// The income of other receipts of the same corridor, added.
+    ///
+    /// # Errors
+    /// [`RevenueFault::Beyond`].
+    pub fn merge(&mut self, other: &Self) -> Result<(), RevenueFault> {
+        if other.receipts == 0 {
+            return Ok(());
+        }
+        for (figure, more) in [(&mut self.fees, other.fees), (&mut self.volume, other.volume)] {
+            for (one, more) in
+                [(&mut figure.from_low, more.from_low), (&mut figure.from_high, more.from_high)]
+            {
+                let sum = one.micros().checked_add(more.micros()).ok_or(RevenueFault::Beyond)?;
+                *one = Total::from_micros(sum);
+            }
+        }
+        self.after = if self.receipts == 0 { other.after } else { self.after.min(other.after) };
+        self.seq = self.seq.max(other.seq);
+        self.receipts += other.receipts;
+        Ok(())
+    }
 }
 
 fn fee_of(receipt: &Receipt) -> Result<i128, RevenueFault> {

@@ -9,6 +9,7 @@
 //! | [`campaigns`] | more points for a while, as it is kept |
 //! | [`consents`] | what a partner lets another order in its name, as it is kept |
 //! | [`agreements`] | what two partners have signed, as it is kept |
+//! | [`settlement`] | when windows are closed, and how they are settled |
 //! | [`terms`] | what holds between two partners at a moment |
 //! | [`keys`] | keys, as definition, partners and root key have made them |
 //! | [`master`] | the master keys of the books, by generation |
@@ -24,6 +25,7 @@ pub mod master;
 pub mod rates;
 pub mod registry;
 pub mod revenue;
+pub mod settlement;
 pub mod terms;
 
 pub use agreements::{AgreementRecord, AgreementSignature};
@@ -40,4 +42,5 @@ pub use registry::{
     BoardView, PartnerKey, PublishedBoard, Registry, RegistryChange, RegistryParts,
 };
 pub use revenue::{RevenueDefinition, SplitDefinition};
+pub use settlement::{NettingWay, OperatorDefinition, Role, SettlementDefinition};
 pub use terms::AgreementTerms;

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use alliance_contracts::adjustment::Adjustment;
 use alliance_contracts::agreement::Agreement;
 use alliance_contracts::board::Board;
 use alliance_contracts::campaign::Campaign;
 use alliance_contracts::connector::Step;
+use alliance_contracts::date::Date;
 use alliance_contracts::debit_consent::DebitConsent;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::event::EventType;
@@ -25,10 +27,13 @@ use alliance_contracts::problem::{FieldError, ProblemCode};
 use alliance_contracts::quote::{
     Bonus, CarriedExpiry, Rate, Settlement, SideAmount, TransactionKind,
 };
+use alliance_contracts::receipt::Posting;
 use alliance_contracts::side::{AccountSide, ItemSide, SideOf};
 use alliance_contracts::time::Timestamp;
 
 use crate::alliance::{Definition, DefinitionFault, GatewayKeys, Registry, RotationFault};
+use crate::ledger::working_set::{BankEntryRow, BankFile};
+use crate::payments::matching::Tracked;
 use crate::rates::feeds::{NotTaken, Observation};
 use crate::rates::proposal::{OperatorName, Proposal};
 use crate::rates::terms::BoardTerms;
@@ -36,6 +41,7 @@ use crate::rekeying::Rekeyed;
 use crate::saga::{self, SignedAnswer};
 use crate::vault::{Digest, MasterKeyId, Sought, Vault};
 use crate::webhooks::{Report, Told};
+use crate::windows::{NettedWindow, SettlementAction, SettlementFault};
 
 /// A member's number: what the ledger knows it by, for ever; says nothing about the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -526,6 +532,85 @@ pub struct BeginRotation {
     pub blind_keys: Vec<(i64, Vec<u8>)>,
 }
 
+/// Closes the open window and opens the next, in one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseWindow {
+    /// The window that is open, as whoever asks knows it: closing it again does nothing.
+    pub window: WindowId,
+    /// The id of the next.
+    pub next: WindowId,
+    /// The time of the schedule; none of one closed by hand.
+    pub slot: Option<Timestamp>,
+    /// Who closes it by hand.
+    pub by: Option<OperatorName>,
+    /// The day it is, where the alliance is.
+    pub today: Date,
+}
+
+/// What a closed window comes to, worked out beside the writer: its receipts do not change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetWindow {
+    /// The window.
+    pub window: WindowId,
+    /// What it comes to.
+    pub netted: NettedWindow,
+}
+
+/// An adjustment to be posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAdjustment {
+    /// Its id, and that of the request that its transaction names: nobody's.
+    pub transaction: TransactionId,
+    /// See `transaction`.
+    pub request: RequestId,
+    /// With whom.
+    pub partner: PartnerId,
+    /// Why, out of what.
+    pub adjustment: Adjustment,
+    /// What it moves.
+    pub postings: Vec<Posting>,
+    /// What it is called, once for ever.
+    pub reference: SourceReference,
+}
+
+/// Posts the next of what follows from a window that was netted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostAdjustments {
+    /// The window.
+    pub window: WindowId,
+    /// How many are to be posted, these included: fewer there are where somebody else has posted
+    /// some meanwhile.
+    pub left: u64,
+    /// The next of them, in the order of their documents' names.
+    pub adjustments: Vec<NewAdjustment>,
+}
+
+/// Proposes what takes a second person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposeSettlement {
+    /// What is to be done.
+    pub action: SettlementAction,
+    /// Who wants it.
+    pub by: OperatorName,
+}
+
+/// Takes in a bank's file, matched beside the writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportBank {
+    /// The file.
+    pub file: BankFile,
+    /// Its entries that no file had told of before.
+    pub entries: Vec<BankEntryRow>,
+    /// Payments, as they are now.
+    pub payments: Vec<Tracked>,
+    /// Windows all of whose payments are paid by it.
+    pub paid: Vec<WindowId>,
+    /// What it posts.
+    pub adjustments: Vec<NewAdjustment>,
+    /// The version of the registry that it was matched in.
+    pub based_on: i64,
+}
+
 /// Everything that can be asked of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -604,6 +689,20 @@ pub enum Command {
     ApproveCampaign(Box<ApproveCampaign>),
     /// An operator stops it.
     StopCampaign(Box<StopCampaign>),
+    /// A gateway by its schedule, or an operator, closes the open window.
+    CloseWindow(Box<CloseWindow>),
+    /// A gateway says what a closed window comes to.
+    NetWindow(Box<NetWindow>),
+    /// A gateway posts what follows from it.
+    PostAdjustments(Box<PostAdjustments>),
+    /// An operator proposes what takes a second person.
+    ProposeSettlement(Box<ProposeSettlement>),
+    /// Another operator approves it, and it is carried out.
+    ApproveSettlement(u32, OperatorName),
+    /// An operator takes it back.
+    WithdrawSettlement(u32, OperatorName),
+    /// An operator brings a bank's file.
+    ImportBank(Box<ImportBank>),
     /// A gateway takes up the calls that these transactions wait for, as far as they are due.
     TakeCalls(Vec<TransactionId>),
     /// A gateway hands in what a brand has answered.
@@ -742,6 +841,10 @@ pub enum Outcome {
     RotationRefused(RotationFault),
     /// A checkpoint contradicts one that was signed before: it must not be served.
     CheckpointRefused,
+    /// A command about settlement breaks a rule; nothing was changed.
+    SettlementRefused(SettlementFault),
+    /// It was worked out from what has changed since: work it out again.
+    SettlementStale,
 }
 
 /// What a partner's command came to, and whether this is the first answer again.

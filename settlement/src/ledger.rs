@@ -29,8 +29,11 @@
 //! | `keys` | registering, retiring and revoking keys; cosignatures; the gateway's list |
 //! | `webhooks` | endpoints, and what came of what they were sent |
 //! | `master` | the master key; under which one everything is written |
+//! | `windows` | settlement windows: closed, netted, released, paid, aborted |
+//! | `adjustments` | what a partner has with the alliance itself |
 //! | `operations` | what operators and gateways ask |
 
+mod adjustments;
 mod agreements;
 mod campaigns;
 mod consents;
@@ -54,6 +57,7 @@ mod proposals;
 mod rates;
 mod reversal;
 mod webhooks;
+mod windows;
 pub mod working_set;
 
 #[cfg(test)]
@@ -97,6 +101,13 @@ pub fn decide(set: &mut WorkingSet, command: &Command, now: Timestamp) -> Decide
         Command::AskAgain(id) => pending::ask_again(set, id, now),
         Command::TakeEndpoint(_, endpoint) => webhooks::take(set, *endpoint, now),
         Command::Delivered(report) => webhooks::report(set, report, now),
+        Command::CloseWindow(order) => windows::close(set, order, now),
+        Command::NetWindow(order) => windows::net(set, order, now),
+        Command::PostAdjustments(order) => windows::post(set, order, now),
+        Command::ProposeSettlement(order) => windows::propose(set, order, now),
+        Command::ApproveSettlement(number, by) => windows::approve(set, *number, by, now),
+        Command::WithdrawSettlement(number, by) => windows::withdraw(set, *number, by, now),
+        Command::ImportBank(order) => windows::import(set, order, now),
         Command::StoreCheckpoint(checkpoint) => operations::store_checkpoint(set, checkpoint),
         Command::NameMasterKey(id) => master::name(set, *id, now),
         Command::BeginRotation(order) => master::begin(set, order, now),

@@ -12,6 +12,8 @@
 //! | chaining and signing receipts | [`receipts`] | yes |
 //! | business days, and the day that money is good | [`calendar`] | yes |
 //! | the least money that discharges what is owed | [`netting`] | yes |
+//! | what is settled together, and what it comes to | [`windows`] | yes |
+//! | what banks are asked to pay, and what they say they paid | [`payments`] | yes |
 //! | what partners get of the fees | [`revenue`] | yes |
 //! | who bears what a partner does not pay | [`waterfall`] | yes |
 //! | events, as they are kept and told | [`events`] | yes |
@@ -25,8 +27,7 @@
 //! | all of it, running | `clearing_house` | no |
 //!
 //! The pure half has no clock, no randomness, no floats, no async; it builds without the feature
-//! `store`. Settlement windows close, net and pay in a later version: every receipt already carries
-//! the window of its commit, and one window stays open.
+//! `store`.
 
 pub mod alliance;
 pub mod audit;
@@ -42,6 +43,7 @@ pub mod inspection;
 pub mod journal;
 pub mod ledger;
 pub mod netting;
+pub mod payments;
 pub mod pricing;
 pub mod rates;
 pub mod receipts;
@@ -55,3 +57,4 @@ pub mod store;
 pub mod vault;
 pub mod waterfall;
 pub mod webhooks;
+pub mod windows;

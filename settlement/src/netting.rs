@@ -79,6 +79,17 @@ impl Obligations {
         Ok(())
     }
 
+    /// What is owed elsewhere, added.
+    ///
+    /// # Errors
+    /// [`NettingFault::Beyond`].
+    pub fn merge(&mut self, other: &Self) -> Result<(), NettingFault> {
+        for ((debtor, creditor), micros) in &other.owed {
+            self.add(debtor, creditor, *micros)?;
+        }
+        Ok(())
+    }
+
     /// All parties in byte order, and what each owes each other one, by their places.
     fn listed(&self) -> Result<(Vec<Party>, Vec<Owed>), NettingFault> {
         let names: BTreeSet<&Party> = self.owed.keys().flat_map(|(a, b)| [a, b]).collect();

@@ -47,6 +47,17 @@ impl FeeIncome {
         self.corridors.entry(receipt.corridor.clone()).or_default().add(receipt)
     }
 
+    /// What other receipts brought in, added.
+    ///
+    /// # Errors
+    /// [`RevenueFault::Beyond`].
+    pub fn merge(&mut self, other: &Self) -> Result<(), RevenueFault> {
+        for (corridor, income) in &other.corridors {
+            self.corridors.entry(corridor.clone()).or_default().merge(income)?;
+        }
+        Ok(())
+    }
+
     /// By corridor, in byte order.
     pub fn corridors(&self) -> impl Iterator<Item = (&Corridor, &CorridorIncome)> {
         self.corridors.iter()

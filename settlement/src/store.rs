@@ -41,11 +41,12 @@ use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::endpoint::DeliveryState;
 use alliance_contracts::ids::{
-    AgreementId, CampaignId, EndpointId, ErasureId, LinkId, RequestId, TransactionId,
+    AgreementId, CampaignId, EndpointId, ErasureId, LinkId, RequestId, TransactionId, WindowId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::member::SignedErasure;
+use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId};
 use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::time::Timestamp;
@@ -54,10 +55,14 @@ use crate::alliance::{AgreementRecord, ConsentSpent, PublishedBoard, RegistryPar
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::EventRow;
 use crate::ledger::lots::Lot;
-use crate::ledger::working_set::{Loaded, ObservationRow, SealedMember};
+use crate::ledger::working_set::{
+    BankEntryRow, BankFile, Loaded, ObservationRow, SealedMember, WindowDocument,
+};
 use crate::ledger::{
     AccountBalance, ChainHead, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted, Writes,
 };
+use crate::payments::matching::Tracked;
+use crate::payments::rounding::Settled;
 use crate::rates::feeds::FeedKind;
 use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
@@ -65,6 +70,7 @@ use crate::rekeying::WrappedMember;
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
 use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView};
+use crate::windows::{SettlementProposal, WindowRecord};
 
 pub use schema::migrate;
 
@@ -181,6 +187,27 @@ pub struct KeyUseRecord {
     pub subject: Option<String>,
     /// The transactions that its orders were to become.
     pub transactions: Vec<TransactionId>,
+}
+
+/// The receipts of a window in one chain: those after `after` up to `seq`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowRange {
+    /// The window.
+    pub window: WindowId,
+    /// The chain.
+    pub corridor: Corridor,
+    /// The last receipt before.
+    pub after: u64,
+    /// The last receipt.
+    pub seq: u64,
+    /// SHA-256 of the payload of the last receipt before; zeros where there is none.
+    pub head_after: Hash,
+    /// The chain's tree before.
+    pub frontier_after: Frontier,
+    /// SHA-256 of the payload of the last receipt.
+    pub head: Hash,
+    /// The chain's tree after it.
+    pub frontier: Frontier,
 }
 
 /// A lot's place: whose, of which campaign and day.
@@ -335,6 +362,63 @@ pub trait Store: Send + Sync + 'static {
         feed: FeedKind,
         limit: u32,
     ) -> StoreFuture<'a, Vec<ObservationRow>>;
+
+    /// Settlement windows with a number up to `last`, the newest first, at most `limit`.
+    fn windows(&self, last: u64, limit: u32) -> StoreFuture<'_, Vec<WindowRecord>>;
+
+    /// A settlement window.
+    fn window(&self, id: WindowId) -> StoreFuture<'_, Option<WindowRecord>>;
+
+    /// The ranges of a window's receipts, of chains after `after`, by chain, at most `limit`.
+    fn window_ranges<'a>(
+        &'a self,
+        window: WindowId,
+        after: Option<&'a Corridor>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<WindowRange>>;
+
+    /// What a window came to for each party, by party; nothing before it was netted.
+    fn window_lines(&self, window: WindowId) -> StoreFuture<'_, Vec<Settled>>;
+
+    /// Documents of a window with a name after `after`, by name, at most `limit`.
+    fn window_documents<'a>(
+        &'a self,
+        window: WindowId,
+        after: &'a str,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<WindowDocument>>;
+
+    /// A document of a window.
+    fn window_document<'a>(
+        &'a self,
+        window: WindowId,
+        name: &'a str,
+    ) -> StoreFuture<'a, Option<WindowDocument>>;
+
+    /// The payments of a window, by number and attempt.
+    fn payments(&self, window: WindowId) -> StoreFuture<'_, Vec<Tracked>>;
+
+    /// Proposals about settlement with a number up to `last`, the newest first, at most `limit`.
+    fn settlement_proposals(
+        &self,
+        last: u32,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<SettlementProposal>>;
+
+    /// A bank's file that was taken in.
+    fn bank_file(&self, hash: Hash) -> StoreFuture<'_, Option<BankFile>>;
+
+    /// Entries of banks' files, of those that there are, by key.
+    fn bank_entries<'a>(&'a self, keys: &'a [Hash]) -> StoreFuture<'a, Vec<BankEntryRow>>;
+
+    /// Entries that a bank's file told of first, with a place after `after`, by place, at most
+    /// `limit`.
+    fn bank_file_entries(
+        &self,
+        file: Hash,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<BankEntryRow>>;
 
     /// Proposals about rates with a number up to `last`, the newest first, at most `limit`.
     fn proposals(&self, last: u32, limit: u32) -> StoreFuture<'_, Vec<RateProposal>>;

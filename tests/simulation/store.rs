@@ -7,7 +7,7 @@ use alliance_contracts::agreement::AgreementState;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::endpoint::DeliveryState;
 use alliance_contracts::ids::{
-    AgreementId, EndpointId, ErasureId, LinkId, RequestId, TransactionId,
+    AgreementId, EndpointId, ErasureId, LinkId, RequestId, TransactionId, WindowId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
@@ -294,6 +294,17 @@ impl Store for StagedStore {
         cosignatures(corridor: &'a Corridor, size: u64, limit: u32) -> Vec<Cosignature>;
         newest_cosignatures(corridor: &'a Corridor, limit: u32) -> Vec<Cosignature>;
         quote_keys() -> Vec<(i64, Vec<u8>)>;
+        windows(last: u64, limit: u32) -> Vec<alliance_settlement::windows::WindowRecord>;
+        window(id: WindowId) -> Option<alliance_settlement::windows::WindowRecord>;
+        window_ranges(window: WindowId, after: Option<&'a Corridor>, limit: u32) -> Vec<alliance_settlement::store::WindowRange>;
+        window_lines(window: WindowId) -> Vec<alliance_settlement::payments::rounding::Settled>;
+        window_documents(window: WindowId, after: &'a str, limit: u32) -> Vec<alliance_settlement::ledger::working_set::WindowDocument>;
+        window_document(window: WindowId, name: &'a str) -> Option<alliance_settlement::ledger::working_set::WindowDocument>;
+        payments(window: WindowId) -> Vec<alliance_settlement::payments::matching::Tracked>;
+        settlement_proposals(last: u32, limit: u32) -> Vec<alliance_settlement::windows::SettlementProposal>;
+        bank_file(hash: Hash) -> Option<alliance_settlement::ledger::working_set::BankFile>;
+        bank_entries(keys: &'a [Hash]) -> Vec<alliance_settlement::ledger::working_set::BankEntryRow>;
+        bank_file_entries(file: Hash, after: u64, limit: u32) -> Vec<alliance_settlement::ledger::working_set::BankEntryRow>;
         suspensions() -> Vec<(PartnerId, Timestamp)>;
         accounts() -> Vec<AccountBalance>;
         boards(last: u32, limit: u32) -> Vec<PublishedBoard>;

@@ -234,6 +234,8 @@ impl World {
 
     pub fn registry(&self) -> Registry {
         let parts = RegistryParts {
+            windows: Vec::new(),
+            settlement_proposals: Vec::new(),
             consents: Vec::new(),
             partner_keys: Vec::new(),
             gateway_keys: None,

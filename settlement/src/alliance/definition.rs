@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use alliance_contracts::calendar::Calendar;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::encoding;
 use alliance_contracts::keys::PublicKey;
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::rates::RatesDefinition;
 use super::revenue::{self, RevenueDefinition};
+use super::settlement::SettlementDefinition;
+use crate::payments::accounts::BankAccount;
 use crate::rates::model::ValueModel;
 
 /// A partner's public key.
@@ -53,6 +56,9 @@ pub struct PartnerDefinition {
     /// (protocol § 6); none: nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connector: Option<String>,
+    /// Where it is paid; none: its payments are not written into a bank's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<BankAccount>,
     /// Its keys.
     #[serde(default)]
     pub keys: Vec<KeyDefinition>,
@@ -147,6 +153,12 @@ pub struct Definition {
     /// What partners get of the fees.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revenue: Vec<RevenueDefinition>,
+    /// When windows are closed, and how they are settled.
+    #[serde(default)]
+    pub settlement: SettlementDefinition,
+    /// Calendars of business days beside those that are shipped, or in their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calendars: Vec<Calendar>,
 }
 
 /// A fault of a definition: where, and which rule it breaks.
@@ -172,7 +184,26 @@ impl Definition {
         let of_rates = self.rates.check().into_iter();
         faults.extend(of_rates.map(|fault| DefinitionFault { place: "rates".to_owned(), fault }));
         faults.extend(revenue::faults(&self.revenue, &self.partners));
+        let of_settlement = self.settlement.check(&self.calendars).into_iter();
+        let at = |fault| DefinitionFault { place: "settlement".to_owned(), fault };
+        faults.extend(of_settlement.map(at));
+        self.check_calendars(&mut faults);
         if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    fn check_calendars(&self, faults: &mut Vec<DefinitionFault>) {
+        for (at, calendar) in self.calendars.iter().enumerate() {
+            let place = format!("calendars[{at}] {}", calendar.calendar);
+            let mut fault = |fault: String| {
+                faults.push(DefinitionFault { place: place.clone(), fault });
+            };
+            if self.calendars[..at].iter().any(|other| other.calendar == calendar.calendar) {
+                fault("this calendar stands here twice".to_owned());
+            }
+            for wrong in calendar.check().err().into_iter().flatten() {
+                fault(wrong.to_string());
+            }
+        }
     }
 
     fn check_partners(&self, faults: &mut Vec<DefinitionFault>) {

@@ -13,11 +13,14 @@ use alliance_contracts::limits;
 use alliance_contracts::names::{AllianceId, Currency, PartnerId, ProgramId};
 use alliance_contracts::program::Balances;
 use alliance_contracts::time::Timestamp;
+use alliance_contracts::window::WindowState;
 
 use crate::ledger::flow::{Direction, FlowEnd};
 use crate::rates::feeds::Feeds;
 use crate::rates::proposal::{ProposalState, RateProposal};
 use crate::rates::terms::{AgreedTerms, BoardTerms, DirectedRate};
+
+use crate::windows::{SettlementProposal, WindowRecord};
 
 use super::agreements::AgreementRecord;
 use super::campaigns::CampaignRecord;
@@ -209,6 +212,10 @@ pub struct RegistryParts {
     pub partner_keys_jws: String,
     /// The open settlement window.
     pub window: WindowId,
+    /// Windows whose obligations have not been discharged, the open one last, by number.
+    pub windows: Vec<WindowRecord>,
+    /// Proposals about settlement that wait for a second person, and the newest, by number.
+    pub settlement_proposals: Vec<SettlementProposal>,
     /// Partners that may not trade now.
     pub suspended: Vec<PartnerId>,
     /// Pairs that take no orders in one direction now, by source and target.
@@ -241,6 +248,41 @@ pub struct RegistryChange {
     pub feeds: BTreeMap<ProgramId, Feeds>,
     /// Pairs frozen, or released.
     pub frozen: BTreeMap<(ProgramId, ProgramId), Option<FrozenPair>>,
+    /// Windows, new or as they are now.
+    pub windows: BTreeMap<WindowId, WindowRecord>,
+    /// Proposals about settlement, new or as they are now.
+    pub settlement_proposals: BTreeMap<u32, SettlementProposal>,
+}
+
+impl RegistryParts {
+    /// Windows and proposals as they are now: what is over is left out.
+    fn take_windows(
+        &mut self,
+        windows: BTreeMap<WindowId, WindowRecord>,
+        proposals: BTreeMap<u32, SettlementProposal>,
+    ) {
+        if !windows.is_empty() {
+            self.windows.retain(|window| !windows.contains_key(&window.id));
+            self.windows.extend(windows.into_values().filter(|window| window.ended_at.is_none()));
+            self.windows.sort_by_key(|window| window.number);
+        }
+        if let Some(open) = self.windows.iter().find(|w| w.state == WindowState::Open) {
+            self.window = open.id;
+        }
+        if !proposals.is_empty() {
+            self.settlement_proposals.retain(|one| !proposals.contains_key(&one.number));
+            self.settlement_proposals.extend(proposals.into_values());
+            self.settlement_proposals.sort_by_key(|one| one.number);
+            let newest = self.settlement_proposals.last().map(|one| one.number);
+            self.settlement_proposals.retain(|one| one.is_open() || Some(one.number) == newest);
+        }
+    }
+
+    /// A window whose obligations have not been discharged.
+    #[must_use]
+    pub fn window_of(&self, id: &WindowId) -> Option<&WindowRecord> {
+        self.windows.iter().find(|window| window.id == *id)
+    }
 }
 
 /// So many boards the registry has: see [`RegistryParts::boards`].
@@ -319,6 +361,7 @@ impl Registry {
         }
         let pair = |pair: &FrozenPair| (pair.source.clone(), pair.target.clone());
         parts.frozen.sort_by_key(pair);
+        parts.take_windows(change.windows, change.settlement_proposals);
         if let Some(board) = change.board {
             next.rates.push(Arc::new(RatesIndex::of(&board)));
             parts.boards.push(board);
@@ -340,6 +383,8 @@ impl Registry {
             agreements: Vec::new(),
             rates: super::RatesDefinition::default(),
             revenue: Vec::new(),
+            settlement: super::SettlementDefinition::default(),
+            calendars: Vec::new(),
         };
         Self::new(
             0,
@@ -349,6 +394,8 @@ impl Registry {
                 boards: Vec::new(),
                 partner_keys_jws: String::new(),
                 window: WindowId::from_u128(0),
+                windows: Vec::new(),
+                settlement_proposals: Vec::new(),
                 suspended: Vec::new(),
                 frozen: Vec::new(),
                 feeds: BTreeMap::new(),

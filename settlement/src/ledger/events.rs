@@ -9,6 +9,7 @@
 //! | boards | every partner |
 //! | campaigns, once approved | every partner whose program one covers; of its budget, its sponsor |
 //! | an endpoint that is gone | its partner |
+//! | settlement windows, as they go on | every partner |
 //! | a partner that is suspended or reinstated | that partner, and whoever has an agreement with it |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,6 +29,7 @@ use alliance_contracts::member::Erasure;
 use alliance_contracts::names::{Corridor, PartnerId, ProgramId};
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::{ReversedTotals, TransactionState};
+use alliance_contracts::window::WindowState;
 use serde::Serialize;
 
 use super::working_set::{
@@ -36,6 +38,7 @@ use super::working_set::{
 use crate::alliance::{AgreementRecord, CampaignRecord, ConsentRecord, Definition};
 use crate::events::{self, Entry, FULL_ROW_BYTES, MAX_EVENTS_PER_ROW, NewEvents};
 use crate::webhooks::EndpointRecord;
+use crate::windows::WindowRecord;
 
 /// Something that has happened in a batch, in the order in which it was decided.
 #[derive(Clone, Debug)]
@@ -255,6 +258,22 @@ pub(super) fn suspended(set: &mut WorkingSet, partner: &PartnerId, suspended: bo
     let to = set.registry.partners_in_agreement(partner);
     let said = PartnerEvent { partner: partner.clone() };
     tell(set, to, what, partner.to_string(), &said);
+}
+
+/// Tells that a settlement window has come to its state.
+pub(super) fn window(set: &mut WorkingSet, window: &WindowRecord) {
+    let what = match window.state {
+        // It opens where the one before is closed: that is told.
+        WindowState::Open => return,
+        WindowState::Closed => EventType::WindowClosed,
+        WindowState::Netted => EventType::WindowNetted,
+        WindowState::Settling => EventType::WindowSettling,
+        WindowState::Settled => EventType::WindowSettled,
+        WindowState::Aborted => EventType::WindowAborted,
+    };
+    let partners = set.registry.definition.partners.iter();
+    let all: Vec<PartnerId> = partners.map(|partner| partner.partner.clone()).collect();
+    tell(set, all, what, window.id.to_string(), &window.told());
 }
 
 fn direction(source: &ProgramId, target: &ProgramId) -> String {

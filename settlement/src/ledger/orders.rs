@@ -3,7 +3,7 @@
 
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::decimal::Decimal;
-use alliance_contracts::names::{Corridor, PartnerId, SourceReference};
+use alliance_contracts::names::{Corridor, PartnerId, Party, SourceReference};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::receipt::{Evidence, Posting};
 use alliance_contracts::side::{AccountSide, SideOf};
@@ -48,7 +48,7 @@ fn decide_of_known(
 ) -> Result<Outcome, ProblemCode> {
     // Read: every rule, in the order of the codes.
     let terms = open_quote(set, order, now)?;
-    let reference = (keyed.partner.clone(), order.source_reference.clone());
+    let reference = (Party::from(&keyed.partner), order.source_reference.clone());
     if set.references.contains(&reference) {
         return Err(ProblemCode::DuplicateReference);
     }
@@ -138,7 +138,7 @@ fn write(
     keyed: &Keyed,
     terms: &QuotedTerms,
     accepted: Accepted,
-    reference: (PartnerId, SourceReference),
+    reference: (Party, SourceReference),
     now: Timestamp,
 ) -> Result<Outcome, ProblemCode> {
     let Accepted { record, lines, members, given, added, flow, plan, under } = accepted;
@@ -252,7 +252,7 @@ fn record(
         id: order.transaction,
         kind: terms.kind,
         state: TransactionState::Completed,
-        caller: keyed.partner.clone(),
+        caller: Party::from(&keyed.partner),
         source_reference: order.source_reference.clone(),
         quote: Some(terms.id),
         order: keyed.digest.kept,

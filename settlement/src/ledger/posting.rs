@@ -198,17 +198,28 @@ fn post_up_to(
     for line in lines {
         let scale = scale_of(set, &line.asset);
         let minor = i128::from(line.amount.to_minor(scale).ok_or(ProblemCode::InternalError)?);
-        for (account, signed) in [(&line.debit, -minor), (&line.credit, minor)] {
-            if !matches!(account, Account::Member(..)) {
-                let place = (account.clone(), line.asset.clone());
-                let balance = set.accounts.entry(place.clone()).or_insert(0);
-                *balance += signed;
-                let balance = *balance;
-                set.writes.accounts.insert(place, balance);
-            }
-        }
+        post_line(set, line, minor);
     }
     Ok(())
+}
+
+/// Posts lines of money between accounts that are no member's.
+pub fn post_money(set: &mut WorkingSet, lines: &[Posting]) {
+    for line in lines {
+        post_line(set, line, i128::from(line.amount.micros()));
+    }
+}
+
+fn post_line(set: &mut WorkingSet, line: &Posting, minor: i128) {
+    for (account, signed) in [(&line.debit, -minor), (&line.credit, minor)] {
+        if !matches!(account, Account::Member(..)) {
+            let place = (account.clone(), line.asset.clone());
+            let balance = set.accounts.entry(place.clone()).or_insert(0);
+            *balance += signed;
+            let balance = *balance;
+            set.writes.accounts.insert(place, balance);
+        }
+    }
 }
 
 fn scale_of(set: &WorkingSet, asset: &Asset) -> u32 {

@@ -8,6 +8,7 @@ use alliance_contracts::campaign::day_of;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::limits;
+use alliance_contracts::names::Party;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::{Bonus, Settlement, Side, TransactionKind};
 use alliance_contracts::side::SideOf;
@@ -31,7 +32,7 @@ pub fn decide(
     let original = set.transaction(&order.original).ok_or(ProblemCode::NotFound)?.clone();
     let scales = scales(set, &original)?;
     let ask = ask(order, &original, scales)?;
-    let reference = (keyed.partner.clone(), order.source_reference.clone());
+    let reference = (Party::from(&keyed.partner), order.source_reference.clone());
     if set.references.contains(&reference) {
         return Err(ProblemCode::DuplicateReference);
     }
@@ -296,7 +297,7 @@ fn record(
         id: order.transaction,
         kind: TransactionKind::Reversal,
         state: TransactionState::Completed,
-        caller: keyed.partner.clone(),
+        caller: Party::from(&keyed.partner),
         source_reference: order.source_reference.clone(),
         quote: None,
         order: keyed.digest.kept,

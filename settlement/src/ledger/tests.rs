@@ -94,6 +94,8 @@ impl World {
         let registry = Registry::new(
             1,
             RegistryParts {
+                windows: Vec::new(),
+                settlement_proposals: Vec::new(),
                 boards: vec![first_board(&definition)],
                 definition,
                 version: 1,

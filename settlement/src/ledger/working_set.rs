@@ -18,8 +18,8 @@ use alliance_contracts::link::{Consent, LinkState};
 use alliance_contracts::member::Erasure;
 use alliance_contracts::merkle::Frontier;
 use alliance_contracts::names::{
-    Corridor, IdempotencyKey, MemberRef, PartnerId, ProgramId, Pseudonym, ReasonCode,
-    SourceReference,
+    Corridor, Currency, IdempotencyKey, MemberRef, PartnerId, Party, ProgramId, Pseudonym,
+    ReasonCode, SourceReference,
 };
 use alliance_contracts::quote::{Bonus, CarriedExpiry, Rate, Settlement, TransactionKind};
 use alliance_contracts::receipt::{Account, Asset};
@@ -36,18 +36,22 @@ use crate::alliance::{
     MasterKeyRecord, PartnerKeyRecord, PublishedBoard, Registry, RegistryChange,
 };
 use crate::command::{
-    Command, Cosignature, EndpointChange, Keyed, LinkEnd, MemberNo, NewMember, Outcome,
-    QuotedTerms, RequestEvidence, SignedCheckpoint,
+    Command, Cosignature, EndpointChange, Keyed, LinkEnd, MemberNo, NewAdjustment, NewMember,
+    Outcome, QuotedTerms, RequestEvidence, SignedCheckpoint,
 };
 use crate::events::NewEvents;
+use crate::payments::instructions::EndToEndId;
+use crate::payments::matching::Tracked;
+use crate::payments::rounding::Settled;
 use crate::rates::feeds::{Feeds, Observation};
-use crate::rates::proposal::RateProposal;
+use crate::rates::proposal::{OperatorName, RateProposal};
 use crate::rates::terms::BoardTerms;
 use crate::receipts::{ReceiptDraft, StoredReceipt, TreeNode};
 use crate::rekeying::Rekeyed;
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::{Lookup, MemberKey, Sought, Vault};
 use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord};
+use crate::windows::{SettlementProposal, WindowRecord};
 
 /// What a batch needs to have loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,7 +61,7 @@ pub struct Wanted {
     /// Quotes, to know whether they are used.
     pub quotes: BTreeSet<QuoteId>,
     /// Source references, to know whether they are used.
-    pub references: BTreeSet<(PartnerId, SourceReference)>,
+    pub references: BTreeSet<(Party, SourceReference)>,
     /// Members by where they are found; the active links between any two of them come along.
     pub lookups: BTreeSet<Lookup>,
     /// Of those, the pairs that orders are about.
@@ -98,6 +102,18 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// What adjustments move, and the chains that they are in.
+    fn add_adjustments(&mut self, currency: &Currency, adjustments: &[NewAdjustment]) {
+        for made in adjustments {
+            self.corridors.insert(Corridor::with_alliance(&made.partner));
+            for line in &made.postings {
+                for account in [&line.debit, &line.credit] {
+                    self.accounts.insert((account.clone(), Asset::Currency(currency.clone())));
+                }
+            }
+        }
+    }
+
     /// Adds what a command needs.
     pub fn add(&mut self, registry: &Registry, command: &Command) {
         if let Some(keyed) = command.keyed() {
@@ -105,7 +121,7 @@ impl Wanted {
         }
         match command {
             Command::Order(keyed, order) => {
-                let reference = (keyed.partner.clone(), order.source_reference.clone());
+                let reference = (Party::from(&keyed.partner), order.source_reference.clone());
                 self.references.insert(reference);
                 if let crate::command::Quoted::Open(terms) = &order.quote {
                     self.quotes.insert(terms.id);
@@ -116,8 +132,19 @@ impl Wanted {
                     }
                 }
             }
+            Command::CloseWindow(_)
+            | Command::NetWindow(_)
+            | Command::ProposeSettlement(_)
+            | Command::ApproveSettlement(..)
+            | Command::WithdrawSettlement(..) => {}
+            Command::PostAdjustments(posting) => {
+                self.add_adjustments(&registry.definition.currency, &posting.adjustments);
+            }
+            Command::ImportBank(import) => {
+                self.add_adjustments(&registry.definition.currency, &import.adjustments);
+            }
             Command::Reverse(keyed, order) => {
-                let reference = (keyed.partner.clone(), order.source_reference.clone());
+                let reference = (Party::from(&keyed.partner), order.source_reference.clone());
                 self.references.insert(reference);
                 self.transactions.insert(order.original);
                 if registry.has_connectors() {
@@ -432,7 +459,7 @@ pub struct TransactionRecord {
     /// Where it stands.
     pub state: TransactionState,
     /// Who asked for it.
-    pub caller: PartnerId,
+    pub caller: Party,
     /// The caller's reference.
     pub source_reference: SourceReference,
     /// The quote it performs.
@@ -699,6 +726,74 @@ pub struct Writes {
     pub master_keys: Vec<MasterKeyRecord>,
     /// Rows brought under the master key of the books.
     pub rekeyed: Option<Rekeyed>,
+    /// Settlement windows, new or as they are now.
+    pub windows: BTreeMap<WindowId, WindowRecord>,
+    /// The window that is closed: what every chain has grown by since the one before is its.
+    pub closes: Option<WindowId>,
+    /// What a window comes to for each party.
+    pub window_lines: Vec<WindowLine>,
+    /// Documents of windows.
+    pub window_documents: Vec<WindowDocument>,
+    /// Payments, new or as far as they are now.
+    pub payments: BTreeMap<EndToEndId, Tracked>,
+    /// Proposals about settlement, new or as they are now.
+    pub settlement_proposals: BTreeMap<u32, SettlementProposal>,
+    /// A bank's file that was taken in.
+    pub bank_file: Option<BankFile>,
+    /// What it said.
+    pub bank_entries: Vec<BankEntryRow>,
+}
+
+/// A party's line of a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowLine {
+    /// The window.
+    pub window: WindowId,
+    /// What it comes to.
+    pub settled: Settled,
+}
+
+/// A document of a window: bytes that are served and cited as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowDocument {
+    /// The window.
+    pub window: WindowId,
+    /// What it is called: `certificate`, `carried`, `fee_share/…`, `campaign_cost/…`.
+    pub name: String,
+    /// The bytes.
+    pub document: Vec<u8>,
+}
+
+/// A bank's file, known by its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BankFile {
+    /// SHA-256 of its bytes.
+    pub hash: Hash,
+    /// What whoever brought it calls it.
+    pub name: String,
+    /// Who brought it.
+    pub by: OperatorName,
+    /// When.
+    pub at: Timestamp,
+    /// How many entries it has.
+    pub entries: u64,
+}
+
+/// An entry of a bank's file, and what it became.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BankEntryRow {
+    /// What tells it from every other entry.
+    pub key: Hash,
+    /// The file that told of it first.
+    pub file: Hash,
+    /// Its place in that file, from 1.
+    pub place: u64,
+    /// The payment that it is of; none where it is nobody's.
+    pub payment: Option<EndToEndId>,
+    /// What it became, in words.
+    pub became: String,
+    /// What the bank said, as JSON.
+    pub entry: String,
 }
 
 impl Writes {
@@ -734,6 +829,9 @@ impl Writes {
             && self.quote_key.is_none()
             && self.master_keys.is_empty()
             && self.rekeyed.is_none()
+            && self.windows.is_empty()
+            && self.settlement_proposals.is_empty()
+            && self.bank_file.is_none()
     }
 
     /// Whether the partner key list is another one after the batch.
@@ -750,6 +848,9 @@ impl Writes {
         self.board.is_some()
             || !self.frozen.is_empty()
             || !self.feeds.is_empty()
+            || !self.windows.is_empty()
+            || !self.settlement_proposals.is_empty()
+            || self.bank_file.is_some()
             || self.changes_agreed()
     }
 
@@ -767,8 +868,13 @@ impl Writes {
             }
             _ => None,
         };
-        let (feeds, frozen) = (self.feeds.clone(), self.frozen.clone());
-        Some(RegistryChange { board, feeds, frozen })
+        Some(RegistryChange {
+            board,
+            feeds: self.feeds.clone(),
+            frozen: self.frozen.clone(),
+            windows: self.windows.clone(),
+            settlement_proposals: self.settlement_proposals.clone(),
+        })
     }
 
     /// Whether what people have agreed on, or may do, is another after the batch.
@@ -803,7 +909,7 @@ pub struct WorkingSet {
     pub(crate) happened: Vec<Happened>,
     pub(crate) keys: HashMap<(PartnerId, IdempotencyKey), KeyRecord>,
     pub(crate) quotes: BTreeSet<QuoteId>,
-    pub(crate) references: BTreeSet<(PartnerId, SourceReference)>,
+    pub(crate) references: BTreeSet<(Party, SourceReference)>,
     pub(crate) members: HashMap<MemberNo, Member>,
     pub(crate) by_lookup: HashMap<Lookup, MemberNo>,
     pub(crate) links: HashMap<LinkId, LinkRecord>,
@@ -839,7 +945,7 @@ pub struct Loaded {
     /// Quotes that have been used.
     pub quotes: Vec<QuoteId>,
     /// References that have been used by transactions that did not fail.
-    pub references: Vec<(PartnerId, SourceReference)>,
+    pub references: Vec<(Party, SourceReference)>,
     /// Members, still sealed.
     pub members: Vec<SealedMember>,
     /// Links.

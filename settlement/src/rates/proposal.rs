@@ -16,6 +16,7 @@ use std::str::FromStr;
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::names::ProgramId;
 use alliance_contracts::time::Timestamp;
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use super::feeds::Observation;
@@ -65,6 +66,12 @@ impl FromStr for OperatorName {
         } else {
             Err(BadOperatorName)
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for OperatorName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

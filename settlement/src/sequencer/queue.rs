@@ -50,6 +50,13 @@ impl Job {
                 | Command::BeginRotation(_)
                 | Command::Rekey(_)
                 | Command::EndRotation(_)
+                | Command::CloseWindow(_)
+                | Command::NetWindow(_)
+                | Command::PostAdjustments(_)
+                | Command::ProposeSettlement(_)
+                | Command::ApproveSettlement(..)
+                | Command::WithdrawSettlement(..)
+                | Command::ImportBank(_)
         )
     }
 

@@ -133,6 +133,17 @@ impl Store for Faulty {
         cosignatures(corridor: &'a alliance_contracts::names::Corridor, size: u64, limit: u32) -> Vec<crate::command::Cosignature>;
         newest_cosignatures(corridor: &'a alliance_contracts::names::Corridor, limit: u32) -> Vec<crate::command::Cosignature>;
         quote_keys() -> Vec<(i64, Vec<u8>)>;
+        windows(last: u64, limit: u32) -> Vec<crate::windows::WindowRecord>;
+        window(id: alliance_contracts::ids::WindowId) -> Option<crate::windows::WindowRecord>;
+        window_ranges(window: alliance_contracts::ids::WindowId, after: Option<&'a alliance_contracts::names::Corridor>, limit: u32) -> Vec<crate::store::WindowRange>;
+        window_lines(window: alliance_contracts::ids::WindowId) -> Vec<crate::payments::rounding::Settled>;
+        window_documents(window: alliance_contracts::ids::WindowId, after: &'a str, limit: u32) -> Vec<crate::ledger::working_set::WindowDocument>;
+        window_document(window: alliance_contracts::ids::WindowId, name: &'a str) -> Option<crate::ledger::working_set::WindowDocument>;
+        payments(window: alliance_contracts::ids::WindowId) -> Vec<crate::payments::matching::Tracked>;
+        settlement_proposals(last: u32, limit: u32) -> Vec<crate::windows::SettlementProposal>;
+        bank_file(hash: alliance_contracts::encoding::Hash) -> Option<crate::ledger::working_set::BankFile>;
+        bank_entries(keys: &'a [alliance_contracts::encoding::Hash]) -> Vec<crate::ledger::working_set::BankEntryRow>;
+        bank_file_entries(file: alliance_contracts::encoding::Hash, after: u64, limit: u32) -> Vec<crate::ledger::working_set::BankEntryRow>;
         suspensions() -> Vec<(alliance_contracts::names::PartnerId, Timestamp)>;
         accounts() -> Vec<crate::ledger::AccountBalance>;
         boards(last: u32, limit: u32) -> Vec<crate::alliance::PublishedBoard>;

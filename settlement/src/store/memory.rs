@@ -3,6 +3,8 @@
 //! It refuses what the databases refuse: a commit is checked whole against the maps, and only then
 //! applied, so that it is never applied in part.
 
+mod settlement;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -21,7 +23,7 @@ use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::member::SignedErasure;
 use alliance_contracts::names::{
-    AllianceId, Corridor, IdempotencyKey, PartnerId, ProgramId, SourceReference,
+    AllianceId, Corridor, IdempotencyKey, PartnerId, Party, ProgramId, SourceReference,
 };
 use alliance_contracts::partner_key::UsedForTransaction;
 use alliance_contracts::receipt::{Account, Asset};
@@ -31,8 +33,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
     Batch, KeyUseRecord, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store,
-    StoreError, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry, rows,
-    statements,
+    StoreError, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry, WindowRange,
+    rows, statements,
 };
 use crate::alliance::{
     AgreementRecord, CampaignRecord, ConsentRecord, ConsentSpent, Definition, GatewayKeys,
@@ -42,12 +44,15 @@ use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::EventRow;
 use crate::ledger::lots::Lot;
 use crate::ledger::working_set::{
-    BoardRow, ErasureRow, KeyUseRow, Loaded, MemberDay, ObservationRow, SealedMember,
+    BankEntryRow, BankFile, BoardRow, ErasureRow, KeyUseRow, Loaded, MemberDay, ObservationRow,
+    SealedMember, WindowDocument,
 };
 use crate::ledger::{
     AccountBalance, ChainHead, Direction, Flow, FlowRow, KeyRecord, LinkRecord, TransactionRecord,
     Wanted, Writes,
 };
+use crate::payments::matching::Tracked;
+use crate::payments::rounding::Settled;
 use crate::rates::feeds::{FeedKind, Feeds};
 use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
@@ -55,6 +60,8 @@ use crate::rekeying::{Rekeyed, WrappedMember};
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
 use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView, Standing};
+use crate::windows::{SettlementProposal, WindowRecord};
+use settlement::Settlement;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -75,7 +82,7 @@ struct Maps {
     definitions: BTreeMap<i64, Definition>,
     boards: BTreeMap<u32, PublishedBoard>,
     partner_keys: Vec<String>,
-    window: Option<WindowId>,
+    settlement: Settlement,
     suspensions: BTreeMap<PartnerId, Timestamp>,
     frozen: BTreeMap<(ProgramId, ProgramId), FrozenPair>,
     flows: BTreeMap<Direction, Flow>,
@@ -110,7 +117,7 @@ struct Maps {
     attempts: BTreeMap<(EndpointId, u64, u32), AttemptRecord>,
     quotes: BTreeSet<QuoteId>,
     /// Of transactions that did not fail.
-    references: BTreeSet<(PartnerId, SourceReference)>,
+    references: BTreeSet<(Party, SourceReference)>,
     receipts: BTreeMap<(Corridor, u64), StoredReceipt>,
     heads: BTreeMap<Corridor, ChainHead>,
     nodes: BTreeMap<(Corridor, u32, u64), Hash>,
@@ -164,6 +171,7 @@ impl Maps {
         self.check_campaigns(writes)?;
         self.check_transactions(writes)?;
         self.check_sagas(writes)?;
+        self.settlement.check(writes)?;
         self.check_chains(writes)
     }
 
@@ -190,7 +198,7 @@ impl Maps {
         if self.definitions.contains_key(&row.version) {
             return contradiction("a definition of this version is there already");
         }
-        if row.window.is_some() && self.window.is_some() {
+        if row.window.is_some() && self.settlement.open().is_some() {
             return contradiction("a window is open already");
         }
         Ok(())
@@ -373,7 +381,10 @@ impl Maps {
         }
         if let Some(row) = &writes.definition {
             self.definitions.insert(row.version, row.definition.clone());
-            self.window = row.window.or(self.window);
+            if let Some(window) = row.window {
+                let currency = row.definition.currency.clone();
+                self.settlement.begin(window, currency, row.applied_at);
+            }
         }
         self.partner_keys.extend(writes.partner_keys_jws.clone());
         let changed = writes.partner_keys.iter().map(|(kid, key)| (kid.clone(), key.clone()));
@@ -622,6 +633,7 @@ impl Maps {
                 head.checkpoint = Some(checkpoint.clone());
             }
         }
+        self.settlement.apply(writes, &self.heads);
     }
 }
 
@@ -654,7 +666,9 @@ impl Maps {
             version: *version,
             boards,
             partner_keys_jws: self.partner_keys.last().ok_or_else(|| missing("key list"))?.clone(),
-            window: self.window.ok_or_else(|| missing("open window"))?,
+            window: self.settlement.open().ok_or_else(|| missing("open window"))?,
+            windows: self.settlement.not_ended(),
+            settlement_proposals: self.settlement.open_proposals(),
             suspended: self.suspensions.keys().cloned().collect(),
             frozen: self.frozen.values().cloned().collect(),
             feeds: self.feeds.clone(),
@@ -1079,6 +1093,73 @@ impl Store for MemoryStore {
     fn quote_keys(&self) -> StoreFuture<'_, Vec<(i64, Vec<u8>)>> {
         let maps = self.read();
         ready(Ok(maps.quote_keys.iter().map(|(period, key)| (*period, key.clone())).collect()))
+    }
+
+    fn windows(&self, last: u64, limit: u32) -> StoreFuture<'_, Vec<WindowRecord>> {
+        ready(Ok(self.read().settlement.windows(last, page(limit))))
+    }
+
+    fn window(&self, id: WindowId) -> StoreFuture<'_, Option<WindowRecord>> {
+        ready(Ok(self.read().settlement.window(id)))
+    }
+
+    fn window_ranges<'a>(
+        &'a self,
+        window: WindowId,
+        after: Option<&'a Corridor>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<WindowRange>> {
+        ready(Ok(self.read().settlement.ranges(window, after, page(limit))))
+    }
+
+    fn window_lines(&self, window: WindowId) -> StoreFuture<'_, Vec<Settled>> {
+        ready(Ok(self.read().settlement.lines(window)))
+    }
+
+    fn window_documents<'a>(
+        &'a self,
+        window: WindowId,
+        after: &'a str,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<WindowDocument>> {
+        ready(Ok(self.read().settlement.documents(window, after, page(limit))))
+    }
+
+    fn window_document<'a>(
+        &'a self,
+        window: WindowId,
+        name: &'a str,
+    ) -> StoreFuture<'a, Option<WindowDocument>> {
+        ready(Ok(self.read().settlement.document(window, name)))
+    }
+
+    fn payments(&self, window: WindowId) -> StoreFuture<'_, Vec<Tracked>> {
+        ready(Ok(self.read().settlement.payments(window)))
+    }
+
+    fn settlement_proposals(
+        &self,
+        last: u32,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<SettlementProposal>> {
+        ready(Ok(self.read().settlement.proposals(last, page(limit))))
+    }
+
+    fn bank_file(&self, hash: Hash) -> StoreFuture<'_, Option<BankFile>> {
+        ready(Ok(self.read().settlement.file(hash)))
+    }
+
+    fn bank_entries<'a>(&'a self, keys: &'a [Hash]) -> StoreFuture<'a, Vec<BankEntryRow>> {
+        ready(Ok(self.read().settlement.entries(keys)))
+    }
+
+    fn bank_file_entries(
+        &self,
+        file: Hash,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<BankEntryRow>> {
+        ready(Ok(self.read().settlement.entries_of(file, after, page(limit))))
     }
 
     fn suspensions(&self) -> StoreFuture<'_, Vec<(PartnerId, Timestamp)>> {

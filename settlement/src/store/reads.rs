@@ -14,7 +14,7 @@ use alliance_contracts::board::FrozenPair;
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::endpoint::DeliveryState;
 use alliance_contracts::ids::{
-    AgreementId, EndpointId, ErasureId, LinkId, RequestId, TransactionId,
+    AgreementId, EndpointId, ErasureId, LinkId, RequestId, TransactionId, WindowId,
 };
 use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
@@ -35,16 +35,20 @@ use super::rows::{
 use super::schema;
 use super::{
     Batch, KeyUseRecord, LinkDetail, LotPlace, MemberBooks, NEWEST_PROPOSALS, OpenSagas, Store,
-    StoreError, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry,
+    StoreError, StoreFuture, TransactionDetail, TransactionPlace, VersionedRegistry, WindowRange,
 };
 use crate::alliance::{AgreementRecord, ConsentSpent, PublishedBoard};
 use crate::command::{Cosignature, MemberNo, RequestEvidence};
 use crate::events::{EventRow, MAX_EVENTS_PER_ROW};
 use crate::ledger::lots::Lot;
-use crate::ledger::working_set::{Loaded, ObservationRow, SealedMember};
+use crate::ledger::working_set::{
+    BankEntryRow, BankFile, Loaded, ObservationRow, SealedMember, WindowDocument,
+};
 use crate::ledger::{
     AccountBalance, ChainHead, FlowRow, KeyRecord, LinkRecord, TransactionRecord, Wanted,
 };
+use crate::payments::matching::Tracked;
+use crate::payments::rounding::Settled;
 use crate::rates::feeds::FeedKind;
 use crate::rates::proposal::RateProposal;
 use crate::receipts::StoredReceipt;
@@ -52,6 +56,7 @@ use crate::rekeying::WrappedMember;
 use crate::saga::{Saga, SignedAnswer};
 use crate::vault::Lookup;
 use crate::webhooks::{AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView};
+use crate::windows::{SettlementProposal, WindowRecord};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -74,6 +79,7 @@ static WANT_LINK: List = List { name: "want_link", columns: &[("id", Bytes)] };
 static WANT_AGREEMENT: List = List { name: "want_agreement", columns: &[("id", Bytes)] };
 static WANT_PROPOSAL: List = List { name: "want_proposal", columns: &[("a", Text), ("b", Text)] };
 static WANT_TRANSACTION: List = List { name: "want_transaction", columns: &[("id", Bytes)] };
+static WANT_ENTRY: List = List { name: "want_entry", columns: &[("key", Bytes)] };
 static WANT_SAGA: List = List { name: "want_saga", columns: &[("id", Bytes)] };
 static WANT_REVERSAL: List = List { name: "want_reversal", columns: &[("id", Bytes)] };
 static WANT_ENDPOINTS_OF: List = List { name: "want_endpoints_of", columns: &[("partner", Text)] };
@@ -441,6 +447,7 @@ const A_CHANGED_KEY: i64 = 11;
 const A_GATEWAY_KEY_LIST: i64 = 12;
 const A_CONSENT: i64 = 13;
 const A_MASTER_KEY: i64 = 14;
+const A_SETTLEMENT_PROPOSAL: i64 = 15;
 
 /// The registry of one moment.
 pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
@@ -453,7 +460,12 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
          WHERE alliance = $1 ORDER BY board DESC LIMIT 2) AS b \
          UNION ALL SELECT {key_list} FROM (SELECT jws FROM partner_key_statements \
          WHERE alliance = $1 ORDER BY number DESC LIMIT 1) AS k \
-         UNION ALL SELECT {window} FROM windows WHERE alliance = $1 AND state = 'open' \
+         UNION ALL SELECT {window} FROM windows o WHERE o.alliance = $1 \
+         AND o.ended_at IS NULL \
+         UNION ALL SELECT {settlement} FROM settlement_proposals q WHERE q.alliance = $1 \
+         AND q.approved_at IS NULL AND q.withdrawn_at IS NULL \
+         UNION ALL SELECT {settlement} FROM (SELECT * FROM settlement_proposals \
+         WHERE alliance = $1 ORDER BY number DESC LIMIT 1) AS q \
          UNION ALL SELECT {suspension} FROM suspensions WHERE alliance = $1 \
          UNION ALL SELECT {frozen_pair} FROM frozen_pairs WHERE alliance = $1 \
          UNION ALL SELECT {feeds} FROM feeds WHERE alliance = $1 \
@@ -473,7 +485,8 @@ pub(super) static REGISTRY: LazyLock<Sql> = LazyLock::new(|| {
         definition = part(&["version"], &["document"], &[], A_DEFINITION),
         board = rows::BOARD.wide(A_BOARD),
         key_list = part(&[], &["jws"], &[], A_KEY_LIST),
-        window = part(&[], &["currency"], &["window_id"], A_WINDOW),
+        window = rows::WINDOW.wide(A_WINDOW),
+        settlement = rows::SETTLEMENT_PROPOSAL.wide(A_SETTLEMENT_PROPOSAL),
         suspension = part(&[], &["partner"], &[], A_SUSPENSION),
         frozen_pair = part(&["board", "since"], &["source", "target"], &[], A_FROZEN_PAIR),
         feeds = part(&[], &["program", "state"], &[], PROGRAM_FEEDS),
@@ -501,9 +514,10 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
             }
             A_BOARD => stored.boards.push(rows::board(&mut row)?),
             A_KEY_LIST => stored.partner_keys_jws = row.maybe_text(),
-            A_WINDOW => {
-                let currency = row.text("a window's currency")?;
-                stored.windows.push((row.id("a window")?, currency));
+            A_WINDOW => stored.windows.push(rows::window(&mut row)?),
+            A_SETTLEMENT_PROPOSAL => {
+                let record = rows::settlement_proposal(&mut row)?;
+                stored.settlement_proposals.insert(record.number, record);
             }
             A_SUSPENSION => stored.suspended.push(row.name("a partner suspended")?),
             A_FROZEN_PAIR => stored.frozen.push(rows::frozen_pair(&mut row)?),
@@ -524,6 +538,7 @@ pub(super) fn registry(rows: Vec<Row>) -> Result<Option<VersionedRegistry>> {
     if stored.version == 0 {
         return Ok(None);
     }
+    stored.windows.sort_by_key(|window| window.number);
     stored.suspended.sort();
     stored.boards.sort_by_key(|published| published.board.board);
     let pair = |pair: &FrozenPair| (pair.source.clone(), pair.target.clone());
@@ -850,6 +865,73 @@ static QUOTE_KEYS: Sql = Sql::query(
     shape(1, 0, 1),
 );
 
+static WINDOWS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM windows o WHERE o.alliance = $1 AND o.number <= $2 \
+                ORDER BY o.number DESC LIMIT $3";
+    of(&rows::WINDOW, rest, 3)
+});
+
+static WINDOW_ONE: LazyLock<Sql> = LazyLock::new(|| {
+    of(&rows::WINDOW, "FROM windows o WHERE o.alliance = $1 AND o.window_id = $2", 2)
+});
+
+static RANGES: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM window_ranges r {maybe window_ranges b WHERE b.alliance = r.alliance \
+                AND b.corridor = r.corridor AND b.seq = r.after_seq} \
+                WHERE r.alliance = $1 AND r.window_id = $2 AND r.corridor > $3 \
+                ORDER BY r.corridor LIMIT $4";
+    of(&rows::RANGE, rest, 4)
+});
+
+static LINES: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM window_lines l WHERE l.alliance = $1 AND l.window_id = $2 ORDER BY l.party";
+    of(&rows::LINE, rest, 2)
+});
+
+static WINDOW_DOCUMENTS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM window_documents d WHERE d.alliance = $1 AND d.window_id = $2 \
+                AND d.name > $3 ORDER BY d.name LIMIT $4";
+    of(&rows::WINDOW_DOCUMENT, rest, 4)
+});
+
+static WINDOW_DOCUMENT: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM window_documents d WHERE d.alliance = $1 AND d.window_id = $2 \
+                AND d.name = $3";
+    of(&rows::WINDOW_DOCUMENT, rest, 3)
+});
+
+static PAYMENTS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM payments p WHERE p.alliance = $1 AND p.window_id = $2 \
+                ORDER BY p.number, p.attempt";
+    of(&rows::PAYMENT, rest, 2)
+});
+
+static SETTLEMENT_PROPOSALS: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM settlement_proposals q WHERE q.alliance = $1 AND q.number <= $2 \
+                ORDER BY q.number DESC LIMIT $3";
+    of(&rows::SETTLEMENT_PROPOSAL, rest, 3)
+});
+
+static BANK_FILE: LazyLock<Sql> = LazyLock::new(|| {
+    of(&rows::BANK_FILE, "FROM bank_files f WHERE f.alliance = $1 AND f.file_hash = $2", 2)
+});
+
+static BANK_ENTRIES: LazyLock<Sql> = LazyLock::new(|| {
+    let text = format!(
+        "SELECT {} FROM {{want_entry}} {{each bank_entries e WHERE e.alliance = $1 \
+         AND e.entry_key = want_entry.key}} ORDER BY e.entry_key",
+        rows::BANK_ENTRY.select(),
+    );
+    const LISTS: &[&List] = &[&WANT_ENTRY];
+    Sql::of(text.into(), 1, LISTS, rows::BANK_ENTRY.shape())
+});
+
+static BANK_FILE_ENTRIES: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM bank_entries e WHERE e.alliance = $1 AND e.file_hash = $2 AND e.place > $3 \
+                ORDER BY e.place LIMIT $4";
+    of(&rows::BANK_ENTRY, rest, 4)
+});
+
 static SUSPENSIONS: Sql = Sql::query(
     "SELECT suspended_at, partner FROM suspensions WHERE alliance = $1 ORDER BY partner",
     1,
@@ -968,6 +1050,17 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("NODES", &NODES),
         ("QUOTE_KEYS", &QUOTE_KEYS),
         ("SUSPENSIONS", &SUSPENSIONS),
+        ("WINDOWS_READ", &WINDOWS),
+        ("WINDOW_ONE", &WINDOW_ONE),
+        ("RANGES_READ", &RANGES),
+        ("LINES_READ", &LINES),
+        ("WINDOW_DOCUMENTS_READ", &WINDOW_DOCUMENTS),
+        ("WINDOW_DOCUMENT", &WINDOW_DOCUMENT),
+        ("PAYMENTS_READ", &PAYMENTS),
+        ("SETTLEMENT_PROPOSED", &SETTLEMENT_PROPOSALS),
+        ("BANK_FILE_READ", &BANK_FILE),
+        ("BANK_ENTRIES_READ", &BANK_ENTRIES),
+        ("BANK_FILE_ENTRIES", &BANK_FILE_ENTRIES),
         ("EVENTS_OF", &EVENTS_OF),
         ("LAST_EVENT", &LAST_EVENT),
         ("MEMBER_BOOKS", &MEMBER_BOOKS),
@@ -1256,6 +1349,101 @@ impl<E: Engine> Store for E {
                 Ok((row.int("a period")?, row.bytes("a quote key")?))
             })
         })
+    }
+
+    fn windows(&self, last: u64, limit: u32) -> StoreFuture<'_, Vec<WindowRecord>> {
+        let values = vec![rows::signed(last).into(), i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &WINDOWS, values).await?, rows::window) })
+    }
+
+    fn window(&self, id: WindowId) -> StoreFuture<'_, Option<WindowRecord>> {
+        let values = vec![Value::id(id)];
+        Box::pin(async move { one(fetch_one(self, &WINDOW_ONE, values).await?, rows::window) })
+    }
+
+    fn window_ranges<'a>(
+        &'a self,
+        window: WindowId,
+        after: Option<&'a Corridor>,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<WindowRange>> {
+        let after = after.map_or("", Corridor::as_str);
+        let values = vec![Value::id(window), after.into(), i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &RANGES, values).await?, rows::range) })
+    }
+
+    fn window_lines(&self, window: WindowId) -> StoreFuture<'_, Vec<Settled>> {
+        let values = vec![Value::id(window)];
+        Box::pin(async move { each(fetch(self, &LINES, values).await?, rows::line) })
+    }
+
+    fn window_documents<'a>(
+        &'a self,
+        window: WindowId,
+        after: &'a str,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<WindowDocument>> {
+        let values = vec![Value::id(window), after.into(), i64::from(limit).into()];
+        Box::pin(async move {
+            each(fetch(self, &WINDOW_DOCUMENTS, values).await?, rows::window_document)
+        })
+    }
+
+    fn window_document<'a>(
+        &'a self,
+        window: WindowId,
+        name: &'a str,
+    ) -> StoreFuture<'a, Option<WindowDocument>> {
+        let values = vec![Value::id(window), name.into()];
+        Box::pin(async move {
+            one(fetch_one(self, &WINDOW_DOCUMENT, values).await?, rows::window_document)
+        })
+    }
+
+    fn payments(&self, window: WindowId) -> StoreFuture<'_, Vec<Tracked>> {
+        let values = vec![Value::id(window)];
+        Box::pin(async move { each(fetch(self, &PAYMENTS, values).await?, rows::payment) })
+    }
+
+    fn settlement_proposals(
+        &self,
+        last: u32,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<SettlementProposal>> {
+        let values = vec![i64::from(last).into(), i64::from(limit).into()];
+        Box::pin(async move {
+            each(fetch(self, &SETTLEMENT_PROPOSALS, values).await?, rows::settlement_proposal)
+        })
+    }
+
+    fn bank_file(&self, hash: Hash) -> StoreFuture<'_, Option<BankFile>> {
+        let values = vec![hash.as_bytes().to_vec().into()];
+        Box::pin(async move { one(fetch_one(self, &BANK_FILE, values).await?, rows::bank_file) })
+    }
+
+    fn bank_entries<'a>(&'a self, keys: &'a [Hash]) -> StoreFuture<'a, Vec<BankEntryRow>> {
+        Box::pin(async move {
+            let mut wanted = Rows::new(&WANT_ENTRY);
+            keys.iter().for_each(|key| wanted.push([key.as_bytes().as_slice().into()]));
+            let alliance = [Value::from(Engine::alliance(self).as_str())];
+            each(read_of(self, &BANK_ENTRIES, &alliance, &[wanted]).await?, rows::bank_entry)
+        })
+    }
+
+    fn bank_file_entries(
+        &self,
+        file: Hash,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'_, Vec<BankEntryRow>> {
+        let values = vec![
+            file.as_bytes().to_vec().into(),
+            rows::signed(after).into(),
+            i64::from(limit).into(),
+        ];
+        Box::pin(
+            async move { each(fetch(self, &BANK_FILE_ENTRIES, values).await?, rows::bank_entry) },
+        )
     }
 
     fn suspensions(&self) -> StoreFuture<'_, Vec<(PartnerId, Timestamp)>> {

@@ -37,21 +37,28 @@ use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::quote::TransactionKind;
 use alliance_contracts::receipt::{self, Receipt, ReceiptSide};
 use alliance_contracts::time::Timestamp;
+use alliance_contracts::total::Total;
 use alliance_contracts::transaction::TransactionState;
+use alliance_contracts::window::WindowState;
 use sqlx::{ColumnIndex, Decode, Type};
 
-use super::{KeyUseRecord, StoreError};
+use super::{KeyUseRecord, StoreError, WindowRange};
 use crate::alliance::{
     AgreementRecord, AgreementSignature, CampaignRecord, ConsentRecord, ConsentSpent, GatewayKeys,
     MasterKeyRecord, MasterKeys, PartnerKeyRecord, PublishedBoard, RegistryParts,
 };
 use crate::command::{Cosignature, MemberNo, Outcome, RequestEvidence, SignedCheckpoint};
 use crate::ledger::lots::Lot;
-use crate::ledger::working_set::{MemberDay, ObservationRow, SealedMember};
+use crate::ledger::working_set::{
+    BankEntryRow, BankFile, MemberDay, ObservationRow, SealedMember, WindowDocument,
+};
 use crate::ledger::{
     AccountBalance, ChainHead, Flow, FlowRow, KeyRecord, LinkRecord, LinkSideRecord, SeenMember,
     TransactionRecord, TransactionSideRecord,
 };
+use crate::payments::instructions::{EndToEndId, PaymentInstruction};
+use crate::payments::matching::{Counted, Tracked};
+use crate::payments::rounding::Settled;
 use crate::rates::feeds::{FeedKind, Feeds, Observation};
 use crate::rates::proposal::RateProposal;
 use crate::rates::terms::BoardTerms;
@@ -62,6 +69,7 @@ use crate::vault::{Lookup, MasterKeyId};
 use crate::webhooks::{
     AttemptRecord, DeliveryRecord, EndpointRecord, EndpointView, OldSecret, Standing, Told,
 };
+use crate::windows::{SettlementProposal, WindowRecord};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -103,6 +111,13 @@ impl Value<'_> {
     /// The value of an id, or none.
     pub(super) fn id_or_null<K: IdKind>(id: Option<Id<K>>) -> Self {
         Self::Bytes(id.map(|id| Cow::Owned(id.to_bytes().to_vec())))
+    }
+}
+
+impl Value<'_> {
+    /// The value of a text, or none.
+    pub(super) fn text_or_null(text: Option<String>) -> Self {
+        Self::Text(text.map(Cow::Owned))
     }
 }
 
@@ -647,7 +662,9 @@ pub(super) fn stored_outcome(outcome: &Outcome) -> Result<(&'static str, Option<
         | Outcome::CampaignStale
         | Outcome::KeyListRefused(_)
         | Outcome::Taken(_)
-        | Outcome::CheckpointRefused => Err(StoreError::Contradiction(
+        | Outcome::CheckpointRefused
+        | Outcome::SettlementRefused(_)
+        | Outcome::SettlementStale => Err(StoreError::Contradiction(
             "an operator's command has no idempotency key".to_owned(),
         )),
     }
@@ -1227,6 +1244,207 @@ pub(super) fn account(row: &mut Row) -> Result<AccountBalance> {
     })
 }
 
+/// Of `windows o`. What a value date rests on stands behind it: rows are as wide as the widest.
+pub(super) const WINDOW: Columns = Columns {
+    ints: &[
+        "o.number",
+        "o.opened_at",
+        "o.slot",
+        "o.closed_at",
+        "o.netted_at",
+        "o.to_post",
+        "o.ended_at",
+    ],
+    texts: &["o.currency", "o.state", "o.closed_on", "o.value_date || ' ' || o.provisional"],
+    bytes: &["o.window_id", "o.carried_into"],
+};
+
+pub(super) fn window(row: &mut Row) -> Result<WindowRecord> {
+    let (number, opened_at) = (row.count("a window's number")?, row.time("a window's opening")?);
+    let [slot, closed_at, netted_at] =
+        [(); 3].map(|()| row.maybe_int().map(Timestamp::from_millis));
+    let to_post = row.maybe_int().map(u64::try_from).transpose().map_err(corrupt)?;
+    let ended_at = row.maybe_int().map(Timestamp::from_millis);
+    let currency = row.name("a window's currency")?;
+    let state = row.text("a window's state")?;
+    let state = stored("a window's state", &state, WindowState::from_stored)?;
+    let closed_on = row.maybe_name("the day of a window's closing")?;
+    let due = row.maybe_text();
+    let due = due.as_deref().map(|due| due.split_once(' ').ok_or_else(|| corrupt("half a date")));
+    let (value_date, provisional) = match due.transpose()? {
+        None => (None, false),
+        Some((date, provisional)) => (Some(date.parse().map_err(corrupt)?), provisional != "0"),
+    };
+    Ok(WindowRecord {
+        id: row.id("a window")?,
+        number,
+        currency,
+        state,
+        opened_at,
+        slot,
+        closed_at,
+        closed_on,
+        netted_at,
+        value_date,
+        provisional,
+        to_post,
+        ended_at,
+        carried_into: row.maybe_id("where a window's obligations are")?,
+    })
+}
+
+/// Of `window_ranges r`, and `window_ranges b`, the one before it in its chain.
+pub(super) const RANGE: Columns = Columns {
+    ints: &["r.after_seq", "r.seq"],
+    texts: &["r.corridor"],
+    bytes: &["r.window_id", "r.head", "r.frontier", "b.head", "b.frontier"],
+};
+
+pub(super) fn range(row: &mut Row) -> Result<WindowRange> {
+    let (after, seq) = (row.count("a range's start")?, row.count("a range's end")?);
+    let corridor: Corridor = row.name("a range's corridor")?;
+    let window = row.id("a range's window")?;
+    let wrong = |error| corrupt(format_args!("a frontier of {corridor}: {error}"));
+    let head = row.hash("a range's head")?;
+    let frontier = Frontier::from_bytes(seq, &row.bytes("a frontier")?).map_err(wrong)?;
+    let before = (row.maybe_bytes(), row.maybe_bytes());
+    let (head_after, frontier_after) = match before {
+        (Some(head), Some(frontier)) => {
+            let frontier = Frontier::from_bytes(after, &frontier).map_err(wrong)?;
+            (Hash::from(array::<32>("a head", &head)?), frontier)
+        }
+        (None, None) if after == 0 => (Hash::ZERO, Frontier::new()),
+        _ => return Err(corrupt(format_args!("{corridor} has no range up to {after}"))),
+    };
+    Ok(WindowRange { window, corridor, after, seq, head_after, frontier_after, head, frontier })
+}
+
+/// Of `window_lines l`.
+pub(super) const LINE: Columns = Columns {
+    ints: &[],
+    texts: &["l.party", "l.opening", "l.activity", "l.net", "l.payment", "l.carried"],
+    bytes: &[],
+};
+
+pub(super) fn line(row: &mut Row) -> Result<Settled> {
+    let party = row.name("a line's party")?;
+    let mut total = || row.name::<i128>("a line's figure").map(Total::from_micros);
+    let (opening, activity, net) = (total()?, total()?, total()?);
+    let (payment, carried) = (total()?, total()?);
+    Ok(Settled { party, opening, activity, net, payment, carried })
+}
+
+/// Of `window_documents d`.
+pub(super) const WINDOW_DOCUMENT: Columns =
+    Columns { ints: &[], texts: &["d.name"], bytes: &["d.window_id", "d.document"] };
+
+pub(super) fn window_document(row: &mut Row) -> Result<WindowDocument> {
+    let (name, window) = (row.text("a document's name")?, row.id("a document's window")?);
+    Ok(WindowDocument { window, name, document: row.bytes("a document")? })
+}
+
+/// Of `payments p`.
+pub(super) const PAYMENT: Columns = Columns {
+    ints: &[
+        "p.number",
+        "p.attempt",
+        "p.amount",
+        "p.sent",
+        "p.sent_back",
+        "p.received",
+        "p.given_back",
+    ],
+    texts: &["p.debtor", "p.creditor", "p.currency", "p.value_date"],
+    bytes: &["p.window_id"],
+};
+
+pub(super) fn payment(row: &mut Row) -> Result<Tracked> {
+    let number = u32::try_from(row.int("a payment's number")?).map_err(corrupt)?;
+    let attempt = u8::try_from(row.int("a payment's attempt")?).map_err(corrupt)?;
+    let amount = row.count("a payment's amount")?;
+    let mut counted = || row.count("what a bank said of a payment").map(u128::from);
+    let counted = Counted {
+        sent: counted()?,
+        sent_back: counted()?,
+        received: counted()?,
+        given_back: counted()?,
+    };
+    let (debtor, creditor) = (row.name("a debtor")?, row.name("a creditor")?);
+    let (currency, value_date) = (row.name("a currency")?, row.name("a value date")?);
+    let window = row.id("a payment's window")?;
+    let end_to_end_id = EndToEndId::of(window, number, attempt)
+        .ok_or_else(|| corrupt(format_args!("payment {number}, attempt {attempt}")))?;
+    let instruction = PaymentInstruction {
+        amount,
+        attempt,
+        creditor,
+        currency,
+        debtor,
+        end_to_end_id,
+        number,
+        value_date,
+        window,
+    };
+    Ok(Tracked { instruction, counted })
+}
+
+/// Of `settlement_proposals q`.
+pub(super) const SETTLEMENT_PROPOSAL: Columns = Columns {
+    ints: &["q.number", "q.proposed_at", "q.approved_at", "q.withdrawn_at"],
+    texts: &["q.action", "q.proposed_by", "q.approved_by", "q.withdrawn_by"],
+    bytes: &[],
+};
+
+pub(super) fn settlement_proposal(row: &mut Row) -> Result<SettlementProposal> {
+    let number = u32::try_from(row.int("a proposal's number")?).map_err(corrupt)?;
+    let proposed_at = row.time("a proposal's time")?;
+    let [approved_at, withdrawn_at] = [(); 2].map(|()| row.maybe_int().map(Timestamp::from_millis));
+    let action = row.text("what is proposed")?;
+    let action = serde_json::from_str(&action)
+        .map_err(|error| corrupt(format_args!("proposal {number}: {error}")))?;
+    Ok(SettlementProposal {
+        number,
+        action,
+        proposed_by: row.name("who proposed")?,
+        proposed_at,
+        approved_by: row.maybe_name("who approved")?,
+        approved_at,
+        withdrawn_by: row.maybe_name("who withdrew")?,
+        withdrawn_at,
+    })
+}
+
+/// Of `bank_files f`.
+pub(super) const BANK_FILE: Columns = Columns {
+    ints: &["f.imported_at", "f.entries"],
+    texts: &["f.name", "f.imported_by"],
+    bytes: &["f.file_hash"],
+};
+
+pub(super) fn bank_file(row: &mut Row) -> Result<BankFile> {
+    let (at, entries) = (row.time("a file's time")?, row.count("a file's entries")?);
+    let (name, by) = (row.text("a file's name")?, row.name("who brought a file")?);
+    Ok(BankFile { hash: row.hash("a file's hash")?, name, by, at, entries })
+}
+
+/// Of `bank_entries e`.
+pub(super) const BANK_ENTRY: Columns = Columns {
+    ints: &["e.place"],
+    texts: &["e.payment", "e.became", "e.entry"],
+    bytes: &["e.entry_key", "e.file_hash"],
+};
+
+pub(super) fn bank_entry(row: &mut Row) -> Result<BankEntryRow> {
+    Ok(BankEntryRow {
+        place: row.count("an entry's place")?,
+        payment: row.maybe_name("an entry's payment")?,
+        became: row.text("what an entry became")?,
+        entry: row.text("an entry")?,
+        key: row.hash("an entry's key")?,
+        file: row.hash("an entry's file")?,
+    })
+}
+
 /// Of `corridors c`.
 pub(super) const HEAD: Columns = Columns {
     ints: &["c.seq", "c.completed_at", "c.checkpoint_size", "c.checkpoint_at"],
@@ -1441,8 +1659,10 @@ pub(super) struct StoredRegistry {
     /// The last two, by number.
     pub(super) boards: Vec<PublishedBoard>,
     pub(super) partner_keys_jws: Option<String>,
-    /// Open windows and their currencies.
-    pub(super) windows: Vec<(alliance_contracts::ids::WindowId, String)>,
+    /// Windows whose obligations have not been discharged.
+    pub(super) windows: Vec<WindowRecord>,
+    /// By number: of those that stand there twice, one.
+    pub(super) settlement_proposals: BTreeMap<u32, SettlementProposal>,
     pub(super) suspended: Vec<alliance_contracts::names::PartnerId>,
     pub(super) frozen: Vec<FrozenPair>,
     pub(super) feeds: BTreeMap<ProgramId, Feeds>,
@@ -1468,13 +1688,17 @@ pub(super) fn registry(stored: StoredRegistry) -> Result<RegistryParts> {
     let partner_keys_jws =
         stored.partner_keys_jws.ok_or_else(|| corrupt("there is no partner key list"))?;
     let currency = definition.currency.as_str();
-    let window = stored.windows.iter().find(|(_, of)| of == currency);
-    let (window, _) = *window.as_ref().ok_or_else(|| corrupt("no window is open"))?;
+    let open = |window: &&WindowRecord| {
+        window.state == WindowState::Open && window.currency.as_str() == currency
+    };
+    let window = stored.windows.iter().find(open).ok_or_else(|| corrupt("no window is open"))?.id;
     Ok(RegistryParts {
         version: stored.version,
         boards: stored.boards,
         partner_keys_jws,
-        window: *window,
+        window,
+        windows: stored.windows,
+        settlement_proposals: stored.settlement_proposals.into_values().collect(),
         suspended: stored.suspended,
         frozen: stored.frozen,
         feeds: stored.feeds,

@@ -45,6 +45,7 @@ static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         10 "0010_webhooks" "webhooks",
         11 "0011_members" "members",
         12 "0012_master_keys" "master keys",
+        13 "0013_settlement" "settlement",
     )
 });
 
@@ -62,6 +63,7 @@ static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         10 "0010_webhooks" "webhooks",
         11 "0011_members" "members",
         12 "0012_master_keys" "master keys",
+        13 "0013_settlement" "settlement",
     )
 });
 

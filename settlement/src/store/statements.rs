@@ -13,13 +13,16 @@ use alliance_contracts::keys::Kid;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::names::{OperationRef, PartnerId};
 use alliance_contracts::time::Timestamp;
+use alliance_contracts::total::Total;
+use alliance_contracts::window::WindowState;
 
 use super::StoreError;
 use super::rows::Kind::{Bytes, Int, Text};
 use super::rows::{List, Rows, Sql, Value, signed, stored_outcome, stored_scope};
 use crate::alliance::AgreementSignature;
 use crate::ledger::Writes;
-use crate::ledger::working_set::DefinitionRow;
+use crate::ledger::working_set::{DefinitionRow, WindowDocument, WindowLine};
+use crate::payments::matching::Tracked;
 use crate::rates::proposal::OperatorName;
 use crate::rekeying::Rekeyed;
 use crate::saga::Remark;
@@ -148,6 +151,85 @@ statement!(
     [window_id Bytes, currency Text, opened_at Int],
     "INSERT INTO windows (alliance, window_id, currency, state, opened_at) \
      SELECT $1, window_id, currency, 'open', opened_at FROM {w} WHERE true"
+);
+statement!(
+    /// What a window has become.
+    MOVED_WINDOWS, MOVED_WINDOWS_ROWS, true,
+    [window_id Bytes, state Text, closed_at Int, closed_on Text, netted_at Int, value_date Text,
+     provisional Int, to_post Int, ended_at Int, carried_into Bytes],
+    "UPDATE windows SET state = w.state, closed_at = w.closed_at, closed_on = w.closed_on, \
+     netted_at = w.netted_at, value_date = w.value_date, provisional = w.provisional, \
+     to_post = w.to_post, ended_at = w.ended_at, carried_into = w.carried_into FROM {w} \
+     WHERE windows.alliance = $1 AND windows.window_id = w.window_id"
+);
+statement!(
+    /// The next window, once the one before is closed.
+    NEW_WINDOW, NEW_WINDOW_ROWS, true,
+    [window_id Bytes, number Int, currency Text, opened_at Int, slot Int],
+    "INSERT INTO windows (alliance, window_id, number, currency, state, opened_at, slot) \
+     SELECT $1, window_id, number, currency, 'open', opened_at, slot FROM {w} WHERE true"
+);
+statement!(
+    /// What every chain has grown by since the window before is the closed window's.
+    RANGES, RANGES_ROWS, false,
+    [window_id Bytes],
+    "INSERT INTO window_ranges (alliance, window_id, corridor, after_seq, seq, head, frontier) \
+     SELECT $1, g.window_id, g.corridor, g.after_seq, g.seq, g.head, g.frontier FROM (\
+     SELECT w.window_id, c.corridor, c.seq, c.head, c.frontier, COALESCE((SELECT MAX(r.seq) \
+     FROM window_ranges r WHERE r.alliance = $1 AND r.corridor = c.corridor), 0) AS after_seq \
+     FROM {w} CROSS JOIN corridors c WHERE c.alliance = $1) AS g WHERE g.seq > g.after_seq"
+);
+statement!(
+    WINDOW_LINES, WINDOW_LINES_ROWS, true,
+    [window_id Bytes, party Text, opening Text, activity Text, net Text, payment Text,
+     carried Text],
+    "INSERT INTO window_lines (alliance, window_id, party, opening, activity, net, payment, \
+     carried) SELECT $1, window_id, party, opening, activity, net, payment, carried FROM {w} \
+     WHERE true"
+);
+statement!(
+    WINDOW_DOCUMENTS, WINDOW_DOCUMENTS_ROWS, true,
+    [window_id Bytes, name Text, document Bytes],
+    "INSERT INTO window_documents (alliance, window_id, name, document) \
+     SELECT $1, window_id, name, document FROM {w} WHERE true"
+);
+statement!(
+    /// What was instructed stays; what banks have said of it changes.
+    PAYMENTS, PAYMENTS_ROWS, true,
+    [window_id Bytes, number Int, attempt Int, amount Int, sent Int, sent_back Int, received Int,
+     given_back Int, debtor Text, creditor Text, currency Text, value_date Text],
+    "INSERT INTO payments (alliance, window_id, number, attempt, amount, sent, sent_back, \
+     received, given_back, debtor, creditor, currency, value_date) \
+     SELECT $1, window_id, number, attempt, amount, sent, sent_back, received, given_back, \
+     debtor, creditor, currency, value_date FROM {w} WHERE true \
+     ON CONFLICT (alliance, window_id, number, attempt) DO UPDATE SET sent = excluded.sent, \
+     sent_back = excluded.sent_back, received = excluded.received, \
+     given_back = excluded.given_back"
+);
+statement!(
+    /// Who proposes does not approve: a constraint of the table says so.
+    SETTLEMENT_PROPOSALS, SETTLEMENT_PROPOSALS_ROWS, true,
+    [number Int, action Text, proposed_by Text, proposed_at Int, approved_by Text,
+     approved_at Int, withdrawn_by Text, withdrawn_at Int],
+    "INSERT INTO settlement_proposals (alliance, number, action, proposed_by, proposed_at, \
+     approved_by, approved_at, withdrawn_by, withdrawn_at) \
+     SELECT $1, number, action, proposed_by, proposed_at, approved_by, approved_at, \
+     withdrawn_by, withdrawn_at FROM {w} WHERE true \
+     ON CONFLICT (alliance, number) DO UPDATE SET approved_by = excluded.approved_by, \
+     approved_at = excluded.approved_at, withdrawn_by = excluded.withdrawn_by, \
+     withdrawn_at = excluded.withdrawn_at"
+);
+statement!(
+    BANK_FILE, BANK_FILE_ROWS, true,
+    [file_hash Bytes, name Text, imported_by Text, imported_at Int, entries Int],
+    "INSERT INTO bank_files (alliance, file_hash, name, imported_by, imported_at, entries) \
+     SELECT $1, file_hash, name, imported_by, imported_at, entries FROM {w} WHERE true"
+);
+statement!(
+    BANK_ENTRIES, BANK_ENTRIES_ROWS, true,
+    [entry_key Bytes, file_hash Bytes, place Int, payment Text, became Text, entry Text],
+    "INSERT INTO bank_entries (alliance, entry_key, file_hash, place, payment, became, entry) \
+     SELECT $1, entry_key, file_hash, place, payment, became, entry FROM {w} WHERE true"
 );
 statement!(
     SUSPEND, SUSPEND_ROWS, true,
@@ -571,6 +653,15 @@ pub(super) fn all() -> Vec<&'static Statement> {
         &KEY_USES,
         &COSIGNATURES,
         &WINDOW,
+        &MOVED_WINDOWS,
+        &NEW_WINDOW,
+        &RANGES,
+        &WINDOW_LINES,
+        &WINDOW_DOCUMENTS,
+        &PAYMENTS,
+        &SETTLEMENT_PROPOSALS,
+        &BANK_FILE,
+        &BANK_ENTRIES,
         &SUSPEND,
         &LET_GO,
         &FREEZE,
@@ -674,6 +765,8 @@ pub(super) fn plan(writes: &Writes, next_member: i64) -> Result<Plan<'_>, StoreE
     last.extend(sagas(writes));
     last.push(answers(writes));
     last.extend(webhooks(writes));
+    last.extend(windows(writes));
+    last.extend(payments(writes)?);
     for steps in [&mut first, &mut last] {
         steps.retain(|(_, rows)| !rows.is_empty());
     }
@@ -922,6 +1015,130 @@ fn proposals(writes: &Writes) -> Result<Step<'_>, StoreError> {
         ]);
     }
     Ok((&PROPOSALS, rows))
+}
+
+/// The window that was open first: one is, at any time.
+fn windows(writes: &Writes) -> [Step<'_>; 5] {
+    let mut moved = Rows::new(&MOVED_WINDOWS_ROWS);
+    let mut new = Rows::new(&NEW_WINDOW_ROWS);
+    for window in writes.windows.values() {
+        if window.state == WindowState::Open {
+            new.push([
+                Value::id(window.id),
+                signed(window.number).into(),
+                window.currency.as_str().into(),
+                window.opened_at.into(),
+                window.slot.map(Timestamp::as_millis).into(),
+            ]);
+            continue;
+        }
+        moved.push([
+            Value::id(window.id),
+            window.state.as_str().into(),
+            window.closed_at.map(Timestamp::as_millis).into(),
+            Value::text_or_null(window.closed_on.map(|day| day.to_string())),
+            window.netted_at.map(Timestamp::as_millis).into(),
+            Value::text_or_null(window.value_date.map(|day| day.to_string())),
+            i64::from(window.provisional).into(),
+            window.to_post.map(signed).into(),
+            window.ended_at.map(Timestamp::as_millis).into(),
+            Value::id_or_null(window.carried_into),
+        ]);
+    }
+    let mut ranges = Rows::new(&RANGES_ROWS);
+    if let Some(id) = writes.closes {
+        ranges.push([Value::id(id)]);
+    }
+    let mut lines = Rows::new(&WINDOW_LINES_ROWS);
+    for WindowLine { window, settled } in &writes.window_lines {
+        let total = |total: Total| Value::from(total.micros().to_string());
+        lines.push([
+            Value::id(*window),
+            settled.party.as_str().into(),
+            total(settled.opening),
+            total(settled.activity),
+            total(settled.net),
+            total(settled.payment),
+            total(settled.carried),
+        ]);
+    }
+    let mut documents = Rows::new(&WINDOW_DOCUMENTS_ROWS);
+    for WindowDocument { window, name, document } in &writes.window_documents {
+        documents.push([Value::id(*window), name.as_str().into(), document.as_slice().into()]);
+    }
+    [
+        (&MOVED_WINDOWS, moved),
+        (&NEW_WINDOW, new),
+        (&RANGES, ranges),
+        (&WINDOW_LINES, lines),
+        (&WINDOW_DOCUMENTS, documents),
+    ]
+}
+
+fn payments(writes: &Writes) -> Result<[Step<'_>; 4], StoreError> {
+    let beyond = |_| contradiction("a payment is beyond 63 bits");
+    let mut payments = Rows::new(&PAYMENTS_ROWS);
+    for Tracked { instruction, counted } in writes.payments.values() {
+        let [sent, sent_back, received, given_back] =
+            [counted.sent, counted.sent_back, counted.received, counted.given_back]
+                .map(|minor| i64::try_from(minor).map_err(beyond));
+        payments.push([
+            Value::id(instruction.window),
+            i64::from(instruction.number).into(),
+            i64::from(instruction.attempt).into(),
+            signed(instruction.amount).into(),
+            sent?.into(),
+            sent_back?.into(),
+            received?.into(),
+            given_back?.into(),
+            instruction.debtor.as_str().into(),
+            instruction.creditor.as_str().into(),
+            instruction.currency.as_str().into(),
+            instruction.value_date.to_string().into(),
+        ]);
+    }
+    let mut proposals = Rows::new(&SETTLEMENT_PROPOSALS_ROWS);
+    for record in writes.settlement_proposals.values() {
+        let action = serde_json::to_string(&record.action)
+            .map_err(|error| contradiction(&format!("a proposal is no JSON: {error}")))?;
+        proposals.push([
+            i64::from(record.number).into(),
+            action.into(),
+            record.proposed_by.as_str().into(),
+            record.proposed_at.into(),
+            record.approved_by.as_ref().map(OperatorName::as_str).into(),
+            record.approved_at.map(Timestamp::as_millis).into(),
+            record.withdrawn_by.as_ref().map(OperatorName::as_str).into(),
+            record.withdrawn_at.map(Timestamp::as_millis).into(),
+        ]);
+    }
+    let mut files = Rows::new(&BANK_FILE_ROWS);
+    if let Some(file) = &writes.bank_file {
+        files.push([
+            file.hash.as_bytes().as_slice().into(),
+            file.name.as_str().into(),
+            file.by.as_str().into(),
+            file.at.into(),
+            signed(file.entries).into(),
+        ]);
+    }
+    let mut entries = Rows::new(&BANK_ENTRIES_ROWS);
+    for row in &writes.bank_entries {
+        entries.push([
+            row.key.as_bytes().as_slice().into(),
+            row.file.as_bytes().as_slice().into(),
+            signed(row.place).into(),
+            Value::text_or_null(row.payment.map(|id| id.to_string())),
+            row.became.as_str().into(),
+            row.entry.as_str().into(),
+        ]);
+    }
+    Ok([
+        (&PAYMENTS, payments),
+        (&SETTLEMENT_PROPOSALS, proposals),
+        (&BANK_FILE, files),
+        (&BANK_ENTRIES, entries),
+    ])
 }
 
 fn suspensions(writes: &Writes) -> [Step<'_>; 2] {

@@ -3,6 +3,7 @@
 //! | cause | between |
 //! | --- | --- |
 //! | fee share | `alliance:fees` and the partner's position |
+//! | campaign cost | `campaign:<id>` and the partner's position |
 //! | payment | `alliance:bank` and the partner's position |
 //! | prefunding, collateral | `alliance:bank` and the partner's `prefunding:`, `collateral:` |
 //! | loss | prefunding, collateral or `alliance:losses` and the partner's position |
@@ -65,6 +66,9 @@ pub(super) fn check(receipt: &Receipt) -> Result<(), TermsFault> {
 fn is_between(cause: AdjustmentCause, partner: &PartnerId, one: &Account, other: &Account) -> bool {
     let of_cause = |own: &Account, against: &Account| match cause {
         AdjustmentCause::FeeShare => is_position(own, partner) && *against == Account::Fees,
+        AdjustmentCause::CampaignCost => {
+            is_position(own, partner) && matches!(against, Account::Campaign(_))
+        }
         AdjustmentCause::Payment => is_position(own, partner) && *against == Account::Bank,
         AdjustmentCause::Prefunding => {
             *own == Account::Prefunding(partner.clone()) && *against == Account::Bank

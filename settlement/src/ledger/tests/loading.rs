@@ -43,7 +43,7 @@ fn an_order_asks_for_its_key_quote_reference_members_and_corridor() {
     let asked = wanted(&world, &Command::Order(keyed.clone(), open));
     let partner: PartnerId = "aurora-air".parse().unwrap();
     assert!(asked.keys.contains(&(partner.clone(), "k".parse().unwrap())) && asked.keys.len() == 1);
-    assert!(asked.references.contains(&(partner, "ref".parse().unwrap())));
+    assert!(asked.references.contains(&((&partner).into(), "ref".parse().unwrap())));
     assert_eq!(asked.quotes.iter().collect::<Vec<_>>(), [&terms.id]);
     assert_eq!(
         asked.lookups,

@@ -27,6 +27,8 @@ fn registry() -> Registry {
     definition.check().unwrap();
     let (board, terms) = publication::first(&definition, NOW);
     let parts = RegistryParts {
+        windows: Vec::new(),
+        settlement_proposals: Vec::new(),
         boards: vec![PublishedBoard { board, jws: String::new(), terms: terms.into(), slot: None }],
         definition,
         version: 1,

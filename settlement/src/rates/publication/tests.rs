@@ -79,6 +79,8 @@ impl Story {
 
     fn registry(&self) -> Registry {
         let parts = RegistryParts {
+            windows: Vec::new(),
+            settlement_proposals: Vec::new(),
             definition: self.definition.clone(),
             version: 1,
             boards: self.boards.iter().rev().take(2).rev().cloned().collect(),

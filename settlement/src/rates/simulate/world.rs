@@ -42,6 +42,8 @@ pub(super) struct News {
 impl<'a> World<'a> {
     pub(super) fn new(plan: &'a Plan<'a>, slices: &'a Slices) -> Self {
         let parts = RegistryParts {
+            windows: Vec::new(),
+            settlement_proposals: Vec::new(),
             definition: plan.definition.clone(),
             version: 1,
             boards: Vec::new(),
