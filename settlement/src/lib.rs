@@ -14,6 +14,7 @@
 //! | the least money that discharges what is owed | [`netting`] | yes |
 //! | what partners get of the fees | [`revenue`] | yes |
 //! | who bears what a partner does not pay | [`waterfall`] | yes |
+//! | what banks are asked to pay, and what they say they paid | [`payments`] | yes |
 //! | events, as they are kept and told | [`events`] | yes |
 //! | when a webhook is sent again | [`webhooks`] | yes |
 //! | recomputing everything from the receipts | [`audit`] | yes |
@@ -42,6 +43,7 @@ pub mod inspection;
 pub mod journal;
 pub mod ledger;
 pub mod netting;
+pub mod payments;
 pub mod pricing;
 pub mod rates;
 pub mod receipts;
