@@ -83,6 +83,7 @@ pub struct Window {
     pub closed_at: Option<Timestamp>,
     /// The day of that in the alliance's time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = Date))]
     pub closed_on: Option<Date>,
     /// The settlement currency.
     pub currency: Currency,
@@ -101,6 +102,7 @@ pub struct Window {
     pub state: WindowState,
     /// When its payments are due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = Date))]
     pub value_date: Option<Date>,
 }
 

@@ -66,6 +66,7 @@ CREATE TABLE payments (
     sent_back  BIGINT NOT NULL,
     received   BIGINT NOT NULL,
     given_back BIGINT NOT NULL,
+    refused    BIGINT NOT NULL CHECK (refused IN (0, 1)),
     alliance   TEXT COLLATE "C" NOT NULL,
     window_id  BYTEA NOT NULL,
     debtor     TEXT COLLATE "C" NOT NULL,

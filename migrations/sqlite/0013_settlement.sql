@@ -66,6 +66,7 @@ CREATE TABLE payments (
     sent_back  INTEGER NOT NULL,
     received   INTEGER NOT NULL,
     given_back INTEGER NOT NULL,
+    refused    INTEGER NOT NULL CHECK (refused IN (0, 1)),
     alliance   TEXT NOT NULL,
     window_id  BLOB NOT NULL,
     debtor     TEXT NOT NULL,

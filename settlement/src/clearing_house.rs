@@ -19,6 +19,7 @@ mod publisher;
 mod quotes;
 mod rates;
 mod sagas;
+pub mod settling;
 mod signing;
 mod webhooks;
 

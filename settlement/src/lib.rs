@@ -16,7 +16,6 @@
 //! | what banks are asked to pay, and what they say they paid | [`payments`] | yes |
 //! | what partners get of the fees | [`revenue`] | yes |
 //! | who bears what a partner does not pay | [`waterfall`] | yes |
-//! | what banks are asked to pay, and what they say they paid | [`payments`] | yes |
 //! | events, as they are kept and told | [`events`] | yes |
 //! | when a webhook is sent again | [`webhooks`] | yes |
 //! | recomputing everything from the receipts | [`audit`] | yes |

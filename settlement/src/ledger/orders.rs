@@ -3,7 +3,7 @@
 
 use alliance_contracts::arithmetic::Reversed;
 use alliance_contracts::decimal::Decimal;
-use alliance_contracts::names::{Corridor, PartnerId, Party, SourceReference};
+use alliance_contracts::names::{Corridor, Party, SourceReference};
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::receipt::{Evidence, Posting};
 use alliance_contracts::side::{AccountSide, SideOf};

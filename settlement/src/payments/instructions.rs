@@ -49,6 +49,12 @@ impl EndToEndId {
         known.then_some(Self { window, number, attempt })
     }
 
+    /// The id of an attempt at a payment of a window; none of a number that is none.
+    #[must_use]
+    pub fn of(window: WindowId, number: u32, attempt: u8) -> Option<Self> {
+        Self::new(window, number, attempt)
+    }
+
     /// The window that is settled.
     #[must_use]
     pub const fn window(&self) -> WindowId {

@@ -1343,7 +1343,7 @@ pub(super) fn window_document(row: &mut Row) -> Result<WindowDocument> {
     Ok(WindowDocument { window, name, document: row.bytes("a document")? })
 }
 
-/// Of `payments p`.
+/// Of `payments p`. Whether the bank refused it stands behind its value date.
 pub(super) const PAYMENT: Columns = Columns {
     ints: &[
         "p.number",
@@ -1354,7 +1354,7 @@ pub(super) const PAYMENT: Columns = Columns {
         "p.received",
         "p.given_back",
     ],
-    texts: &["p.debtor", "p.creditor", "p.currency", "p.value_date"],
+    texts: &["p.debtor", "p.creditor", "p.currency", "p.value_date || ' ' || p.refused"],
     bytes: &["p.window_id"],
 };
 
@@ -1370,7 +1370,10 @@ pub(super) fn payment(row: &mut Row) -> Result<Tracked> {
         given_back: counted()?,
     };
     let (debtor, creditor) = (row.name("a debtor")?, row.name("a creditor")?);
-    let (currency, value_date) = (row.name("a currency")?, row.name("a value date")?);
+    let currency = row.name("a currency")?;
+    let due = row.text("a value date")?;
+    let (date, refused) = due.split_once(' ').ok_or_else(|| corrupt("half a date"))?;
+    let (value_date, refused) = (date.parse().map_err(corrupt)?, refused != "0");
     let window = row.id("a payment's window")?;
     let end_to_end_id = EndToEndId::of(window, number, attempt)
         .ok_or_else(|| corrupt(format_args!("payment {number}, attempt {attempt}")))?;
@@ -1385,7 +1388,7 @@ pub(super) fn payment(row: &mut Row) -> Result<Tracked> {
         value_date,
         window,
     };
-    Ok(Tracked { instruction, counted })
+    Ok(Tracked { instruction, counted, refused })
 }
 
 /// Of `settlement_proposals q`.

@@ -197,14 +197,14 @@ statement!(
     /// What was instructed stays; what banks have said of it changes.
     PAYMENTS, PAYMENTS_ROWS, true,
     [window_id Bytes, number Int, attempt Int, amount Int, sent Int, sent_back Int, received Int,
-     given_back Int, debtor Text, creditor Text, currency Text, value_date Text],
+     given_back Int, refused Int, debtor Text, creditor Text, currency Text, value_date Text],
     "INSERT INTO payments (alliance, window_id, number, attempt, amount, sent, sent_back, \
-     received, given_back, debtor, creditor, currency, value_date) \
+     received, given_back, refused, debtor, creditor, currency, value_date) \
      SELECT $1, window_id, number, attempt, amount, sent, sent_back, received, given_back, \
-     debtor, creditor, currency, value_date FROM {w} WHERE true \
+     refused, debtor, creditor, currency, value_date FROM {w} WHERE true \
      ON CONFLICT (alliance, window_id, number, attempt) DO UPDATE SET sent = excluded.sent, \
      sent_back = excluded.sent_back, received = excluded.received, \
-     given_back = excluded.given_back"
+     given_back = excluded.given_back, refused = excluded.refused"
 );
 statement!(
     /// Who proposes does not approve: a constraint of the table says so.
@@ -1078,7 +1078,7 @@ fn windows(writes: &Writes) -> [Step<'_>; 5] {
 fn payments(writes: &Writes) -> Result<[Step<'_>; 4], StoreError> {
     let beyond = |_| contradiction("a payment is beyond 63 bits");
     let mut payments = Rows::new(&PAYMENTS_ROWS);
-    for Tracked { instruction, counted } in writes.payments.values() {
+    for Tracked { instruction, counted, refused } in writes.payments.values() {
         let [sent, sent_back, received, given_back] =
             [counted.sent, counted.sent_back, counted.received, counted.given_back]
                 .map(|minor| i64::try_from(minor).map_err(beyond));
@@ -1091,6 +1091,7 @@ fn payments(writes: &Writes) -> Result<[Step<'_>; 4], StoreError> {
             sent_back?.into(),
             received?.into(),
             given_back?.into(),
+            i64::from(*refused).into(),
             instruction.debtor.as_str().into(),
             instruction.creditor.as_str().into(),
             instruction.currency.as_str().into(),

@@ -83,6 +83,7 @@ pub fn definition() -> Definition {
         name: name.to_owned(),
         net_debit_cap: None,
         connector: None,
+        account: None,
         keys,
     };
     let program = |name: &str, partner: &str, scale, value: &str| ProgramDefinition {
@@ -130,6 +131,8 @@ pub fn definition() -> Definition {
         ],
         rates: Default::default(),
         revenue: Vec::new(),
+        settlement: Default::default(),
+        calendars: Vec::new(),
         agreements: vec![every_kind, agreement("borealis-coffee", "cedar-hotels")],
     }
 }
