@@ -42,7 +42,7 @@ use tokio::sync::watch;
 
 pub use crate::api::openapi_json;
 use crate::sandbox::{self, Sandbox};
-use crate::{api, driver, publisher, telemetry, webhooks};
+use crate::{api, driver, publisher, settler, telemetry, webhooks};
 use gateway::Gateway;
 use limits::LimitSettings;
 
@@ -93,6 +93,7 @@ pub struct RunningServer {
     metrics: Option<ServerHandle>,
     counting: rt::task::JoinHandle<()>,
     publishing: rt::task::JoinHandle<()>,
+    settling: rt::task::JoinHandle<()>,
     forgetting: rt::task::JoinHandle<()>,
     driving: rt::task::JoinHandle<()>,
     pushing: rt::task::JoinHandle<()>,
@@ -124,6 +125,7 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
     let handle = server.handle();
     let counted = house.clone();
     let publishing = rt::spawn(publisher::run(house.clone()));
+    let settling = rt::spawn(settler::run(house.clone()));
     let limited = gateway.clone();
     let forgetting = rt::spawn(async move {
         loop {
@@ -151,6 +153,7 @@ pub async fn start(house: ClearingHouse, settings: ServerSettings) -> io::Result
             }
         }),
         publishing,
+        settling,
         forgetting,
         driving,
         pushing,
@@ -202,6 +205,7 @@ impl RunningServer {
         self.handle.stop(true).await;
         self.counting.abort();
         self.publishing.abort();
+        self.settling.abort();
         self.forgetting.abort();
         // Calls that are under way are finished by whoever looks next.
         let _ = self.closing.send(true);

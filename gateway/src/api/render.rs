@@ -27,7 +27,8 @@ pub fn transaction(
 ) -> Result<Transaction, Refusal> {
     let record = view.record;
     // Who made the order named both members; who turns one round names none.
-    let supplied = record.caller.as_str() == caller.as_str() && record.kind != TransactionKind::Reversal;
+    let supplied =
+        record.caller.as_str() == caller.as_str() && record.kind != TransactionKind::Reversal;
     let side = |side: TransactionSideRecord, name: Option<MemberRef>| -> TransactionSide {
         let own = supplied || side.partner() == caller;
         side.map(|member| match own {

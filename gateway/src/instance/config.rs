@@ -14,7 +14,7 @@ use every_fault::{Told, told};
 
 use super::database_url::DatabaseUrl;
 use super::{CONFIG_FILE, Fault, Overrides, authority, folder_of, keyfile};
-use crate::publisher::Schedule;
+use crate::schedule::Schedule;
 use crate::server::limits::{LimitSettings, Rate};
 use crate::telemetry::LogFormat;
 
@@ -97,8 +97,13 @@ impl Config {
             Ok(()) => Vec::new(),
             Err(faults) => faults.iter().map(|f| Fault::new(CONFIG_FILE, f)).collect(),
         };
-        if let Err(wrong) = Schedule::of(&definition.rates) {
-            faults.extend(wrong.into_iter().map(|fault| Fault::new("rates", fault)));
+        let (rates, settlement) = (&definition.rates, &definition.settlement);
+        for (place, schedule, zone) in [
+            ("rates", &rates.schedule, &rates.time_zone),
+            ("settlement", &settlement.schedule, &settlement.time_zone),
+        ] {
+            let wrong = Schedule::of(schedule, zone).err().into_iter().flatten();
+            faults.extend(wrong.map(|fault| Fault::new(place, fault)));
         }
         let gateway = table.resolve(folder, overrides, &mut faults);
         if faults.is_empty() { Ok(Self { definition, gateway }) } else { Err(faults) }

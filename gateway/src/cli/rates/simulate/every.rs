@@ -3,7 +3,7 @@
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::alliance::RatesDefinition;
 
-use crate::publisher::Schedule;
+use crate::schedule::Schedule;
 
 /// Whether a schedule is even is seen in two weeks of it, a little more for one by the week,
 const LOOKED_AHEAD: i64 = 15 * 86_400;
@@ -42,7 +42,8 @@ pub fn told(seconds: i64) -> String {
 /// From one time of the definition's schedule to the next, where that is always the same; otherwise
 /// what to do.
 pub fn of_schedule(rates: &RatesDefinition, start: Timestamp) -> Result<i64, String> {
-    let schedule = Schedule::of(rates).map_err(|faults| faults.join("; "))?;
+    let schedule =
+        Schedule::of(&rates.schedule, &rates.time_zone).map_err(|faults| faults.join("; "))?;
     let schedule = schedule.ok_or_else(|| {
         "the definition has no schedule: say how often with --every, such as 1h".to_owned()
     })?;
