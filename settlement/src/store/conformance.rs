@@ -7,6 +7,7 @@
 //! | `world` | an alliance in it, worked on by the real ledger |
 //! | `behaviours` | what every store must do |
 //! | `events`, `keys`, `members` | those of them that are about feeds of events, keys, and members that are forgotten |
+//! | `settlement` | the same, of settlement windows and what banks say |
 //! | `sagas` | the same, of transactions that wait for brands |
 //! | `webhooks` | the same, of endpoints and what they were sent |
 //! | `databases` | what every database must do besides |
@@ -36,6 +37,7 @@ pub mod plans;
 pub mod postgres_only;
 pub mod sagas;
 pub mod schemas;
+pub mod settlement;
 pub mod sqlite_only;
 pub mod story;
 pub mod webhooks;
@@ -142,6 +144,13 @@ macro_rules! store_behaviours {
             a_row_that_is_not_as_it_was_read_is_left_alone,
             while_the_master_key_is_rotated_everything_goes_on,
             a_look_up_that_cannot_be_made_anew_is_left_out,
+            a_receipt_is_in_the_one_window_that_was_open_when_it_was_committed,
+            a_window_is_closed_once_for_each_time_of_the_schedule,
+            what_a_window_comes_to_is_kept_once_and_what_it_carries_opens_the_next,
+            what_a_bank_says_is_taken_in_once_and_settles_the_window,
+            the_obligations_of_a_window_that_is_aborted_join_the_next,
+            what_follows_from_a_window_is_posted_once_in_the_open_one,
+            who_proposes_a_release_never_approves_it,
         }
     };
 }

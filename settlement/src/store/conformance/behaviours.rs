@@ -27,6 +27,7 @@ pub use super::masters::*;
 pub use super::members::*;
 use super::place::Place;
 pub use super::sagas::*;
+pub use super::settlement::*;
 pub use super::webhooks::*;
 use super::world::{BRANDS, OPENING, PEOPLE, Prepared, World, corridor, name};
 use crate::alliance::{AgreementRecord, CampaignRecord};

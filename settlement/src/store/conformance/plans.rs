@@ -9,7 +9,7 @@ use crate::store::{postgres, reads, sqlite, statements};
 
 /// What is meant to go through rows of its alliance: lists that are short, and the one row there
 /// is.
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "REGISTRY",
     "BOARD_AT",
     "FLOWS",
@@ -26,6 +26,7 @@ const PAGES: [&str; 16] = [
     "SAGAS_OPEN",
     "ENDPOINTS_READ",
     "CONSENTS_SPENT_READ",
+    "RANGES",
 ];
 
 fn statements() -> Vec<(String, &'static Sql)> {
