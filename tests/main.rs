@@ -43,6 +43,7 @@ mod recompute;
 mod sagas;
 mod sandbox;
 mod settle_cli;
+mod settlement;
 mod store;
 mod threats;
 mod webhooks;

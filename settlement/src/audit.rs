@@ -15,6 +15,7 @@
 //! | consents: signed; orders under them, what is counted of those, limits | `consents` |
 //! | erasures: signed, under the partner whose member it was, each that was told | `erasures` |
 //! | events: numbered without a gap, each receipt told once, in its chain's order | `events` |
+//! | settlement windows: each receipt in one, lines as the receipts come to | `windows` |
 //! | campaigns: spent as posted, within the budget; lots as granted and taken back | `campaigns` |
 //!
 //! Receipts and boards under a key that was revoked are looked at like all others: a revocation
@@ -31,6 +32,7 @@ mod campaigns;
 mod consents;
 mod erasures;
 mod events;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -58,6 +60,8 @@ use boards::{Boards, Late};
 use campaigns::Campaigns;
 use consents::Consents;
 use events::Feed;
+pub use windows::Ranged;
+use windows::Windows;
 
 /// A difference: where, and what is there instead of what should be.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -105,6 +109,7 @@ pub struct Auditor<'a> {
     findings: Vec<Finding>,
     counted: u64,
     feed: Option<Feed>,
+    windows: Windows,
     /// When receipts completed, by chain.
     completed: BTreeMap<Corridor, Vec<Timestamp>>,
 }
@@ -154,6 +159,7 @@ impl<'a> Auditor<'a> {
             findings: Vec::new(),
             counted: 0,
             feed: None,
+            windows: Windows::default(),
             completed: BTreeMap::new(),
         }
     }
@@ -174,7 +180,10 @@ impl<'a> Auditor<'a> {
         self.completed.entry(stored.corridor.clone()).or_default().push(completed_at);
         match checked {
             Err(finding) => self.find(place, finding),
-            Ok(receipt) => self.post(&place, &receipt, placed),
+            Ok(receipt) => {
+                self.note_window(&place, &receipt);
+                self.post(&place, &receipt, placed);
+            }
         }
         self.receipts.insert(stored.transaction, (stored.corridor.clone(), stored.seq));
     }

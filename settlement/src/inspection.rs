@@ -13,10 +13,12 @@ use alliance_contracts::names::{Corridor, PartnerId};
 use alliance_contracts::receipt::{Account, Asset};
 
 use crate::alliance::Registry;
-use crate::audit::{Auditor, Finding, Placed};
+use crate::audit::{Auditor, Finding, Placed, Ranged};
 use crate::command::MemberNo;
 use crate::ledger::ChainHead;
+use crate::payments::rounding::Settled;
 use crate::store::{Store, StoreError, TransactionPlace};
+use crate::windows::WindowRecord;
 
 const PAGE: u32 = 1_000;
 /// Boards are large.
@@ -43,6 +45,8 @@ pub struct AuditReport {
     pub consents: usize,
     /// Erasures read.
     pub erasures: u64,
+    /// Settlement windows read.
+    pub windows: usize,
     /// Every difference; none in good books.
     pub findings: Vec<Finding>,
 }
@@ -69,9 +73,11 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
     for spent in &store.consents_spent().await? {
         auditor.consent_spent(spent);
     }
+    auditor.open_window(registry.window);
     let places = transaction_places(store).await?;
     let heads = store.heads().await?;
     for (corridor, head) in &heads {
+        auditor.ranges(chain_ranges(store, corridor).await?);
         let mut after = 0;
         loop {
             let page = store.receipts(corridor, after, PAGE).await?;
@@ -93,6 +99,8 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
         let seq = place.seq.map(|seq| (&place.corridor, seq));
         auditor.transaction(*id, seq, place.reversed);
     }
+    let windows = windows(store).await?;
+    auditor.windows(&windows);
     let mut erasures = 0;
     for defined in &registry.definition.partners {
         audit_events(store, &mut auditor, &defined.partner, &heads).await?;
@@ -127,8 +135,48 @@ pub async fn audit(store: &dyn Store, keys: &TrustedKeys) -> Result<AuditReport,
         campaigns: campaigns.len(),
         consents: registry.consents.len(),
         erasures,
+        windows: windows.len(),
         findings,
     })
+}
+
+/// The ranges of a chain, as far as the audit looks at them.
+async fn chain_ranges(store: &dyn Store, corridor: &Corridor) -> Result<Vec<Ranged>, StoreError> {
+    let mut ranges: Vec<Ranged> = Vec::new();
+    loop {
+        let after = ranges.last().map_or(0, |range| range.seq);
+        let page = store.chain_ranges(corridor, after, PAGE).await?;
+        if page.is_empty() {
+            return Ok(ranges);
+        }
+        ranges.extend(page.iter().map(|range| Ranged {
+            window: range.window,
+            after: range.after,
+            seq: range.seq,
+            head: range.head,
+            root: range.frontier.root(),
+        }));
+    }
+}
+
+/// All windows with their lines, by number.
+async fn windows(store: &dyn Store) -> Result<Vec<(WindowRecord, Vec<Settled>)>, StoreError> {
+    let mut all = Vec::new();
+    let mut last = u64::MAX;
+    loop {
+        let page = store.windows(last, PAGE).await?;
+        let Some(lowest) = page.last().map(|window| window.number) else { break };
+        for window in page {
+            let lines = store.window_lines(window.id).await?;
+            all.push((window, lines));
+        }
+        if lowest <= 1 {
+            break;
+        }
+        last = lowest - 1;
+    }
+    all.reverse();
+    Ok(all)
 }
 
 async fn audit_erasures(

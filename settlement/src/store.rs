@@ -377,6 +377,14 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> StoreFuture<'a, Vec<WindowRange>>;
 
+    /// The ranges of a chain with `seq > after`, by `seq`, at most `limit`.
+    fn chain_ranges<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<WindowRange>>;
+
     /// What a window came to for each party, by party; nothing before it was netted.
     fn window_lines(&self, window: WindowId) -> StoreFuture<'_, Vec<Settled>>;
 

@@ -297,6 +297,7 @@ impl Store for StagedStore {
         windows(last: u64, limit: u32) -> Vec<alliance_settlement::windows::WindowRecord>;
         window(id: WindowId) -> Option<alliance_settlement::windows::WindowRecord>;
         window_ranges(window: WindowId, after: Option<&'a Corridor>, limit: u32) -> Vec<alliance_settlement::store::WindowRange>;
+        chain_ranges(corridor: &'a Corridor, after: u64, limit: u32) -> Vec<alliance_settlement::store::WindowRange>;
         window_lines(window: WindowId) -> Vec<alliance_settlement::payments::rounding::Settled>;
         window_documents(window: WindowId, after: &'a str, limit: u32) -> Vec<alliance_settlement::ledger::working_set::WindowDocument>;
         window_document(window: WindowId, name: &'a str) -> Option<alliance_settlement::ledger::working_set::WindowDocument>;

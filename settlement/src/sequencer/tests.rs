@@ -136,6 +136,7 @@ impl Store for Faulty {
         windows(last: u64, limit: u32) -> Vec<crate::windows::WindowRecord>;
         window(id: alliance_contracts::ids::WindowId) -> Option<crate::windows::WindowRecord>;
         window_ranges(window: alliance_contracts::ids::WindowId, after: Option<&'a alliance_contracts::names::Corridor>, limit: u32) -> Vec<crate::store::WindowRange>;
+        chain_ranges(corridor: &'a alliance_contracts::names::Corridor, after: u64, limit: u32) -> Vec<crate::store::WindowRange>;
         window_lines(window: alliance_contracts::ids::WindowId) -> Vec<crate::payments::rounding::Settled>;
         window_documents(window: alliance_contracts::ids::WindowId, after: &'a str, limit: u32) -> Vec<crate::ledger::working_set::WindowDocument>;
         window_document(window: alliance_contracts::ids::WindowId, name: &'a str) -> Option<crate::ledger::working_set::WindowDocument>;

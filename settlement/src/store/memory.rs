@@ -1112,6 +1112,15 @@ impl Store for MemoryStore {
         ready(Ok(self.read().settlement.ranges(window, after, page(limit))))
     }
 
+    fn chain_ranges<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<WindowRange>> {
+        ready(Ok(self.read().settlement.ranges_of(corridor, after, page(limit))))
+    }
+
     fn window_lines(&self, window: WindowId) -> StoreFuture<'_, Vec<Settled>> {
         ready(Ok(self.read().settlement.lines(window)))
     }

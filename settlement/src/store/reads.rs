@@ -883,6 +883,13 @@ static RANGES: LazyLock<Sql> = LazyLock::new(|| {
     of(&rows::RANGE, rest, 4)
 });
 
+static CHAIN_RANGES: LazyLock<Sql> = LazyLock::new(|| {
+    let rest = "FROM window_ranges r {maybe window_ranges b WHERE b.alliance = r.alliance \
+                AND b.corridor = r.corridor AND b.seq = r.after_seq} \
+                WHERE r.alliance = $1 AND r.corridor = $2 AND r.seq > $3 ORDER BY r.seq LIMIT $4";
+    of(&rows::RANGE, rest, 4)
+});
+
 static LINES: LazyLock<Sql> = LazyLock::new(|| {
     let rest = "FROM window_lines l WHERE l.alliance = $1 AND l.window_id = $2 ORDER BY l.party";
     of(&rows::LINE, rest, 2)
@@ -1053,6 +1060,7 @@ pub(super) fn all() -> Vec<(&'static str, &'static Sql)> {
         ("WINDOWS_READ", &WINDOWS),
         ("WINDOW_ONE", &WINDOW_ONE),
         ("RANGES_READ", &RANGES),
+        ("CHAIN_RANGES", &CHAIN_RANGES),
         ("LINES_READ", &LINES),
         ("WINDOW_DOCUMENTS_READ", &WINDOW_DOCUMENTS),
         ("WINDOW_DOCUMENT", &WINDOW_DOCUMENT),
@@ -1370,6 +1378,17 @@ impl<E: Engine> Store for E {
         let after = after.map_or("", Corridor::as_str);
         let values = vec![Value::id(window), after.into(), i64::from(limit).into()];
         Box::pin(async move { each(fetch(self, &RANGES, values).await?, rows::range) })
+    }
+
+    fn chain_ranges<'a>(
+        &'a self,
+        corridor: &'a Corridor,
+        after: u64,
+        limit: u32,
+    ) -> StoreFuture<'a, Vec<WindowRange>> {
+        let after = rows::signed(after);
+        let values = vec![corridor.as_str().into(), after.into(), i64::from(limit).into()];
+        Box::pin(async move { each(fetch(self, &CHAIN_RANGES, values).await?, rows::range) })
     }
 
     fn window_lines(&self, window: WindowId) -> StoreFuture<'_, Vec<Settled>> {

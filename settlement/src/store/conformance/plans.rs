@@ -9,7 +9,7 @@ use crate::store::{postgres, reads, sqlite, statements};
 
 /// What is meant to go through rows of its alliance: lists that are short, and the one row there
 /// is.
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 20] = [
     "REGISTRY",
     "BOARD_AT",
     "FLOWS",
@@ -27,6 +27,9 @@ const PAGES: [&str; 17] = [
     "ENDPOINTS_READ",
     "CONSENTS_SPENT_READ",
     "RANGES",
+    "WINDOW_ONE",
+    "WINDOWS_READ",
+    "MOVED_WINDOWS",
 ];
 
 fn statements() -> Vec<(String, &'static Sql)> {

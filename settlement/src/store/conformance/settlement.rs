@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alliance_contracts::adjustment::{Adjustment, AdjustmentCause};
 use alliance_contracts::encoding::Hash;
 use alliance_contracts::ids::WindowId;
-use alliance_contracts::names::Corridor;
+use alliance_contracts::names::{Corridor, PartnerId};
 use alliance_contracts::receipt::{self, Account, Asset, Posting};
 use alliance_contracts::window::WindowState;
 
@@ -255,9 +255,11 @@ pub async fn what_a_bank_says_is_taken_in_once_and_settles_the_window(place: &Pl
     for payment in &mut payments {
         payment.counted.sent = payment.instruction.amount.into();
     }
-    let payment = payments[0].clone();
-    let debtor =
-        alliance_contracts::names::PartnerId::clone(&name(payment.instruction.debtor.as_str()));
+    let of_partner = |payment: &&crate::payments::matching::Tracked| {
+        payment.instruction.debtor.as_str().parse::<PartnerId>().is_ok()
+    };
+    let payment = payments.iter().find(of_partner).unwrap().clone();
+    let debtor: PartnerId = name(payment.instruction.debtor.as_str());
     let micros = i64::try_from(payment.instruction.amount).unwrap() * 10_000;
     let own = Account::Position(debtor.clone());
     let position = |accounts: Vec<crate::ledger::AccountBalance>| {

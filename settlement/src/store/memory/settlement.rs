@@ -153,6 +153,19 @@ impl Settlement {
         rest.take(limit).cloned().collect()
     }
 
+    pub(super) fn ranges_of(
+        &self,
+        corridor: &Corridor,
+        after: u64,
+        limit: usize,
+    ) -> Vec<WindowRange> {
+        let of = self.ranges.values().filter(|range| range.corridor == *corridor);
+        let mut found: Vec<WindowRange> = of.filter(|range| range.seq > after).cloned().collect();
+        found.sort_by_key(|range| range.seq);
+        found.truncate(limit);
+        found
+    }
+
     pub(super) fn lines(&self, window: WindowId) -> Vec<Settled> {
         let of = self.lines.iter().filter(|((id, _), _)| *id == window);
         of.map(|(_, line)| line.clone()).collect()
