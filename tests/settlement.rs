@@ -25,8 +25,7 @@ fn settling(name: &str, engine: Engine) -> Alliance {
 
 async fn open(alliance: &Alliance) -> std::sync::Arc<dyn Store> {
     let file = alliance.dir().join("alliance.db");
-    let url =
-        alliance.database().map_or_else(|| format!("sqlite:{}", file.display()), Into::into);
+    let url = alliance.database().map_or_else(|| format!("sqlite:{}", file.display()), Into::into);
     store::open(&url, "demo".parse().unwrap()).await.unwrap()
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use alliance_contracts::ids::{Id, Kind};
 use alliance_contracts::time::Timestamp;
 use alliance_settlement::command::{
-    Command, Define, Keyed, NewLink, NewMember, Order, ProposeLink, Reverse, SignedCheckpoint,
+    CloseWindow, Command, Define, Keyed, NewLink, NewMember, Order, ProposeLink, Reverse,
+    SignedCheckpoint,
 };
 
 use crate::auditor::{Issue, Told};
@@ -23,6 +24,8 @@ pub enum Errand {
     Define(Box<(Agreed, Define)>),
     ForbiddenDefine(Box<Define>),
     Suspend(usize, bool),
+    /// The window that a gateway knows as open.
+    Close(Box<CloseWindow>),
     BadCheckpoint(Box<SignedCheckpoint>),
     /// The draft of this number.
     Publish(usize),
@@ -96,6 +99,11 @@ impl Errand {
             Self::Suspend(partner, suspended) => {
                 let command = Command::Suspend(name(PARTNERS[*partner]), *suspended);
                 (command, Told::Suspension(*partner, *suspended))
+            }
+            Self::Close(order) => {
+                let slot = order.slot.map(Timestamp::as_millis);
+                let told = Told::Close(order.window.as_u128(), slot);
+                (Command::CloseWindow(order.clone()), told)
             }
             Self::BadCheckpoint(checkpoint) => {
                 let mut checkpoint = (**checkpoint).clone();

@@ -25,8 +25,8 @@
 //! jump ten minutes ahead and a day back and are seconds apart.
 //!
 //! Out of scope: HTTP and request signatures (`gateway`'s tests), real databases (the store's
-//! behaviours, the crash table, the kills), settlement windows, which stay open. The store here is
-//! the one in memory, which passes the same behaviours as the databases.
+//! behaviours, the crash table, the kills), what becomes of a settlement window after it is closed.
+//! The store here is the one in memory, which passes the same behaviours as the databases.
 //!
 //! Determinism: one thread, one runtime a gateway whose clock is paused. `Gateway::run` ends when
 //! nothing but time could go on, which includes work handed to `spawn_blocking`; threads of another

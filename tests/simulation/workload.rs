@@ -17,8 +17,8 @@ use alliance_contracts::side::SideOf;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::total::Total;
 use alliance_settlement::command::{
-    Command, Define, LinkEnd, MemberNo, NewLink, Order, ProposeLink, Publish, Quoted, QuotedSide,
-    QuotedTerms, Reverse, SignedCheckpoint,
+    CloseWindow, Command, Define, LinkEnd, MemberNo, NewLink, Order, ProposeLink, Publish, Quoted,
+    QuotedSide, QuotedTerms, Reverse, SignedCheckpoint,
 };
 use alliance_settlement::pricing;
 use alliance_settlement::rates::terms::{AgreedTerms, BoardTerms};
@@ -53,6 +53,8 @@ pub struct Memory {
     kept: Vec<(Arc<Terms>, QuotedTerms)>,
     /// The last time of the schedule.
     slot: i64,
+    /// The last time that a window was to be closed.
+    cut_off: i64,
     used_references: Vec<(usize, u64)>,
     used_keys: Vec<(usize, u64)>,
 }
@@ -75,7 +77,8 @@ impl World {
             780..900 => self.reversal(),
             900..930 => Some(self.proposal()),
             930..958 => self.confirmation(),
-            958..966 => self.revocation(),
+            958..964 => self.revocation(),
+            964..966 => self.closing(),
             966..982 => self.replay(),
             _ => self.operation(),
         }
@@ -622,6 +625,30 @@ impl World {
             _ => definition.partners[0].keys.clear(),
         }
         Some(Errand::ForbiddenDefine(Box::new(Define { definition, window: self.props.id() })))
+    }
+
+    /// Gateways close the window that each knows as open, for one time of the schedule or by hand.
+    fn closing(&mut self) -> Option<Errand> {
+        let by_hand = self.dice.per_mille(300);
+        if !by_hand && !self.dice.per_mille(150) {
+            self.memory.cut_off += 60_000;
+        }
+        let slot = (!by_hand).then(|| Timestamp::from_millis(self.memory.cut_off));
+        let mut errand = None;
+        let first = self.dice.below(self.gateways.len());
+        for turn in 0..self.gateways.len() {
+            if turn > 0 && self.dice.per_mille(400) {
+                continue;
+            }
+            let gateway = (first + turn) % self.gateways.len();
+            let Some(registry) = self.gateways[gateway].registry() else { continue };
+            let (window, next) = (registry.window, self.props.id());
+            let order = CloseWindow { window, next, slot, by: None, today: name("2026-11-23") };
+            if let Some(earlier) = errand.replace(Errand::Close(Box::new(order))) {
+                self.send(earlier);
+            }
+        }
+        errand
     }
 
     fn suspension(&mut self) -> Option<Errand> {

@@ -22,6 +22,8 @@ pub enum Told {
     /// A definition that changes what may not change.
     ForbiddenDefinition,
     Suspension(usize, bool),
+    /// A window was to be closed, for this time of the schedule.
+    Close(u128, Option<i64>),
     /// A checkpoint that must not be stored.
     BadCheckpoint,
     /// A board, handed in at this version of the registry and before so many jumps of the clock.
@@ -85,6 +87,15 @@ impl Auditor {
                 let stands = self.books.suspended.contains(partner) == *suspended;
                 stands && matches!(outcome, Outcome::Done(0 | 1))
             }
+            Told::Close(window, slot) => match outcome {
+                Outcome::Done(1) => self.books.closed.iter().any(|closed| closed.id == *window),
+                // Closed by somebody else, or that time has had its window.
+                Outcome::Done(0) => {
+                    let had = slot.is_some_and(|slot| slot <= self.books.slot);
+                    had || self.books.window != *window
+                }
+                _ => false,
+            },
             Told::BadCheckpoint => *outcome == Outcome::CheckpointRefused,
             Told::Publication { draft, version, jumps } => {
                 let still = *version == self.books.registry_version && *jumps == excuse.jumps;

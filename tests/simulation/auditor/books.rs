@@ -129,6 +129,10 @@ pub struct Books {
     /// The commit that last froze it.
     pub tripped: BTreeMap<Way, u64>,
     pub window: u128,
+    /// The last time of the schedule that a window was closed for.
+    pub slot: i64,
+    /// Windows that were closed, the first one first.
+    pub closed: Vec<Closed>,
     pub suspended: BTreeSet<usize>,
     pub members: HashMap<Person, Member>,
     pub next_member: i64,
@@ -150,6 +154,12 @@ pub struct Books {
     pub feeds: Vec<Vec<Fact>>,
     /// Running totals of all postings, per program and of money: always zero.
     pub totals: [i128; PROGRAMS.len() + 1],
+}
+
+/// A window that was closed: of which chains it has which receipts, after and up to.
+pub struct Closed {
+    pub id: u128,
+    pub ranges: BTreeMap<usize, (u64, u64)>,
 }
 
 pub const fn ends(one: Person, other: Person) -> (Person, Person) {
@@ -174,6 +184,8 @@ impl Books {
             released: BTreeMap::new(),
             tripped: BTreeMap::new(),
             window: 0,
+            slot: 0,
+            closed: Vec::new(),
             suspended: BTreeSet::new(),
             members: HashMap::new(),
             next_member: 1,

@@ -6,11 +6,12 @@ use alliance_contracts::board::FrozenPair;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::problem::ProblemCode;
 use alliance_contracts::receipt::{Account, Asset};
+use alliance_contracts::window::WindowState;
 use alliance_settlement::command::Outcome;
 use alliance_settlement::ledger::{KeyRecord, LinkRecord, TransactionRecord, Writes};
 use alliance_settlement::receipts::StoredReceipt;
 
-use super::books::{Kept, Link, Member, Place, Stands, Transaction, ends};
+use super::books::{Closed, Kept, Link, Member, Place, Stands, Transaction, ends};
 use super::rates::{self, Way};
 use super::rules::{self, Ask, Effect, Quote};
 use super::{Arrival, Auditor, Finding, ensure};
@@ -550,6 +551,7 @@ impl Auditor {
             self.books.partner_is(who, since.is_some());
             self.count("suspension");
         }
+        self.closed(writes)?;
         let Some(row) = &writes.definition else { return Ok(()) };
         let agreed = Agreed::of(&row.definition);
         let asked = self.operations.definitions.contains(&agreed);
@@ -564,6 +566,46 @@ impl Auditor {
         self.books.version = row.version;
         self.books.agreed = Some(agreed);
         self.count("definition");
+        Ok(())
+    }
+
+    /// A window is closed by a commit without receipts, which opens the next: what every chain has
+    /// grown by since the one before is in it.
+    fn closed(&mut self, writes: &Writes) -> Result<(), Finding> {
+        let Some(id) = writes.closes else {
+            ensure!(writes.windows.is_empty(), "a window changes, and none is closed");
+            return Ok(());
+        };
+        ensure!(id.as_u128() == self.books.window, "a window is closed that is not open");
+        ensure!(writes.receipts.is_empty(), "receipts come with the closing of a window");
+        let of = |state| writes.windows.values().filter(move |window| window.state == state);
+        let (closed, open): (Vec<_>, Vec<_>) =
+            (of(WindowState::Closed).collect(), of(WindowState::Open).collect());
+        let ([closed], [open]) = (&closed[..], &open[..]) else {
+            return Err(format!("{} closed, {} opened", closed.len(), open.len()));
+        };
+        let number = u64::try_from(self.books.closed.len()).unwrap() + 1;
+        ensure!((closed.id, closed.number) == (id, number), "window {} closed", closed.number);
+        ensure!(open.number == number + 1, "window {} opened", open.number);
+        let slot = open.slot.map_or(0, |slot| slot.as_millis());
+        ensure!(slot >= self.books.slot, "the schedule goes back");
+        let ends: BTreeMap<usize, u64> = self
+            .books
+            .closed
+            .iter()
+            .flat_map(|c| &c.ranges)
+            .map(|(at, (_, seq))| (*at, *seq))
+            .collect();
+        let grown = self.books.chains.iter().enumerate().filter_map(|(at, chain)| {
+            let after = ends.get(&at).copied().unwrap_or(0);
+            (chain.seq > after).then_some((at, (after, chain.seq)))
+        });
+        let ranges = grown.collect();
+        self.books.closed.push(Closed { id: id.as_u128(), ranges });
+        self.books.window = open.id.as_u128();
+        self.books.slot = slot;
+        self.books.window_came(number);
+        self.count("window");
         Ok(())
     }
 

@@ -24,6 +24,8 @@ pub enum Fact {
     Frozen(Way, bool),
     /// Whether a partner may not trade any more, or may again.
     Suspended(usize, bool),
+    /// The window of this number takes no more receipts.
+    Closed(u64),
 }
 
 impl Fact {
@@ -38,6 +40,7 @@ impl Fact {
                 (4, u128::try_from(source * PROGRAMS.len() + target).unwrap(), 0)
             }
             Self::Suspended(partner, _) => (5, u128::try_from(*partner).unwrap(), 0),
+            Self::Closed(number) => (6, 0, *number),
         }
     }
 
@@ -82,6 +85,10 @@ impl Books {
 
     pub fn board_came(&mut self, number: u32) {
         self.facts.push(((0..PARTNERS.len()).collect(), Fact::Board(number)));
+    }
+
+    pub fn window_came(&mut self, number: u64) {
+        self.facts.push(((0..PARTNERS.len()).collect(), Fact::Closed(number)));
     }
 
     pub fn partner_is(&mut self, partner: usize, suspended: bool) {
@@ -244,6 +251,7 @@ impl Auditor {
             "board.published" => Fact::Board(u32::try_from(data["board"].as_u64()?).ok()?),
             "pair.frozen" => frozen(true)?,
             "pair.released" => frozen(false)?,
+            "window.closed" => Fact::Closed(data["number"].as_u64()?),
             "partner.suspended" => suspended(true)?,
             "partner.reinstated" => suspended(false)?,
             _ => return None,

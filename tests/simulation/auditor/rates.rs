@@ -537,7 +537,8 @@ impl Auditor {
         let changed = writes.definition.is_some()
             || writes.board.is_some()
             || !writes.suspensions.is_empty()
-            || !writes.frozen.is_empty();
+            || !writes.frozen.is_empty()
+            || !writes.windows.is_empty();
         let Some(agreed) = self.books.agreed.clone().filter(|_| changed) else { return };
         let books = &mut self.books;
         books.registry_version += 1;

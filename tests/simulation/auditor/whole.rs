@@ -23,6 +23,7 @@ impl Auditor {
     /// Reads all of it. Signatures are verified once each.
     pub fn whole(&mut self, store: &dyn Store) -> Result<(), Finding> {
         self.chains_are_whole(store)?;
+        self.windows_are_whole(store)?;
         self.members_are_whole(store)?;
         self.accounts_are_whole(store)?;
         self.transactions_are_whole(store)?;
@@ -71,6 +72,25 @@ impl Auditor {
             ensure!(head.frontier.root() == root, "{corridor}: the tree is another");
             let checkpoint = head.checkpoint.map_or(0, |checkpoint| checkpoint.size);
             ensure!(checkpoint == chain.checkpoint, "{corridor}: the checkpoint is another");
+        }
+        Ok(())
+    }
+
+    /// Every window that was closed, with the receipts that it had then, and the one that is open.
+    fn windows_are_whole(&self, store: &dyn Store) -> Result<(), Finding> {
+        let windows = read(store.windows(u64::MAX, PAGE))?;
+        let (closed, open) = (&self.books.closed, self.books.window);
+        ensure!(windows.len() == closed.len() + 1, "{} windows", windows.len());
+        ensure!(windows[0].id.as_u128() == open, "another window is open");
+        for (window, known) in windows[1..].iter().rev().zip(closed) {
+            ensure!(window.id.as_u128() == known.id, "window {} is another", window.number);
+            let ranges = read(store.window_ranges(window.id, None, PAGE))?;
+            let mut there = std::collections::BTreeMap::new();
+            for range in ranges {
+                let at = self.books.chain_named(range.corridor.as_str());
+                there.insert(at.ok_or("a range of nobody")?, (range.after, range.seq));
+            }
+            ensure!(there == known.ranges, "window {}: {there:?}", window.number);
         }
         Ok(())
     }
