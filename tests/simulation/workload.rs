@@ -630,7 +630,8 @@ impl World {
     /// Gateways close the window that each knows as open, for one time of the schedule or by hand.
     fn closing(&mut self) -> Option<Errand> {
         let by_hand = self.dice.per_mille(300);
-        if !by_hand && !self.dice.per_mille(150) {
+        let again = self.memory.cut_off > 0 && self.dice.per_mille(150);
+        if !by_hand && !again {
             self.memory.cut_off += 60_000;
         }
         let slot = (!by_hand).then(|| Timestamp::from_millis(self.memory.cut_off));

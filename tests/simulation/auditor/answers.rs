@@ -88,7 +88,13 @@ impl Auditor {
                 stands && matches!(outcome, Outcome::Done(0 | 1))
             }
             Told::Close(window, slot) => match outcome {
-                Outcome::Done(1) => self.books.closed.iter().any(|closed| closed.id == *window),
+                Outcome::Done(1) => {
+                    let closed = self.books.closed.iter().find(|closed| closed.id == *window);
+                    closed.is_some_and(|closed| match slot {
+                        Some(slot) => closed.slots.0 < *slot && closed.slots.1 == *slot,
+                        None => closed.slots.0 == closed.slots.1,
+                    })
+                }
                 // Closed by somebody else, or that time has had its window.
                 Outcome::Done(0) => {
                     let had = slot.is_some_and(|slot| slot <= self.books.slot);

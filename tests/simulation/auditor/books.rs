@@ -159,6 +159,8 @@ pub struct Books {
 /// A window that was closed: of which chains it has which receipts, after and up to.
 pub struct Closed {
     pub id: u128,
+    /// The last time of the schedule before it was closed, and after.
+    pub slots: (i64, i64),
     pub ranges: BTreeMap<usize, (u64, u64)>,
 }
 

@@ -601,7 +601,7 @@ impl Auditor {
             (chain.seq > after).then_some((at, (after, chain.seq)))
         });
         let ranges = grown.collect();
-        self.books.closed.push(Closed { id: id.as_u128(), ranges });
+        self.books.closed.push(Closed { id: id.as_u128(), slots: (self.books.slot, slot), ranges });
         self.books.window = open.id.as_u128();
         self.books.slot = slot;
         self.books.window_came(number);
