@@ -69,6 +69,7 @@ use alliance_contracts::transaction::{
     reversal_bytes,
 };
 use alliance_contracts::waterfall::{LossShare, Waterfall};
+use alliance_contracts::window::Window;
 use ring::hmac;
 use serde_json::Value;
 
@@ -729,6 +730,7 @@ fn written_back(kind: &EventType, data: Value) -> Value {
         "campaign" => through::<CampaignEvent>(data),
         "endpoint" => through::<EndpointEvent>(data),
         "partner" => through::<PartnerEvent>(data),
+        "window" => through::<Window>(data),
         other => panic!("no data of {other} is known"),
     }
 }
