@@ -140,14 +140,6 @@ pub enum CamtFault {
     /// No currency that banks pay.
     #[error("{0} is no currency that banks pay (ISO 4217)")]
     Currency(String),
-    /// Not the account's.
-    #[error("{entry} on an account in {account}")]
-    OtherCurrency {
-        /// The entry's.
-        entry: Currency,
-        /// The account's.
-        account: Currency,
-    },
     /// One of a few words, and none of them.
     #[error("{0} is none of the words that are known here")]
     Word(String),
@@ -813,13 +805,6 @@ impl Ntry {
         let Self { details, information, .. } = self;
         let (currency, amount) = self.amount.ok_or(CamtFault::Missing("Amt"))?;
         let direction = self.direction.ok_or(CamtFault::Missing("CdtDbtInd"))?;
-        match &account.currency {
-            Some(account) if *account != currency => {
-                let account = account.clone();
-                return Err(CamtFault::OtherCurrency { entry: currency, account });
-            }
-            _ => {}
-        }
         let number = account.number.clone().ok_or(CamtFault::Missing("Id"))?;
         let bare = BankEntry {
             account: number,
@@ -841,10 +826,14 @@ impl Ntry {
         let came_back =
             |of_detail: bool| (of_detail || self.return_code).then(|| NO_REASON.to_owned());
         let several = details.len() > 1;
-        if details.is_empty() || several && !adds_up(&bare, &details) {
-            // One movement, of which nobody says whose it is, or whose which part of it is.
-            let reference = information.filter(|_| !several);
-            return Ok(vec![BankEntry { reference, return_reason: came_back(false), ..bare }]);
+        let strange = account.currency.as_ref().is_some_and(|own| *own != bare.currency);
+        if strange || several && !adds_up(&bare, &details) {
+            // One movement that names nothing, for a person: what it says cannot all be so.
+            return Ok(vec![BankEntry { return_reason: came_back(false), ..bare }]);
+        }
+        if details.is_empty() {
+            let return_reason = came_back(false);
+            return Ok(vec![BankEntry { reference: information, return_reason, ..bare }]);
         }
         let mut parts: BTreeMap<String, usize> = BTreeMap::new();
         let mut entries = Vec::with_capacity(details.len());
