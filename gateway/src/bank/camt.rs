@@ -27,14 +27,16 @@ use crate::xml::is_char;
 
 /// Elements in one another, at most. The schemas are half as deep.
 const MAX_DEPTH: usize = 32;
-/// Characters of an element's text, at most.
-const MAX_TEXT_CHARS: usize = 4_096;
+/// Bytes of an element's text, at most. The schemas' longest has 500 characters.
+const MAX_TEXT_BYTES: usize = 2_048;
 /// So many characters of the text for the receiver are kept.
 const MAX_REFERENCE_CHARS: usize = 1_000;
 /// Entries of a file, at most.
 pub const MAX_ENTRIES: u64 = 1_000_000;
 /// Details of an entry, at most.
 pub const MAX_DETAILS: usize = 10_000;
+/// Bytes of an entry with its details, at most: what memory holds at once.
+pub const MAX_ENTRY_BYTES: u64 = 1 << 24;
 /// How much of a file's own text a fault repeats.
 const QUOTED_CHARS: usize = 40;
 
@@ -107,7 +109,7 @@ pub enum CamtFault {
     #[error("elements stand more than {MAX_DEPTH} deep")]
     TooDeep,
     /// A tag or a text that is too long.
-    #[error("a tag or a text of more than {MAX_EVENT_BYTES} bytes, or {MAX_TEXT_CHARS} characters")]
+    #[error("a tag of more than {MAX_EVENT_BYTES} bytes, or a text of more than {MAX_TEXT_BYTES}")]
     TooLong,
     /// A file that is too large.
     #[error("more than {MAX_FILE_BYTES} bytes")]
@@ -116,7 +118,7 @@ pub enum CamtFault {
     #[error("more than {MAX_ENTRIES} entries: ask the bank for a file a day")]
     TooManyEntries,
     /// Too many details.
-    #[error("more than {MAX_DETAILS} details in one entry")]
+    #[error("more than {MAX_DETAILS} details in one entry, or {MAX_ENTRY_BYTES} bytes")]
     TooManyDetails,
     /// An element where text is expected, or the other way round.
     #[error("{0} is not expected here")]
@@ -164,6 +166,7 @@ pub fn read<R: Read>(input: R, take: impl FnMut(BankEntry)) -> Result<BankFile, 
         namespace: String::new(),
         path: String::new(),
         left: false,
+        depth: 0,
         take,
         entries: 0,
         statements: 0,
@@ -197,6 +200,8 @@ struct Document<R, F> {
     path: String,
     /// Its end was read.
     left: bool,
+    /// How deep it stands.
+    depth: usize,
     take: F,
     entries: u64,
     statements: u64,
@@ -400,6 +405,7 @@ impl<R: Read, F: FnMut(BankEntry)> Document<R, F> {
 
     fn entry(&mut self, account: &Account) -> Fallible<()> {
         let mut entry = Ntry::default();
+        let end = self.reader.buffer_position().saturating_add(MAX_ENTRY_BYTES);
         while let Some(tag) = self.child()? {
             match self.name() {
                 "Amt" => once(&mut entry.amount, self.amount(tag)?, "Amt")?,
@@ -410,7 +416,7 @@ impl<R: Read, F: FnMut(BankEntry)> Document<R, F> {
                 "ValDt" => entry.value_date = self.day()?,
                 "AcctSvcrRef" => once(&mut entry.bank_reference, self.text()?, "AcctSvcrRef")?,
                 "BkTxCd" => entry.return_code |= self.return_code()?,
-                "NtryDtls" => self.details(&mut entry.details)?,
+                "NtryDtls" => self.details(&mut entry.details, end)?,
                 "AddtlNtryInf" => once(&mut entry.information, self.text()?, "AddtlNtryInf")?,
                 _ => self.skip()?,
             }
@@ -425,10 +431,12 @@ impl<R: Read, F: FnMut(BankEntry)> Document<R, F> {
         Ok(())
     }
 
-    fn details(&mut self, details: &mut Vec<Detail>) -> Fallible<()> {
+    /// Not beyond `end`.
+    fn details(&mut self, details: &mut Vec<Detail>, end: u64) -> Fallible<()> {
         while self.child()?.is_some() {
+            let most = details.len() == MAX_DETAILS || self.reader.buffer_position() > end;
             match self.name() {
-                "TxDtls" if details.len() == MAX_DETAILS => return Err(CamtFault::TooManyDetails),
+                "TxDtls" if most => return Err(CamtFault::TooManyDetails),
                 "TxDtls" => details.push(self.detail()?),
                 _ => self.skip()?,
             }
@@ -619,7 +627,7 @@ impl<R: Read, F: FnMut(BankEntry)> Document<R, F> {
         let mut word = String::new();
         loop {
             match self.piece()? {
-                Piece::Text(text) => self.append(&mut word, &text)?,
+                Piece::Text(text) => grow(&mut word, &text)?,
                 Piece::Child(_) if matches!(self.name(), "Cd" | "Prtry") => word = self.text()?,
                 Piece::Child(_) | Piece::Foreign => self.skip()?,
                 Piece::End => break,
@@ -679,7 +687,7 @@ impl<R: Read, F: FnMut(BankEntry)> Document<R, F> {
         let mut whole = String::new();
         loop {
             match self.piece()? {
-                Piece::Text(text) => self.append(&mut whole, &text)?,
+                Piece::Text(text) => grow(&mut whole, &text)?,
                 Piece::Child(_) | Piece::Foreign => {
                     return Err(CamtFault::Unexpected("an element".to_owned()));
                 }
@@ -687,12 +695,6 @@ impl<R: Read, F: FnMut(BankEntry)> Document<R, F> {
                 Piece::Eof => return Err(self.broken_off()),
             }
         }
-    }
-
-    #[expect(clippy::unused_self, reason = "one name beside `text`, of which it is a part")]
-    fn append(&self, whole: &mut String, text: &str) -> Fallible<()> {
-        whole.push_str(text);
-        if whole.chars().count() > MAX_TEXT_CHARS { Err(CamtFault::TooLong) } else { Ok(()) }
     }
 
     /// Passes an element by, with all that is in it.
@@ -729,6 +731,7 @@ impl<R: Read, F: FnMut(BankEntry)> Document<R, F> {
         if self.left {
             let length = self.path.rfind('/').unwrap_or_default();
             self.path.truncate(length);
+            self.depth -= 1;
             self.left = false;
         }
         loop {
@@ -747,9 +750,10 @@ impl<R: Read, F: FnMut(BankEntry)> Document<R, F> {
                 Event::Comment(_) | Event::PI(_) => {}
                 Event::DocType(_) => return Err(CamtFault::Doctype),
                 Event::Start(start) => {
-                    if self.path.matches('/').count() == MAX_DEPTH {
+                    if self.depth == MAX_DEPTH {
                         return Err(CamtFault::TooDeep);
                     }
+                    self.depth += 1;
                     let namespace = match resolved {
                         ResolveResult::Bound(Namespace(namespace)) => namespace,
                         _ => "",
@@ -759,8 +763,14 @@ impl<R: Read, F: FnMut(BankEntry)> Document<R, F> {
                         namespace.clone_into(&mut self.namespace);
                     }
                     let ours = namespace == self.namespace && !namespace.is_empty();
+                    let name = start.local_name().into_inner();
+                    if !is_name(name) {
+                        let found = quoted(name);
+                        return Err(CamtFault::NotXml(format!("<{found}> is no element's name")));
+                    }
+                    // A long one is none that is looked for.
                     self.path.push('/');
-                    self.path.push_str(start.local_name().into_inner());
+                    self.path.push_str(&quoted(name));
                     return match ours {
                         true => Ok(Piece::Child(Tag { currency: attribute(&start, "Ccy")? })),
                         false => Ok(Piece::Foreign),
@@ -790,12 +800,7 @@ impl<R: Read, F: FnMut(BankEntry)> Document<R, F> {
 
     fn placed(self, fault: CamtFault) -> CamtError {
         let line = self.reader.get_ref().line();
-        // Faults may lie where names are long.
-        let path = match self.path.char_indices().nth(400) {
-            Some((end, _)) => format!("{}…", &self.path[..end]),
-            None => self.path,
-        };
-        CamtError { line, path, fault }
+        CamtError { line, path: self.path, fault }
     }
 }
 
@@ -909,6 +914,11 @@ impl Detail {
     }
 }
 
+/// Whether it may be an element's name: what the reader of tags does not look at.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.·".contains(c))
+}
+
 const SPACES: [char; 4] = [' ', '\t', '\r', '\n'];
 
 fn is_space(text: &str) -> bool {
@@ -932,6 +942,12 @@ fn once<T>(place: &mut Option<T>, value: T, name: &'static str) -> Fallible<()> 
         None => Ok(()),
         Some(_) => Err(CamtFault::Twice(name)),
     }
+}
+
+/// Adds a piece to an element's text.
+fn grow(whole: &mut String, piece: &str) -> Fallible<()> {
+    whole.push_str(piece);
+    if whole.len() > MAX_TEXT_BYTES { Err(CamtFault::TooLong) } else { Ok(()) }
 }
 
 /// Adds a line of text; what is beyond [`MAX_REFERENCE_CHARS`] is left out.

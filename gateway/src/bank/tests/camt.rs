@@ -256,6 +256,7 @@ fn every_fault_says_where_it_is() {
         ("<Ntry>\n        <NtryRef>", "<Ntry>money\n        <NtryRef>", format!("line 24, {ntry}: \"money\" is not expected here")),
         ("<MsgId>STM-20261127-1</MsgId>", "<MsgId><x/></MsgId>", "line 5, /Document/BkToCstmrStmt/GrpHdr/MsgId/x: an element is not expected here".to_owned()),
         ("<MsgId>STM-20261127-1</MsgId>", "", "line 97: <MsgId> is missing".to_owned()),
+        ("<NtryRef>1</NtryRef>", "<x/Amt Ccy=\"CNY\">1</x/Amt>", format!("line 24, {ntry}: not well-formed XML: <x/Amt> is no element's name")),
         ("</Document>", "</Document><more/>", "line 96, /more: more after the root element is not expected here".to_owned()),
         ("camt.053.001.08", "camt.053.001.01", "line 2, /Document: not a camt.053 or camt.054 of version 02 to 14, but <Document> of \"urn:iso:std:iso:20022:tech:xsd:camt.053.…\"".to_owned()),
         ("camt.053.001.08", "camt.053.001.15", "line 2, /Document: not a camt.053 or camt.054 of version 02 to 14, but <Document> of \"urn:iso:std:iso:20022:tech:xsd:camt.053.…\"".to_owned()),
@@ -331,9 +332,11 @@ fn nothing_grows_with_what_a_file_claims() {
         assert!(told.len() < 1_000, "{told}");
         assert!(file.handed < 1_000_000, "{} bytes of {}", file.handed, told);
     }
-    let details = "<TxDtls></TxDtls>".repeat(MAX_DETAILS + 1);
-    let file = STATEMENT.replacen("<NtryDtls>", &format!("<NtryDtls>{details}"), 1);
-    assert!(refused(&file).contains("more than 10000 details in one entry"));
+    let text = format!("<TxDtls><AddtlTxInf>{}</AddtlTxInf></TxDtls>", "a".repeat(2_000));
+    for details in ["<TxDtls></TxDtls>".repeat(MAX_DETAILS + 1), text.repeat(9_000)] {
+        let file = STATEMENT.replacen("<NtryDtls>", &format!("<NtryDtls>{details}"), 1);
+        assert!(refused(&file).contains("more than 10000 details in one entry"));
+    }
 }
 
 #[test]
