@@ -88,6 +88,10 @@ const KINDS: &[(&str, &str)] = &[
     ("alliance-seen", "http-signatures.md"),
     ("arithmetic", "quotes.md"),
     ("arithmetic-extended", "quotes.md"),
+    // The gateway compares these with what it reads and writes.
+    ("bank-accounts", "bank-files.md"),
+    ("bank-camt053", "bank-files.md"),
+    ("bank-pain001", "bank-files.md"),
     ("board", "boards.md"),
     ("board-jws", "boards.md"),
     ("board-pairs", "boards.md"),

@@ -4,6 +4,7 @@
 //! Deliberately absent: SQL, arithmetic on points or money, building a receipt.
 
 pub mod api;
+pub mod bank;
 pub mod bench;
 pub mod cli;
 pub mod demo;

@@ -96,7 +96,7 @@ impl MinorUnit {
     }
 
     /// Reads an amount as banks write it (XML Schema's decimal, not below zero). Zeros may be left
-    /// out or stand in front; more decimals than the currency has are refused, zeros or not.
+    /// out, stand in front, or behind; what is less than a minor unit is refused, never rounded.
     ///
     /// # Errors
     /// [`AmountFault`].
@@ -106,6 +106,11 @@ impl MinorUnit {
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) {
             return Err(AmountFault::NotPlain);
+        }
+        let kept = usize::try_from(self.digits).map_or(fraction.len(), |d| d.min(fraction.len()));
+        let (fraction, rest) = fraction.split_at(kept);
+        if rest.bytes().any(|byte| byte != b'0') {
+            return Err(AmountFault::TooPrecise);
         }
         let places = u32::try_from(fraction.len()).map_err(|_| AmountFault::TooPrecise)?;
         let left = self.digits.checked_sub(places).ok_or(AmountFault::TooPrecise)?;

@@ -8,6 +8,8 @@
 //! | an instruction's, by amount and party | it carries no id of ours, and exactly one open instruction between these two accounts has this amount left |
 //! | nobody's | anything else; the reason says what is missing |
 //!
+//! What is nobody's may be taken again: it is counted once what it belongs to is there.
+//!
 //! Nothing is guessed: two instructions that fit are none. Money is seen from the debtor's account,
 //! from the creditor's, or from both: what one end says counts once. What comes back (a return, a
 //! reversal) is taken away again. Sums do not depend on the order of entries; what an entry became
@@ -212,6 +214,14 @@ pub enum Became {
     Unmatched(Unmatched),
 }
 
+impl Became {
+    /// Whether it was counted: a payment, or one that came back.
+    #[must_use]
+    pub const fn is_counted(&self) -> bool {
+        matches!(self, Self::Payment { .. } | Self::Returned { .. })
+    }
+}
+
 /// Why nothing can be matched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MatchingFault {
@@ -275,7 +285,8 @@ impl Matching {
         if entry.status != EntryStatus::Booked {
             return Became::NotBooked;
         }
-        if !self.seen.insert(entry.key()) {
+        let key = entry.key();
+        if self.seen.contains(&key) {
             return match entry.bank_reference {
                 Some(_) => Became::Duplicate,
                 None => Became::Unmatched(Unmatched::Indistinct),
@@ -285,7 +296,10 @@ impl Matching {
             return Became::Unmatched(Unmatched::AccountUnknown);
         };
         match self.instruction_of(&owner, entry) {
-            Ok((id, by)) => self.count(&owner, id, by, entry),
+            Ok((id, by)) => {
+                self.seen.insert(key);
+                self.count(&owner, id, by, entry)
+            }
             Err(reason) => Became::Unmatched(reason),
         }
     }
@@ -406,8 +420,8 @@ impl Matching {
 /// What a file's entries became.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matched {
-    /// Each entry's key, and what it became, in the order of the file. Keep the keys of those that
-    /// are not [`Became::NotBooked`]: they are what a later file is compared with.
+    /// Each entry's key, and what it became, in the order of the file. The keys of those that were
+    /// counted ([`Became::is_counted`]) are what a later file is compared with: keep them.
     pub entries: Vec<(EntryKey, Became)>,
     /// Every instruction that was handed in, and what is counted of it now, by end-to-end id.
     pub tracked: Vec<Tracked>,
@@ -415,7 +429,7 @@ pub struct Matched {
 
 /// Matches a file's entries: instructions of windows that are being settled with what was counted
 /// of them before, the keys of entries that were counted before, and the entries, in their order.
-/// The same entries again change nothing.
+/// The same entries again change nothing; those that were nobody's are looked at anew.
 ///
 /// # Errors
 /// [`MatchingFault`].

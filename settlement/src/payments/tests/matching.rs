@@ -340,6 +340,27 @@ fn all_attempts_at_a_payment_are_one_payment() {
     });
     let (payment, settled) = first(&desk);
     assert_eq!((payment.paid, payment.excess, settled), (2025, 0, true));
+    // More than asked for by the first, and nothing by the second: told all the same.
+    desk.take(&named(entry("9000", Debit, 75, "r5"), 1));
+    assert_eq!(first(&desk).0.excess, 75);
+}
+
+#[test]
+fn what_was_nobodys_is_counted_once_it_is_somebodys() {
+    let early = [named(entry("9000", Debit, 2025, "r1"), 1)];
+    let before = match_entries(&accounts(), [], [], &early).unwrap();
+    let (key, became) = &before.entries[0];
+    assert_eq!(*became, Became::Unmatched(Unmatched::UnknownId(id(1, 1))));
+    assert!(!became.is_counted());
+    let tracked = || instructions().into_iter().map(Tracked::new);
+    let twice = [early[0].clone(), early[0].clone()];
+    let after = match_entries(&accounts(), tracked(), [], &twice).unwrap();
+    assert_eq!(after.tracked[0].state(), PaymentState::Paid);
+    let counted: Vec<bool> = after.entries.iter().map(|(_, b)| b.is_counted()).collect();
+    assert_eq!(counted, [true, false]);
+    // Its key is the same, and once it was counted it is not counted again.
+    let again = match_entries(&accounts(), tracked(), [*key], &early).unwrap();
+    assert_eq!(again.entries[0].1, Became::Duplicate);
 }
 
 #[test]

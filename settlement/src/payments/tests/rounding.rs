@@ -67,6 +67,11 @@ fn the_example_of_the_page_is_what_is_worked_out() {
             "cedar-hotels 0 10.009999 10.009999 10 0.009999",
         ]
     );
+    let page = include_str!("../../../../docs/formats/bank-files.md");
+    for line in shown(&first) {
+        let row = format!("| {} |", line.replace(' ', " | "));
+        assert!(page.contains(&row), "the page has no {row}");
+    }
     assert_eq!(
         payments(&first),
         ["alliance borealis-coffee 2025", "alliance cedar-hotels 1000", "aurora-air alliance 3050",]
