@@ -2,16 +2,21 @@
 //!
 //! | file | commands |
 //! | --- | --- |
+//! | `status` | where the windows of the books stand; what one came to |
+//! | `act` | closing, releasing, aborting; certificates |
+//! | `bank` | what banks are told to pay, and what they say |
 //! | `net` | debts out of a file, netted four ways, with a certificate |
 //! | `check` | a certificate, by itself |
 //! | `due` | business days |
-//!
-//! Windows of the books do not close yet: these commands need files and no database.
 
+mod act;
+mod bank;
+mod books;
 mod check;
 mod due;
 mod net;
 mod shown;
+mod status;
 
 use clap::Subcommand;
 
@@ -21,10 +26,33 @@ use super::printer::Printer;
 /// What partners owe, netted and proved.
 #[derive(Debug, Subcommand)]
 pub enum SettleCommand {
+    /// Show where the settlement windows stand, and what has to be done next
+    Status(status::StatusArgs),
+    /// Show what a window came to: everybody's line, the ways to pay, the payments
+    Show(status::ShowArgs),
+    /// Close the open window now, and net it
+    ///
+    /// Gateways do it by the schedule of [settlement] in alliance.toml. Receipts that come after
+    /// are in the next window, which is open at once.
+    Close(act::CloseArgs),
+    /// Have banks told to pay what a window came to: two people, one after the other
+    Release(act::ReleaseArgs),
+    /// Not settle a window by itself: its obligations join the next; two people, one after the
+    /// other
+    Abort(act::AbortArgs),
+    /// Take a proposal back
+    Withdraw(act::WithdrawArgs),
+    /// Write a window's netting certificate, which anybody can check
+    Certificate(act::CertificateArgs),
+    /// List a window's payments, and write the files that banks take
+    Payments(bank::PaymentsArgs),
+    /// Take in what a bank says was paid; the same file twice does nothing
+    ImportBank(bank::ImportArgs),
     /// Net the debts of a file, and compare what each way of paying them takes
     ///
     /// The file's first line is debtor,creditor,amount. A party may be `alliance`. Every bad row is
-    /// listed with its line. Reads no database, and changes nothing.
+    /// listed with its line. Reads no database, and changes nothing. Without a file: nets the
+    /// windows of the books that are closed, as a gateway does by itself.
     Net(net::NetArgs),
     /// Check a netting certificate by itself: nothing created, no net changed, nothing less
     /// possible
@@ -39,6 +67,15 @@ pub enum SettleCommand {
 
 pub(super) fn run(command: &SettleCommand, printer: Printer) -> Result<Exit, Failure> {
     match command {
+        SettleCommand::Status(args) => status::status(args, printer),
+        SettleCommand::Show(args) => status::show(args, printer),
+        SettleCommand::Close(args) => act::close(args, printer),
+        SettleCommand::Release(args) => act::release(args, printer),
+        SettleCommand::Abort(args) => act::abort(args, printer),
+        SettleCommand::Withdraw(args) => act::withdraw(args, printer),
+        SettleCommand::Certificate(args) => act::certificate(args, printer),
+        SettleCommand::Payments(args) => bank::payments(args, printer),
+        SettleCommand::ImportBank(args) => bank::import(args, printer),
         SettleCommand::Net(args) => net::run(args, printer),
         SettleCommand::Check(args) => check::run(args, printer),
         SettleCommand::Due(args) => due::run(args, printer),

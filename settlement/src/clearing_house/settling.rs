@@ -28,6 +28,7 @@ use crate::payments::currencies::MinorUnit;
 use crate::payments::entries::BankEntry;
 use crate::payments::instructions::EndToEndId;
 use crate::payments::matching::{Became, Matching, MatchingFault, Tracked};
+use crate::payments::standing::standing;
 use crate::rates::proposal::OperatorName;
 use crate::sequencer::Unavailable;
 use crate::store::{Store, StoreError, WindowRange};
@@ -522,8 +523,8 @@ impl ClearingHouse {
         });
         let changed: Vec<Tracked> = changed.cloned().collect();
         let is_paid = |window: &WindowId| {
-            let mut of = matching.instructions().filter(|one| one.instruction.window == *window);
-            of.all(|one| one.left() == 0)
+            let of = matching.instructions().filter(|one| one.instruction.window == *window);
+            standing(*window, of).is_ok_and(|window| window.settled)
         };
         let paid = settling.into_iter().filter(is_paid).collect();
         let order = ImportBank {

@@ -1,6 +1,6 @@
 //! `alliance settle net`: debts out of a file, netted four ways.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use alliance_contracts::decimal::Decimal;
 use alliance_contracts::json;
@@ -10,7 +10,8 @@ use alliance_settlement::netting::{Obligations, Run, net};
 use clap::Args;
 use serde::Serialize;
 
-use super::shown;
+use super::{act, shown};
+use crate::cli::Place;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::layout::counted;
 use crate::cli::printer::{HEADING, Printer, Shown, paint};
@@ -22,9 +23,9 @@ const HEADER: [&str; 3] = ["debtor", "creditor", "amount"];
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  alliance settle net debts.csv --certificate netting.json")]
 pub struct NetArgs {
-    /// The debts: debtor,creditor,amount
+    /// The debts: debtor,creditor,amount; without it, the windows of the books that are closed
     #[arg(value_name = "FILE.csv")]
-    file: PathBuf,
+    file: Option<PathBuf>,
     /// The currency of every amount
     #[arg(long, value_name = "CODE", default_value = "CNY")]
     currency: Currency,
@@ -34,6 +35,8 @@ pub struct NetArgs {
     /// Where to write the certificate
     #[arg(long, value_name = "FILE.json")]
     certificate: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Serialize)]
@@ -57,7 +60,8 @@ impl Shown for Netted {
 }
 
 pub(super) fn run(args: &NetArgs, printer: Printer) -> Result<Exit, Failure> {
-    let (owed, debts) = read(args)?;
+    let Some(file) = &args.file else { return act::net(&args.place, printer) };
+    let (owed, debts) = read(file)?;
     let run = Run {
         alliance: args.alliance.clone(),
         currency: args.currency.clone(),
@@ -75,9 +79,9 @@ pub(super) fn run(args: &NetArgs, printer: Printer) -> Result<Exit, Failure> {
 }
 
 /// The debts, added up, and how many rows they were; or every bad row.
-fn read(args: &NetArgs) -> Result<(Obligations, usize), Failure> {
-    let named = args.file.display();
-    let file = std::fs::File::open(&args.file);
+fn read(path: &Path) -> Result<(Obligations, usize), Failure> {
+    let named = path.display();
+    let file = std::fs::File::open(path);
     let file = file.map_err(|error| Failure::usage(format!("{named}: {error}")))?;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file);
     let (mut owed, mut debts, mut faults) = (Obligations::new(), 0, Vec::new());
