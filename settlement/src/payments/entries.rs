@@ -82,8 +82,9 @@ pub type EntryKey = Hash;
 
 impl BankEntry {
     /// What tells this entry from others: account, direction, amount, date, and the bank's own
-    /// reference with the part of a batch; where the bank gives none, all else that it says. Two files may tell of one entry
-    /// at different length, so that nothing else counts where there is a reference.
+    /// reference with the part of a batch; where the bank gives none, all else that it says. Two
+    /// files may tell of one entry at different length, so that nothing else counts where there is
+    /// a reference.
     #[must_use]
     pub fn key(&self) -> EntryKey {
         let or_none = |text: &Option<String>| text.clone().unwrap_or_default();
