@@ -1,12 +1,15 @@
 //! Settlement windows in real runs: orders race with closing on one gateway and on two, and
-//! gateways are killed while they settle.
+//! gateways are killed while they settle. A window from its closing to what the bank says, as an
+//! accountant meets it.
 
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use alliance_contracts::window::WindowState;
 use alliance_settlement::store::{self, Store};
 use alliance_settlement::windows::WindowRecord;
 use futures_util::stream::{self, StreamExt};
+use serde_json::Value;
 
 use crate::harness::{Alliance, Engine, Gateway, block_on, quote};
 
@@ -187,4 +190,183 @@ fn a_gateway_is_killed_while_it_settles_on_sqlite() {
 #[test]
 fn a_gateway_is_killed_while_it_settles_on_postgres() {
     a_gateway_is_killed_while_it_settles(Engine::Postgres);
+}
+
+/// The demo's brands with accounts, and a few orders; the gateway has ended.
+fn with_accounts(name: &str, engine: Engine) -> Alliance {
+    let alliance = Alliance::new(name, engine);
+    let file = alliance.dir().join("alliance.toml");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    for partner in ["aurora-air", "borealis-coffee", "cedar-hotels", "dune-books"] {
+        let account = format!(
+            "partner = \"{partner}\"\naccount = {{ name = \"{partner} Ltd\", country = \"CN\", \
+             other = \"ACCT-{partner}\" }}"
+        );
+        // Its own table comes first; programs name it later.
+        text = text.replacen(&format!("partner = \"{partner}\""), &account, 1);
+    }
+    text.push_str(
+        "\n[settlement]\ndays = 2\ncalendars = [\"cn\"]\ntime_zone = \"Asia/Shanghai\"\n\
+         account = { name = \"Alliance Clearing\", country = \"CN\", other = \"ACCT-alliance\" }\n",
+    );
+    std::fs::write(&file, text).unwrap();
+    let gateway = alliance.serve();
+    assert!(trade(&alliance, &[&gateway], name, 1) > 3);
+    assert_eq!(gateway.terminate(), Some(0));
+    alliance
+}
+
+fn text(output: &Output) -> String {
+    let [out, error] = [&output.stdout, &output.stderr].map(|b| String::from_utf8_lossy(b));
+    format!("{out}{error}")
+}
+
+/// Runs `alliance settle …`, which must end well.
+fn settle(alliance: &Alliance, args: &[&str]) -> String {
+    let output = alliance.run(&[&["settle"], args].concat());
+    assert!(output.status.success(), "{args:?}: {}", text(&output));
+    text(&output)
+}
+
+fn settle_json(alliance: &Alliance, args: &[&str]) -> Value {
+    serde_json::from_str(&settle(alliance, &[args, &["--json"]].concat())).unwrap()
+}
+
+/// What a bank says of a payment: it left the debtor's account.
+fn camt(payments: &[Value], reference: &str) -> String {
+    let entries: String = payments
+        .iter()
+        .map(|one| {
+            let part = |name: &str| one[name].as_str().unwrap().to_owned();
+            format!(
+                "<Ntfctn><Id>{id}</Id><Acct><Id><Othr><Id>ACCT-{debtor}</Id></Othr></Id></Acct><Ntry>\
+                 <Amt Ccy=\"CNY\">{amount}</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts>\
+                 <BookgDt><Dt>2026-11-27</Dt></BookgDt><AcctSvcrRef>{reference}-{id}</AcctSvcrRef>\
+                 <BkTxCd/><NtryDtls><TxDtls><Refs><EndToEndId>{id}</EndToEndId></Refs></TxDtls>\
+                 </NtryDtls></Ntry></Ntfctn>",
+                id = part("end_to_end_id"),
+                debtor = part("debtor"),
+                amount = part("amount"),
+            )
+        })
+        .collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
+         <Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.054.001.08\"><BkToCstmrDbtCdtNtfctn>\
+         <GrpHdr><MsgId>{reference}</MsgId><CreDtTm>2026-11-27T10:15:00Z</CreDtTm></GrpHdr>{entries}\
+         </BkToCstmrDbtCdtNtfctn></Document>"
+    )
+}
+
+fn a_window_is_settled_by_two_people_and_a_bank(engine: Engine) {
+    let alliance = with_accounts("accountant", engine);
+    let closed = settle_json(&alliance, &["close", "--as", "lin.wei"]);
+    assert_eq!((&closed["closed"], &closed["window"]["state"]), (&true.into(), &"netted".into()));
+    let payments = closed["window"]["payments"].as_array().unwrap().clone();
+    assert!(!payments.is_empty());
+
+    // The certificate is proved by the command that needs no books.
+    let folder = alliance.dir();
+    let certificate = folder.join("netting.json");
+    let path = certificate.to_str().unwrap();
+    settle(&alliance, &["certificate", "1", "--out", path]);
+    let checked = crate::harness::alliance(&["settle", "check", path]);
+    assert!(checked.status.success(), "{}", text(&checked));
+
+    // Files for banks only once two people have agreed.
+    let out = folder.join("payments");
+    let out = out.to_str().unwrap();
+    let early = alliance.run(&["settle", "payments", "1", "--out", out]);
+    assert_eq!(early.status.code(), Some(2), "{}", text(&early));
+    let first = settle_json(&alliance, &["release", "1", "--as", "lin.wei"]);
+    let again = settle_json(&alliance, &["release", "1", "--as", "Lin.Wei"]);
+    assert_eq!(
+        (&first, &first["carried_out"]),
+        (&again, &false.into()),
+        "one person is one person"
+    );
+    let second = settle_json(&alliance, &["release", "1", "--as", "chen.yu"]);
+    assert_eq!(second["carried_out"], true);
+    let written = settle_json(&alliance, &["payments", "1", "--out", out]);
+    let files = written["files"].as_array().unwrap();
+    assert!(!files.is_empty());
+    for file in files {
+        let file = std::fs::read_to_string(file.as_str().unwrap()).unwrap();
+        assert!(file.contains("pain.001.001.09"), "{file}");
+    }
+    let rewritten = settle_json(&alliance, &["payments", "1", "--out", out]);
+    assert_eq!(rewritten, written);
+
+    // All but the last, then all: the same entry counts once.
+    let some = folder.join("some.xml");
+    std::fs::write(&some, camt(&payments[1..], "B")).unwrap();
+    let some = some.to_str().unwrap();
+    let taken = settle_json(&alliance, &["import-bank", some, "--as", "lin.wei"]);
+    assert_eq!(taken[0]["settled"], serde_json::json!([]));
+    let twice = settle_json(&alliance, &["import-bank", some, "--as", "lin.wei"]);
+    assert_eq!(twice[0]["before"], true);
+    let all = folder.join("all.xml");
+    std::fs::write(&all, camt(&payments, "B")).unwrap();
+    let taken = settle_json(&alliance, &["import-bank", all.to_str().unwrap(), "--as", "lin.wei"]);
+    assert_eq!(taken[0]["settled"], serde_json::json!([1]), "{taken}");
+    let became: Vec<&str> = taken[0]["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["became"].as_str().unwrap())
+        .collect();
+    assert_eq!(became[0], "paid");
+    assert!(became[1..].iter().all(|became| *became == "told before"), "{became:?}");
+
+    // What is left is what was carried.
+    let shown = settle_json(&alliance, &["show", "1"]);
+    assert_eq!(shown["state"], "settled");
+    alliance.assert_audit_clean();
+    settle(&alliance, &["close", "--as", "lin.wei"]);
+    let next = settle_json(&alliance, &["show", "2"]);
+    for (before, after) in
+        shown["lines"].as_array().unwrap().iter().zip(next["lines"].as_array().unwrap())
+    {
+        assert_eq!(before["carried"], after["opening"]);
+    }
+    assert_eq!(next["state"], "settled", "nothing is paid for it");
+    let status = settle(&alliance, &["status"]);
+    assert!(status.contains("takes receipts"), "{status}");
+    alliance.assert_audit_clean();
+}
+
+#[test]
+fn a_window_is_settled_by_two_people_and_a_bank_on_sqlite() {
+    a_window_is_settled_by_two_people_and_a_bank(Engine::Sqlite);
+}
+
+#[test]
+fn a_window_is_settled_by_two_people_and_a_bank_on_postgres() {
+    a_window_is_settled_by_two_people_and_a_bank(Engine::Postgres);
+}
+
+#[test]
+fn an_aborted_windows_obligations_are_paid_with_the_next() {
+    let alliance = with_accounts("aborted", Engine::Sqlite);
+    let first = settle_json(&alliance, &["close", "--as", "lin.wei"]);
+    let without = alliance.run(&["settle", "abort", "1", "--as", "lin.wei"]);
+    assert_eq!(without.status.code(), Some(1), "{}", text(&without));
+    assert!(text(&without).contains("say why"), "{}", text(&without));
+    settle(&alliance, &["abort", "1", "--why", "cedar disputes it", "--as", "lin.wei"]);
+    let done = settle_json(&alliance, &["abort", "1", "--as", "chen.yu"]);
+    assert_eq!(done["carried_out"], true);
+    let second = settle_json(&alliance, &["close", "--as", "lin.wei"]);
+    let money = |shown: &Value| -> Vec<(Value, Value)> {
+        let lines = shown["window"]["lines"].as_array().unwrap();
+        lines.iter().map(|line| (line["party"].clone(), line["net"].clone())).collect()
+    };
+    assert_eq!(money(&first), money(&second), "nothing was traded meanwhile");
+    let shown = settle_json(&alliance, &["show", "1"]);
+    assert_eq!(
+        (&shown["state"], &shown["carried_into"]),
+        (&"aborted".into(), &second["window"]["id"])
+    );
+    let late = alliance.run(&["settle", "release", "1", "--as", "lin.wei"]);
+    assert!(text(&late).contains("window 1 is aborted"), "{}", text(&late));
+    alliance.assert_audit_clean();
 }

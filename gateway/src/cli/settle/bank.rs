@@ -24,6 +24,9 @@ use crate::cli::printer::{FAINT, HEADING, Printer, Shown, paint};
 use crate::instance::open::Books;
 use crate::settler;
 
+/// How an account stands in the definition.
+const ACCOUNT: &str = "account = { name = \"…\", country = \"CN\", other = \"…\" }";
+
 /// Which window, and where to.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  alliance settle payments 12 --out payments")]
@@ -110,11 +113,9 @@ fn write(
         .filter(|party| !accounts.contains_key(*party))
         .map(|party| {
             if books::is_alliance(party) {
-                "alliance: [settlement] account = { name = \"…\", iban = \"…\" }".to_owned()
+                format!("alliance: {ACCOUNT} under [settlement]")
             } else {
-                format!(
-                    "{party}: account = {{ name = \"…\", iban = \"…\" }} under its [[partners]]"
-                )
+                format!("{party}: {ACCOUNT} under its [[partners]]")
             }
         })
         .collect();
