@@ -399,6 +399,8 @@ fn any_named() -> impl Strategy<Value = BankEntry> {
             let account = if at_debtor { debtor } else { creditor };
             let direction = if at_debtor == back { Credit } else { Debit };
             let amount = if whole { all } else { amount };
+            // Banks give each movement a reference of its own: never one to two payments.
+            let reference = format!("{reference}{number}{back}");
             let entry = named(entry(account, direction, amount, &reference), number);
             if back { returned(entry) } else { entry }
         },
