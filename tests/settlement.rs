@@ -200,14 +200,15 @@ fn with_accounts(name: &str, engine: Engine) -> Alliance {
     for partner in ["aurora-air", "borealis-coffee", "cedar-hotels", "dune-books"] {
         let account = format!(
             "partner = \"{partner}\"\naccount = {{ name = \"{partner} Ltd\", country = \"CN\", \
-             other = \"ACCT-{partner}\" }}"
+             other = \"ACCT-{partner}\", bic = \"BKCHCNBJ\" }}"
         );
         // Its own table comes first; programs name it later.
         text = text.replacen(&format!("partner = \"{partner}\""), &account, 1);
     }
     text.push_str(
         "\n[settlement]\ndays = 2\ncalendars = [\"cn\"]\ntime_zone = \"Asia/Shanghai\"\n\
-         account = { name = \"Alliance Clearing\", country = \"CN\", other = \"ACCT-alliance\" }\n",
+         account = { name = \"Alliance Clearing\", country = \"CN\", other = \"ACCT-alliance\", \
+         bic = \"BKCHCNBJ\" }\n",
     );
     std::fs::write(&file, text).unwrap();
     let gateway = alliance.serve();

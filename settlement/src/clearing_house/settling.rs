@@ -2,7 +2,7 @@
 //! to the writer, which sees only that nothing they rest on has changed. Each step can be repeated:
 //! after a crash the next call goes on where the last one stood.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alliance_contracts::adjustment::{Adjustment, AdjustmentCause};
@@ -495,23 +495,22 @@ impl ClearingHouse {
             .await?;
         // Decide.
         let accounts = accounts(registry);
-        let seen = known.iter().map(|row| row.key);
-        let mut matching = Matching::new(&accounts, payments.clone(), seen)?;
+        // What was nobody's is looked at anew.
+        let counted = known.iter().filter(|row| row.payment.is_some()).map(|row| row.key);
+        let mut kept: HashSet<Hash> = counted.collect();
+        let mut matching = Matching::new(&accounts, payments.clone(), kept.iter().copied())?;
         let (mut told, mut rows, mut adjustments) = (Vec::new(), Vec::new(), Vec::new());
         for ((entry, key), place) in entries.iter().zip(keys).zip(1..) {
             let became = matching.take(entry);
-            if !matches!(became, Became::Duplicate | Became::NotBooked) {
-                let row = BankEntryRow {
+            if !matches!(became, Became::Duplicate | Became::NotBooked) && kept.insert(key) {
+                rows.push(BankEntryRow {
                     key,
                     file: file.hash,
                     place,
                     payment: payment_of(&became),
                     became: in_words(&became),
                     entry: serde_json::to_string(entry).unwrap_or_default(),
-                };
-                if !rows.iter().any(|known: &BankEntryRow| known.key == key) {
-                    rows.push(row);
-                }
+                });
             }
             adjustments.extend(posted(&matching, &became, key, ids)?);
             told.push(became);

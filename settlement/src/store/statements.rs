@@ -226,10 +226,14 @@ statement!(
      SELECT $1, file_hash, name, imported_by, imported_at, entries FROM {w} WHERE true"
 );
 statement!(
+    /// What was counted as a payment is so for ever; what was nobody's may be told of again.
     BANK_ENTRIES, BANK_ENTRIES_ROWS, true,
     [entry_key Bytes, file_hash Bytes, place Int, payment Text, became Text, entry Text],
     "INSERT INTO bank_entries (alliance, entry_key, file_hash, place, payment, became, entry) \
-     SELECT $1, entry_key, file_hash, place, payment, became, entry FROM {w} WHERE true"
+     SELECT $1, entry_key, file_hash, place, payment, became, entry FROM {w} WHERE true \
+     ON CONFLICT (alliance, entry_key) DO UPDATE SET file_hash = excluded.file_hash, \
+     place = excluded.place, payment = excluded.payment, became = excluded.became, \
+     entry = excluded.entry WHERE bank_entries.payment IS NULL"
 );
 statement!(
     SUSPEND, SUSPEND_ROWS, true,

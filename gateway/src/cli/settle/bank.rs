@@ -25,7 +25,7 @@ use crate::instance::open::Books;
 use crate::settler;
 
 /// How an account stands in the definition.
-const ACCOUNT: &str = "account = { name = \"…\", country = \"CN\", other = \"…\" }";
+const ACCOUNT: &str = "account = { name = \"…\", country = \"CN\", other = \"…\", bic = \"…\" }";
 
 /// Which window, and where to.
 #[derive(Debug, Args)]

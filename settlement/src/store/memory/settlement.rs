@@ -63,7 +63,8 @@ impl Settlement {
         if writes.bank_file.as_ref().is_some_and(|file| self.files.contains_key(&file.hash)) {
             return contradiction("this file was taken in already");
         }
-        if writes.bank_entries.iter().any(|entry| self.entries.contains_key(&entry.key)) {
+        let counted = |key| self.entries.get(key).is_some_and(|known| known.payment.is_some());
+        if writes.bank_entries.iter().any(|entry| counted(&entry.key)) {
             return contradiction("an entry was taken in already");
         }
         Ok(())
