@@ -45,7 +45,7 @@ fn trade(alliance: &Alliance, gateways: &[&Gateway], wave: &str, seconds: u64) -
     let borealis: Vec<_> = gateways.iter().map(|g| alliance.client(BOREALIS, g)).collect();
     let until = Instant::now() + Duration::from_secs(seconds);
     let order = |n: usize| {
-        let (forth, pair) = (n % 3 != 0, &pairs[n % pairs.len()]);
+        let (forth, pair) = (!n.is_multiple_of(3), &pairs[n % pairs.len()]);
         let client = if forth { &aurora[n % aurora.len()] } else { &borealis[n % borealis.len()] };
         let turned = (pair.1.clone(), pair.0.clone());
         let reference = format!("{wave}-{n}").parse().unwrap();

@@ -1,4 +1,4 @@
-//! Settlement windows: what is settled together, and how far that is (protocol § 5, docs/settlement.md).
+//! Settlement windows: what is settled together, and how far that is (docs/settlement.md).
 //!
 //! ```text
 //! open → closed → netted → settling → settled

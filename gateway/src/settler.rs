@@ -1,6 +1,6 @@
-//! The settler: windows are closed by the alliance's schedule while a gateway serves, netted as soon
-//! as they are closed, and what follows is posted. Every gateway keeps the same times; of each time
-//! one window is closed, whichever gateway is first.
+//! The settler: windows are closed by the alliance's schedule while a gateway serves, netted as
+//! soon as they are closed, and what follows is posted. Every gateway keeps the same times; of each
+//! time one window is closed, whichever gateway is first.
 
 use std::sync::Arc;
 use std::time::Duration;

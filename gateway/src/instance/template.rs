@@ -124,6 +124,21 @@ pub fn explained() -> String {
 # [rates.breaker]
 # factor = "10"              # times what is usual on a board
 # floor = "100000"           # and at least this, in the currency above
+
+# ---- Settlement: when windows are closed, and how they are paid ------------------------------
+# docs/settlement.md. A partner's bank account stands in its own entry, in the same words.
+#
+# [settlement]
+# schedule = "0 0 * * *"     # cron: at midnight; "" is by hand, `alliance settle close`
+# time_zone = "Asia/Shanghai"       # that the schedule and days are told in
+# days = 2                   # payments are due so many business days later
+# calendars = ["cn"]         # business days: cn and target are shipped
+# netting = "multilateral"   # or "bilateral", or "set_off"
+# account = { name = "Clearing", country = "CN", other = "6222", bic = "BKCHCNBJ" }
+# operators = [
+#   # Who may propose and approve payments. Without this, whoever runs these commands.
+#   { name = "lin.wei", role = "finance" },
+# ]
 "#
     .to_owned()
 }
@@ -340,6 +355,8 @@ mod tests {
         assert!(config.definition.programs[0].model.is_some());
         let rates = &config.definition.rates;
         assert!(rates.surcharge.is_some() && rates.breaker.is_some());
+        let settlement = &config.definition.settlement;
+        assert!(settlement.account.is_some() && settlement.operators.len() == 1);
         assert!(config.gateway.metrics_listen.is_some() && config.gateway.public_url.is_some());
     }
 
