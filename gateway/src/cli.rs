@@ -35,7 +35,7 @@ mod rates;
 mod receipts;
 mod sandbox;
 mod serve;
-mod settle;
+pub mod settle;
 mod trigger;
 mod verify;
 mod webhooks;

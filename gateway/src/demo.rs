@@ -16,6 +16,7 @@ pub(crate) mod random;
 mod rates;
 mod render;
 pub(crate) mod service;
+mod settled;
 mod summary;
 
 use std::future::Future;
@@ -265,6 +266,10 @@ impl Play<'_> {
         let corridors = summary::corridors(&findings);
         let verification = Verification::of(&findings, &corridors, before, accepted, verified_in);
         let positions = Positions::of(&money);
+        let settled = match orders {
+            0 => None,
+            _ => Some(settled::settle(self.house, &self.folder.path).await?),
+        };
         let audit = self.audit(printer).await;
         let ok = tally.failed == 0
             && verification.ok
@@ -272,6 +277,7 @@ impl Play<'_> {
             && positions.as_receipts_say
             && moved.ok
             && asked.as_ref().is_none_or(|asked| asked.ok)
+            && settled.as_ref().is_none_or(|settled| settled.ok)
             && audit.ok;
         Ok(Summary {
             ok,
@@ -286,6 +292,7 @@ impl Play<'_> {
             verification,
             rates: moved,
             positions,
+            settled,
             audit,
             files: Files::of(self.folder, &findings),
             program: program(),

@@ -15,7 +15,7 @@ mod books;
 mod check;
 mod due;
 mod net;
-mod shown;
+pub(crate) mod shown;
 mod status;
 
 use clap::Subcommand;

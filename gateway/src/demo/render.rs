@@ -6,9 +6,11 @@ use alliance_contracts::problem::ProblemCode;
 
 use super::connected::{ConnectedOrder, ConnectedOrders};
 use super::rates::{RatesMoved, Surcharged};
+use super::settled::{PartnerLine, SettledWindow};
 use super::summary::{Audit, Corridor, Orders, Positions, Summary, Verification};
 use crate::cli::layout::{Column, count, counted, grouped, on_the_point, seconds, table};
 use crate::cli::printer::{BAD, FAINT, GOOD, HEADING, LIVE, Shown, paint};
+use crate::cli::settle::shown::comparison;
 
 const INDENT: &str = "  ";
 
@@ -21,10 +23,9 @@ impl Shown for Summary {
             corridors(&self.corridors),
             verification(&self.verification),
             positions(&self.positions, &self.currency),
-            audit(&self.audit),
-            self.whereabouts(),
-            self.next(),
         ]);
+        sections.extend(self.settled.as_ref().map(|window| settled(window, &self.currency)));
+        sections.extend([audit(&self.audit), self.whereabouts(), self.next()]);
         let verdict = if self.ok {
             format!("{} {}", paint(GOOD, "✓"), paint(HEADING, "All of it verifies."))
         } else {
@@ -340,6 +341,42 @@ fn in_words(account: &str) -> String {
         "alliance:rounding" => "the alliance, roundings".to_owned(),
         other => other.strip_prefix("position:").unwrap_or(other).to_owned(),
     }
+}
+
+fn settled(window: &SettledWindow, currency: &str) -> String {
+    let column = |of: fn(&PartnerLine) -> &String| {
+        let figures: Vec<String> = window.lines.iter().map(|line| grouped(of(line))).collect();
+        on_the_point(&figures)
+    };
+    let (nets, payments) = (column(|line| &line.net), column(|line| &line.payment));
+    let carried = column(|line| &line.carried);
+    let rows: Vec<Vec<String>> = window
+        .lines
+        .iter()
+        .zip(nets)
+        .zip(payments.into_iter().zip(carried))
+        .map(|((line, net), (payment, carried))| vec![line.party.clone(), net, payment, carried])
+        .collect();
+    let columns = [Column::Left, Column::Right, Column::Right, Column::Right];
+    let header = ["", "net (+ is owed)", "paid", "carried"];
+    let due = window.value_date.as_deref().map_or_else(String::new, |due| format!(", due {due}"));
+    [
+        format!(
+            "{} {}",
+            heading(&format!("Settlement of window {} ({currency})", window.window)),
+            paint(FAINT, &format!("closed just now; the next is open{due}"))
+        ),
+        table(INDENT, &columns, &header, &rows),
+        String::new(),
+        comparison(&window.netting),
+        verdict(
+            window.ok,
+            "paid and carried are the net, all columns sum to zero, the certificate proves itself",
+            "it does not add up",
+        ),
+        paint(FAINT, &format!("{INDENT}the certificate: {}", window.certificate)),
+    ]
+    .join("\n")
 }
 
 fn audit(audit: &Audit) -> String {

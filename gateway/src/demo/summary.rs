@@ -13,6 +13,7 @@ use super::drive::{AT_ONCE, Tally};
 use super::folder::{Folder, LINKS_FILE, MEMBERS_FILE};
 use super::offline::Findings;
 use super::rates::RatesMoved;
+use super::settled::SettledWindow;
 use crate::cli::layout::per_second;
 use crate::instance::{CONFIG_FILE, KEY_LIST_FILE};
 
@@ -44,6 +45,9 @@ pub struct Summary {
     pub verification: Verification,
     /// Who owes and who is owed.
     pub positions: Positions,
+    /// What the window of these orders came to; none where nothing was ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled: Option<SettledWindow>,
     /// What recomputing the books from their receipts found.
     pub audit: Audit,
     /// Where things lie.

@@ -16,7 +16,7 @@ pub(super) fn unread(named: impl Display, fault: &FieldError) -> Failure {
 }
 
 /// What each way takes, and what of the money that is owed it spares.
-pub(super) fn comparison(certificate: &NettingCertificate) -> String {
+pub(crate) fn comparison(certificate: &NettingCertificate) -> String {
     let ways: [(&str, Effort, &str); 4] = [
         ("gross", certificate.gross, "each pays each what it owes"),
         ("bilateral", certificate.bilateral, "each two pay the difference"),
