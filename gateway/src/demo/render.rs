@@ -358,7 +358,7 @@ fn settled(window: &SettledWindow, currency: &str) -> String {
         .map(|((line, net), (payment, carried))| vec![line.party.clone(), net, payment, carried])
         .collect();
     let columns = [Column::Left, Column::Right, Column::Right, Column::Right];
-    let header = ["", "net (+ is owed)", "paid", "carried"];
+    let header = ["", "net (+ is owed)", "payment", "carried"];
     let due = window.value_date.as_deref().map_or_else(String::new, |due| format!(", due {due}"));
     [
         format!(

@@ -49,7 +49,7 @@ pub struct ReleaseArgs {
 /// Which window, why, and who.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
-    alliance settle abort 12 --why \"cedar disputes it\" --as lin.wei\n  \
+    alliance settle abort 12 --why disputed --as lin.wei\n  \
     alliance settle abort 12 --as chen.yu")]
 pub struct AbortArgs {
     /// Its number, or its id
@@ -270,9 +270,8 @@ struct Certified {
 impl Shown for Certified {
     fn text(&self) -> String {
         let Self { window, file, bytes, .. } = self;
-        format!(
-            "wrote {file}: what window {window} came to, {bytes} bytes; `alliance settle check` proves it"
-        )
+        let proof = "`alliance settle check` proves it";
+        format!("wrote {file}: what window {window} came to, {bytes} bytes; {proof}")
     }
 }
 

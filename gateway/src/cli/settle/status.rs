@@ -233,7 +233,7 @@ fn lines_table(currency: &str, lines: &[PartyLine]) -> String {
         std::iter::once(name).chain(figures.iter().map(|column| column[at].clone())).collect()
     };
     let rows: Vec<Vec<String>> = names.enumerate().map(row).collect();
-    let header = ["party", "opening", "activity", "net (+ is owed)", "paid", "carried"];
+    let header = ["party", "opening", "activity", "net (+ is owed)", "payment", "carried"];
     let mut sides = [Column::Right; 6];
     sides[0] = Column::Left;
     format!(

@@ -1,13 +1,20 @@
 //! The audit of what the ledger has done: every byte that is kept counts (threat T30).
 
+use alliance_contracts::ids::WindowId;
 use alliance_contracts::key_list::{Jwk, KeyStatement, TrustedKeys};
+use alliance_contracts::merkle::{self, Frontier};
+use alliance_contracts::total::Total;
+use alliance_contracts::window::WindowState;
 
 use super::*;
-use crate::audit::{Auditor, Finding, Placed};
+use crate::audit::{Auditor, Finding, Placed, Ranged};
 use crate::ledger::FlowRow;
+use crate::payments::rounding::Settled;
 use crate::receipts::{KEPT_LEVEL_STEP, StoredReceipt};
+use crate::windows::WindowRecord;
 
 const CORRIDOR: &str = "aurora-air~borealis-coffee";
+const WINDOW: &str = "win_01h455vb4pex5vsknk084sn02q";
 
 pub(super) fn gateway() -> SigningKey {
     SigningKey::from_seed(&[9; 32])
@@ -43,6 +50,7 @@ fn placed() -> Placed {
 fn findings(receipts: &[StoredReceipt], head: &ChainHead) -> Vec<Finding> {
     let (definition, keys) = (definition(), keys());
     let mut auditor = Auditor::new(&definition, &keys);
+    auditor.open_window(WINDOW.parse().unwrap());
     for receipt in receipts {
         auditor.receipt(receipt, &placed());
     }
@@ -81,6 +89,7 @@ fn every_flipped_byte_of_a_kept_tree_node_is_found_and_its_place_named() {
     let kept: Vec<Hash> = world.set.writes.nodes.iter().map(|node| node.hash).collect();
     let (definition, keys) = (definition(), keys());
     let mut auditor = Auditor::new(&definition, &keys);
+    auditor.open_window(WINDOW.parse().unwrap());
     for receipt in &receipts {
         auditor.receipt(receipt, &placed());
     }
@@ -142,6 +151,7 @@ fn a_flow_that_is_not_what_its_orders_and_reversals_come_to_is_named() {
     let found = |rows: &[FlowRow]| -> Vec<Finding> {
         let (definition, keys) = (definition(), keys());
         let mut auditor = Auditor::new(&definition, &keys);
+        auditor.open_window(WINDOW.parse().unwrap());
         for receipt in &receipts {
             auditor.receipt(receipt, &placed());
         }
@@ -161,4 +171,71 @@ fn a_flow_that_is_not_what_its_orders_and_reversals_come_to_is_named() {
         FlowRow { source: rows[0].target.clone(), target: rows[0].source.clone(), ..rows[0] };
     assert_eq!(found(&[turned]).len(), 2, "one that has no orders, and one that is missing");
     assert_eq!(found(&[]).len(), 1, "{place} is missing");
+}
+
+#[test]
+fn a_receipt_outside_its_window_and_lines_that_are_not_its_receipts_are_found() {
+    let (_, receipts, head) = chain(3);
+    let window: WindowId = WINDOW.parse().unwrap();
+    let (first, other) = (Hash::of(&receipts[0].payload), WindowId::from_u128(7));
+    let root = |count: usize| {
+        let mut tree = Frontier::new();
+        receipts[..count].iter().for_each(|r| tree.push(merkle::leaf_hash(&r.payload)));
+        tree.root()
+    };
+    let range = |window, after, seq, head, root| Ranged { window, after, seq, head, root };
+    let line = |party: &str, activity: i128, carried: i128| Settled {
+        party: party.parse().unwrap(),
+        opening: Total::ZERO,
+        activity: Total::from_micros(activity),
+        net: Total::from_micros(activity),
+        payment: Total::from_micros(activity - carried),
+        carried: Total::from_micros(carried),
+    };
+    let found = |ranges: &[Ranged], lines: &[Settled]| -> Vec<String> {
+        let (definition, keys) = (definition(), keys());
+        let mut auditor = Auditor::new(&definition, &keys);
+        auditor.open_window(other);
+        auditor.ranges(ranges.iter().copied());
+        receipts.iter().for_each(|receipt| auditor.receipt(receipt, &placed()));
+        let mut record = WindowRecord::open(window, 1, "CNY".parse().unwrap(), NOW, None);
+        record.state = WindowState::Netted;
+        auditor.windows(&[(record, lines.to_vec())]);
+        let of_windows = |f: &Finding| f.finding.contains("window") || f.place.contains("window");
+        let found = auditor.finish(&[]).1.into_iter().filter(of_windows);
+        found.map(|f| format!("{}: {}", f.place, f.finding)).collect()
+    };
+    let whole = [range(window, 0, 3, head.head, root(3))];
+    // Three orders of 20 miles at 0.05: a fee of 0.01 each.
+    let owed = {
+        let (_, receipts, _) = chain(1);
+        let receipt = receipt::parse(&receipts[0].payload).unwrap();
+        let settlement = receipt.settlement.unwrap();
+        let micros = |amount: Decimal| i128::from(amount.micros());
+        let alliance = micros(settlement.fee) + micros(settlement.remainder);
+        [micros(settlement.net) * 3, alliance * 3]
+    };
+    let lines = |change: i128| {
+        let (a, b) = CORRIDOR.split_once('~').unwrap();
+        vec![
+            line("alliance", owed[1], 0),
+            line(a, -owed[0] - owed[1], 0),
+            line(b, owed[0] + change, 0),
+        ]
+    };
+    assert_eq!(found(&whole, &lines(0)), [""; 0]);
+    // What the table holds: nothing of it may be otherwise.
+    let two = [range(window, 0, 1, first, root(1)), range(other, 1, 3, head.head, root(3))];
+    let cases: [(&[Ranged], Vec<Settled>, &str); 6] = [
+        (&[], lines(0), "in another window"),
+        (&two, lines(0), "in another window"),
+        (&[range(window, 0, 3, first, root(3))], lines(0), "is not the end"),
+        (&[range(window, 0, 3, head.head, first)], lines(0), "is not the end"),
+        (&whole, lines(1), "its receipts come to"),
+        (&whole, Vec::new(), "has no lines"),
+    ];
+    for (ranges, lines, named) in cases {
+        let found = found(ranges, &lines);
+        assert!(found.iter().any(|finding| finding.contains(named)), "{named}: {found:?}");
+    }
 }

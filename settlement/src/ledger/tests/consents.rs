@@ -220,6 +220,7 @@ fn audited(bend: impl Fn(&mut ConsentRecord)) -> Vec<String> {
     receipts::sign(&mut receipts, &books::gateway());
     let (registry, keys) = (&world.set.registry, books::keys());
     let mut auditor = Auditor::new(&registry.definition, &keys);
+    auditor.open_window(registry.window);
     auditor.consent(&Arc::new(record), registry);
     auditor.consent_spent(&spent(&world, id));
     let placed = Placed { members: [Some(MemberNo(1)), Some(MemberNo(2))], decided_at: Some(NOW) };
