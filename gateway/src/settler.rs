@@ -18,6 +18,10 @@ use crate::schedule::{Schedule, day_at};
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A window that another gateway has closed is that one's to net, unless it has not for so long.
 const LEFT_BEHIND_SECONDS: i64 = 60;
+/// What could not be netted is tried again after so long at least, twice as long each time.
+const AGAIN_SECONDS: i64 = 60;
+/// And after so long at most.
+const AGAIN_SECONDS_AT_MOST: i64 = 3_600;
 
 /// New ids for adjustments.
 #[must_use]
@@ -35,6 +39,7 @@ pub fn in_silence() -> OnProgress {
 pub async fn run(house: ClearingHouse) {
     let mut pauses = house.pauses();
     let mut from = house.now();
+    let mut again = Again { at: from, seconds: AGAIN_SECONDS };
     loop {
         let registry = house.registry();
         let terms = &registry.definition.settlement;
@@ -43,7 +48,7 @@ pub async fn run(house: ClearingHouse) {
         match schedule.and_then(|schedule| schedule.after(from)) {
             Some(slot) if slot <= now => {
                 if close(&house, slot).await {
-                    net(&house).await;
+                    again = again.after(net(&house).await, house.now());
                 }
                 // What was missed meanwhile is not made up for: one window holds it all.
                 from = house.now();
@@ -61,10 +66,29 @@ pub async fn run(house: ClearingHouse) {
         if house.now() < from {
             // The clock was set back.
             from = house.now();
+            again.at = from;
         }
-        if is_left_behind(&house) {
-            net(&house).await;
+        if is_left_behind(&house) && again.at <= house.now() {
+            again = again.after(net(&house).await, house.now());
         }
+    }
+}
+
+/// When what could not be netted is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Again {
+    at: Timestamp,
+    seconds: i64,
+}
+
+impl Again {
+    /// After an attempt that went well, or did not.
+    fn after(self, netted: bool, now: Timestamp) -> Self {
+        if netted {
+            return Self { at: now, seconds: AGAIN_SECONDS };
+        }
+        let longer = self.seconds.saturating_mul(2).min(AGAIN_SECONDS_AT_MOST);
+        Self { at: now.plus_seconds(self.seconds), seconds: longer }
     }
 }
 
@@ -97,13 +121,38 @@ async fn close(house: &ClearingHouse, slot: Timestamp) -> bool {
     }
 }
 
-async fn net(house: &ClearingHouse) {
+/// Whether nothing waits any more.
+async fn net(house: &ClearingHouse) -> bool {
     match house.net_windows(&ids(), &in_silence()).await {
         Ok(windows) => {
             for window in windows {
                 tracing::info!(%window, "a settlement window is netted");
             }
+            true
         }
-        Err(error) => tracing::warn!(%error, "closed settlement windows are not netted"),
+        Err(error) => {
+            tracing::warn!(%error, "closed settlement windows are not netted");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_netted_is_tried_again_less_and_less_often() {
+        let start = Timestamp::from_millis(0);
+        let mut again = Again { at: start, seconds: AGAIN_SECONDS };
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let now = again.at;
+            again = again.after(false, now);
+            waits.push((again.at.as_millis() - now.as_millis()) / 1_000);
+        }
+        assert_eq!(waits, [60, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
+        let well = again.after(true, start);
+        assert_eq!(well, Again { at: start, seconds: AGAIN_SECONDS });
     }
 }

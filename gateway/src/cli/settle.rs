@@ -32,8 +32,8 @@ pub enum SettleCommand {
     Show(status::ShowArgs),
     /// Close the open window now, and net it
     ///
-    /// Gateways do it by the schedule that alliance.toml has under `[settlement]`. Receipts that come after
-    /// are in the next window, which is open at once.
+    /// Gateways do it by the schedule that alliance.toml has under `[settlement]`. Receipts that
+    /// come after are in the next window, which is open at once.
     Close(act::CloseArgs),
     /// Have banks told to pay what a window came to: two people, one after the other
     Release(act::ReleaseArgs),
