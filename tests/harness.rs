@@ -63,6 +63,21 @@ pub enum Engine {
     Postgres,
 }
 
+/// Runs a demo in a new folder. The port that it finds free stands in its files before it listens:
+/// where somebody has taken it meanwhile, it begins again.
+fn demo(args: &[&str], dir: &str) {
+    for _ in 0..3 {
+        let output = alliance(args);
+        if output.status.success() {
+            return;
+        }
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("Address already in use"), "alliance {args:?}: {error}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+    panic!("three ports in a row were taken: {args:?}");
+}
+
 /// The demo's three partners, with members and links, and no order yet.
 pub struct Alliance {
     folder: Folder,
@@ -80,7 +95,7 @@ impl Alliance {
         let dir = folder.path().join("demo");
         let dir = dir.to_str().unwrap();
         let address = "127.0.0.1:0";
-        alliance_ok(&["demo", "--dir", dir, "--listen", address, "--orders", "0", "--once"]);
+        demo(&["demo", "--dir", dir, "--listen", address, "--orders", "0", "--once"], dir);
         if let Some(url) = &database {
             alliance_ok(&["migrate", "--dir", dir, "--database", url]);
             for what in ["members", "links"] {

@@ -12,12 +12,13 @@ use alliance_partner_sdk::contracts::key_list::{Jwk, TrustedKeys};
 use alliance_partner_sdk::contracts::merkle::{self, ProofError};
 use alliance_partner_sdk::contracts::note;
 use alliance_partner_sdk::contracts::quote::{FeeBearer, TransactionKind};
+use alliance_partner_sdk::contracts::receipt::ReceiptSide;
 use alliance_partner_sdk::contracts::tlog_proof::TlogProof;
 use alliance_partner_sdk::verify::file::{self, After, FileError, Options};
 use alliance_partner_sdk::verify::keys as key_lists;
 use alliance_partner_sdk::verify::{
     ChainError, ChainFault, ChainVerifier, CheckpointError, Consistency, ForkEvidence, KeysError,
-    ReceiptFault, TermsFault, VerifiedCheckpoint, VerifiedReceipt, WitnessFault,
+    ReceiptFault, TermsFault, VerifiedCheckpoint, VerifiedReceipt, WitnessFault, check_terms,
     compare_checkpoints, verify_proof_file, verify_witnessed_receipt,
 };
 use support::{
@@ -726,5 +727,96 @@ fn the_end_has_one_spelling() {
         assert_ne!(bad, good);
         let export = [chain.line(1), bad.into_bytes(), b"\n".to_vec()].concat();
         assert_eq!(fault(verify(&export)), (2, ChainFault::Line));
+    }
+}
+
+/// An adjustment as the alliance makes them: a share of fees for aurora-air.
+fn adjustment() -> alliance_partner_sdk::verify::Receipt {
+    let zeros = "0".repeat(64);
+    let text = format!(
+        r#"{{"adjustment":{{"cause":"fee_share","inputs":"{zeros}","subject":"a window"}},
+        "alliance":"demo","completed_at":"2026-11-23T04:05:06.789Z",
+        "corridor":"alliance~aurora-air","evidence":[],"id":"rcp_01m8398e1kfrw83tvnpwar1r1b",
+        "kind":"adjustment","order":"{zeros}","postings":[{{"amount":"7","asset":"CNY",
+        "credit":"position:aurora-air","debit":"alliance:fees"}}],"prev":"{zeros}","quote":null,
+        "rate":{{"board":1,"fee":"0","source_value":"1","target_value":"1"}},"reverses":null,
+        "seq":1,"settlement":null,"source":{{"partner":"aurora-air"}},
+        "target":{{"partner":"aurora-air"}},"transaction":"txn_01m8398e1kfrw83tvnpwar1r1b",
+        "v":1,"window":"win_01m8201vz0e6aa2fb78f9d1d4g"}}"#
+    );
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn an_adjustment_moves_money_between_what_its_cause_names_and_nothing_else() {
+    type Alter = fn(&mut alliance_partner_sdk::verify::Receipt);
+    assert_eq!(check_terms(&adjustment()), Ok(()));
+    let cases: [(Alter, TermsFault); 11] = [
+        (|r| r.adjustment = None, TermsFault::Adjustment),
+        (|r| r.source = altered_sides().0, TermsFault::Sides),
+        (|r| r.target = altered_sides().1, TermsFault::Partners),
+        (|r| r.corridor = "alliance~cedar-hotels".parse().unwrap(), TermsFault::Partners),
+        (|r| r.corridor = "aurora-air~cedar-hotels".parse().unwrap(), TermsFault::Partners),
+        (|r| r.reverses = Some(r.transaction), TermsFault::References),
+        (|r| r.rate.fee = "0.01".parse().unwrap(), TermsFault::Rate(TransactionKind::Adjustment)),
+        (|r| r.postings.clear(), TermsFault::Posting { at: 0 }),
+        (
+            |r| r.postings[0].credit = "position:cedar-hotels".parse().unwrap(),
+            TermsFault::Posting { at: 0 },
+        ),
+        (
+            |r| r.postings[0].debit = "alliance:rounding".parse().unwrap(),
+            TermsFault::Posting { at: 0 },
+        ),
+        (|r| r.postings[0].asset = "aurora".parse().unwrap(), TermsFault::Posting { at: 0 }),
+    ];
+    for (at, (alter, fault)) in cases.into_iter().enumerate() {
+        let mut receipt = adjustment();
+        alter(&mut receipt);
+        assert_eq!(check_terms(&receipt), Err(fault), "case {at}");
+    }
+}
+
+/// An account in place of a partner alone; another partner.
+fn altered_sides() -> (ReceiptSide, ReceiptSide) {
+    let account = serde_json::json!({
+        "amount": "1", "member": "a".repeat(64), "partner": "aurora-air", "program": "aurora"
+    });
+    let other = serde_json::json!({ "partner": "cedar-hotels" });
+    (serde_json::from_value(account).unwrap(), serde_json::from_value(other).unwrap())
+}
+
+/// For every cause, the account that it names beside the partner's own; no other will do.
+#[test]
+fn every_cause_has_its_own_accounts() {
+    let causes = [
+        ("fee_share", "position", vec!["alliance:fees"]),
+        ("campaign_cost", "position", vec!["campaign:cmp_01h455vb4pex5vsknk084sn02q"]),
+        ("payment", "position", vec!["alliance:bank"]),
+        ("prefunding", "prefunding", vec!["alliance:bank"]),
+        ("collateral", "collateral", vec!["alliance:bank"]),
+        (
+            "loss",
+            "position",
+            vec!["prefunding:aurora-air", "collateral:aurora-air", "alliance:losses"],
+        ),
+        ("correction", "position", vec!["alliance:fees", "alliance:rounding", "alliance:losses"]),
+    ];
+    let others: std::collections::BTreeSet<&str> =
+        causes.iter().flat_map(|(_, _, accounts)| accounts.iter().copied()).collect();
+    for (cause, own, accounts) in &causes {
+        for other in &others {
+            for turned in [false, true] {
+                let mut receipt = adjustment();
+                let named = serde_json::Value::from(*cause);
+                receipt.adjustment.as_mut().unwrap().cause = serde_json::from_value(named).unwrap();
+                let line = &mut receipt.postings[0];
+                let ends = (format!("{own}:aurora-air"), (*other).to_owned());
+                let (debit, credit) = if turned { ends } else { (ends.1, ends.0) };
+                (line.debit, line.credit) = (debit.parse().unwrap(), credit.parse().unwrap());
+                let good = accounts.contains(other);
+                assert_eq!(check_terms(&receipt).is_ok(), good, "{cause}: {own} and {other}");
+            }
+        }
     }
 }
