@@ -72,6 +72,7 @@ pub mod receipt;
 pub mod revenue;
 pub mod sandbox;
 pub mod side;
+pub mod statement;
 pub mod time;
 pub mod tlog_proof;
 pub mod total;

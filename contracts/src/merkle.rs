@@ -222,6 +222,20 @@ pub fn root_at<E>(size: u64, node: &mut dyn FnMut(u32, u64) -> Result<Hash, E>) 
     if size == 0 { Ok(empty_root()) } else { range_root(0, size, node) }
 }
 
+/// The roots of the complete subtrees that the tree of the first `size` leaves consists of, largest
+/// first: what a [`Frontier`] of that size is made of. `node` as in [`inclusion_path`].
+///
+/// # Errors
+/// Whatever `node` answers.
+pub fn peaks_at<E>(
+    size: u64,
+    node: &mut dyn FnMut(u32, u64) -> Result<Hash, E>,
+) -> Result<Vec<Hash>, E> {
+    let levels = (0..u64::BITS).rev().filter(|level| (size >> level) & 1 == 1);
+    // Before a subtree stand as many of its size as the bits above it count.
+    levels.map(|level| node(level, (size >> level) & !1)).collect()
+}
+
 /// [`inclusion_path`] over leaf hashes at hand; empty where there is no such leaf.
 #[must_use]
 pub fn inclusion_path_of(leaf_hashes: &[Hash], index: u64) -> Vec<Hash> {
