@@ -21,6 +21,7 @@ mod rates;
 mod sagas;
 pub mod settling;
 mod signing;
+pub mod statements;
 mod webhooks;
 
 use std::collections::HashMap;

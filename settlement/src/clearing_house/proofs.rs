@@ -211,6 +211,18 @@ impl ClearingHouse {
         self.read(move |store| async move { root_at(store.as_ref(), &corridor, size).await }).await
     }
 
+    /// What the tree of the first `size` receipts consists of ([`merkle::peaks_at`]).
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn peaks_at(&self, corridor: &Corridor, size: u64) -> Result<Vec<Hash>, StoreError> {
+        let corridor = corridor.clone();
+        self.read(move |store| async move {
+            path(store.as_ref(), &corridor, |node| merkle::peaks_at(size, node)).await
+        })
+        .await
+    }
+
     /// The path from receipt `seq` to the root of the first `size` receipts.
     ///
     /// # Errors

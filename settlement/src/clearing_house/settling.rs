@@ -38,7 +38,7 @@ use crate::windows::{
 };
 
 /// Receipts read at a time.
-const RECEIPTS: u32 = 1_000;
+pub(super) const RECEIPTS: u32 = 1_000;
 /// Ranges, documents and windows read at a time.
 const PAGE: u32 = 1_000;
 /// Adjustments of one commit: orders wait for no longer than for a batch of their own.
@@ -239,7 +239,7 @@ impl ClearingHouse {
         Ok(Vec::new())
     }
 
-    async fn ranges(&self, window: WindowId) -> Result<Vec<WindowRange>, StoreError> {
+    pub(super) async fn ranges(&self, window: WindowId) -> Result<Vec<WindowRange>, StoreError> {
         self.read(move |store| async move {
             let mut all: Vec<WindowRange> = Vec::new();
             loop {
