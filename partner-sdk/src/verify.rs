@@ -15,6 +15,7 @@
 //! | Have both partners signed this agreement? | [`agreement::verify_agreement`] |
 //! | Has this partner let the other order in its name? | [`consent::verify_consent`] |
 //! | Was this member forgotten, and when? | [`erasure::verify_erasure`] |
+//! | Is this what the window came to for us? | [`statement::VerifiedStatement`] |
 //! | Who ordered exactly this? | [`evidence::verify_evidence`] |
 //!
 //! All faults are closed enums: a program can act on them, and a person can read them.
@@ -35,6 +36,7 @@ pub mod file;
 mod fork;
 pub mod keys;
 mod receipt;
+pub mod statement;
 mod terms;
 mod witness;
 
