@@ -5,7 +5,11 @@
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use alliance_contracts::key_list::KeyList;
 use alliance_contracts::window::WindowState;
+use alliance_partner_sdk::verify::statement::{Statement, StatementFault, VerifiedStatement};
+use alliance_partner_sdk::verify::{TrustedKeys, VerifiedReceipt};
+use alliance_settlement::receipts::StoredReceipt;
 use alliance_settlement::store::{self, Store};
 use alliance_settlement::windows::WindowRecord;
 use futures_util::stream::{self, StreamExt};
@@ -259,6 +263,80 @@ fn camt(payments: &[Value], reference: &str) -> String {
     )
 }
 
+/// Each partner's own receipts come to the digits of its statement, and its files say the same.
+fn check_statements(alliance: &Alliance, window: &str) {
+    let out = alliance.dir().join(format!("statements-{window}"));
+    let ask = || settle_json(alliance, &["statement", window, "--out", out.to_str().unwrap()]);
+    let issued = ask();
+    assert_eq!(ask(), issued, "drawn up again, it is the same");
+    let shown = settle_json(alliance, &["show", window]);
+    let list = std::fs::read(alliance.dir().join("jwks.json")).unwrap();
+    let list: KeyList = serde_json::from_slice(&list).unwrap();
+    let keys = list.trust_without_root().unwrap();
+    let statements = issued["statements"].as_array().unwrap();
+    assert!(statements.len() > 1);
+    for one in statements {
+        let (stated, lines) = (&one["statement"], shown["lines"].as_array().unwrap());
+        let line = lines.iter().find(|line| line["party"] == stated["partner"]).unwrap();
+        for figure in ["opening", "activity", "net", "payment", "carried"] {
+            assert_eq!(stated[figure], line[figure], "{figure}");
+        }
+        let ndjson = std::fs::read_to_string(one["files"][0].as_str().unwrap()).unwrap();
+        let mut written: Vec<Value> =
+            ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let jws = written.pop().unwrap()["statement"].as_str().unwrap().to_owned();
+        let verified = VerifiedStatement::verify(&jws, &keys).unwrap();
+        assert_eq!(&serde_json::to_value(verified.statement()).unwrap(), stated);
+        let receipts = receipts_of(alliance, verified.statement(), &keys);
+        let mut recomputation = verified.recompute();
+        let take = |receipt| recomputation.take(receipt).unwrap();
+        let own: Vec<Value> =
+            receipts.iter().map(take).map(|line| serde_json::json!({ "line": line })).collect();
+        recomputation.finish().unwrap();
+        assert_eq!(written, own);
+        if let [first, second, ..] = &receipts[..] {
+            assert!(verified.recompute().take(second).is_err(), "one was left out");
+            let mut short = verified.recompute();
+            short.take(first).unwrap();
+            assert!(matches!(short.finish(), Err(StatementFault::Missing { .. })));
+        }
+        let csv = std::fs::read_to_string(one["files"][1].as_str().unwrap()).unwrap();
+        let rows: Vec<Vec<&str>> = csv.lines().map(|row| row.split(',').collect()).collect();
+        let (end, rows) = rows.split_last().unwrap();
+        let count = own.len().to_string();
+        let amount = stated["activity"].as_str().unwrap();
+        assert_eq!((end[0], end[3], end[8]), ("<END>", count.as_str(), amount));
+        assert_eq!(rows.len() - 1, own.len());
+        for (row, line) in rows[1..].iter().zip(&own) {
+            assert_eq!(
+                (row[0], row[8]),
+                (
+                    line["line"]["receipt"].as_str().unwrap(),
+                    line["line"]["amount"].as_str().unwrap(),
+                )
+            );
+        }
+    }
+}
+
+fn receipts_of(
+    alliance: &Alliance,
+    statement: &Statement,
+    keys: &TrustedKeys,
+) -> Vec<VerifiedReceipt> {
+    block_on(async {
+        let store = open(alliance).await;
+        let mut receipts = Vec::new();
+        for range in &statement.ranges {
+            let count = u32::try_from(range.seq - range.after).unwrap();
+            let page = store.receipts(&range.corridor, range.after, count).await.unwrap();
+            let verify = |one: &StoredReceipt| VerifiedReceipt::verify(&one.jws(), keys).unwrap();
+            receipts.extend(page.iter().map(verify));
+        }
+        receipts
+    })
+}
+
 fn a_window_is_settled_by_two_people_and_a_bank(engine: Engine) {
     let alliance = with_accounts("accountant", engine);
     let closed = settle_json(&alliance, &["close", "--as", "lin.wei"]);
@@ -331,6 +409,8 @@ fn a_window_is_settled_by_two_people_and_a_bank(engine: Engine) {
         assert_eq!(before["carried"], after["opening"]);
     }
     assert_eq!(next["state"], "settled", "nothing is paid for it");
+    check_statements(&alliance, "1");
+    check_statements(&alliance, "2");
     let status = settle(&alliance, &["status"]);
     assert!(status.contains("takes receipts"), "{status}");
     alliance.assert_audit_clean();

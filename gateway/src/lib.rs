@@ -17,6 +17,7 @@ pub mod sandbox;
 pub mod schedule;
 pub mod server;
 pub mod settler;
+pub mod statement_files;
 pub mod telemetry;
 pub mod webhooks;
 pub mod xml;

@@ -3,6 +3,7 @@
 //! | file | commands |
 //! | --- | --- |
 //! | `status` | where the windows of the books stand; what one came to |
+//! | `statement` | what a window came to for each partner, as files |
 //! | `act` | closing, releasing, aborting; certificates |
 //! | `bank` | what banks are told to pay, and what they say |
 //! | `net` | debts out of a file, netted four ways, with a certificate |
@@ -16,6 +17,7 @@ mod check;
 mod due;
 mod net;
 pub(crate) mod shown;
+mod statement;
 mod status;
 
 use clap::Subcommand;
@@ -44,6 +46,8 @@ pub enum SettleCommand {
     Withdraw(act::WithdrawArgs),
     /// Write a window's netting certificate, which anybody can check
     Certificate(act::CertificateArgs),
+    /// Write each partner's statement of a window: signed, every receipt a line that proves itself
+    Statement(statement::StatementArgs),
     /// List a window's payments, and write the files that banks take
     Payments(bank::PaymentsArgs),
     /// Take in what a bank says was paid; the same file twice does nothing
@@ -74,6 +78,7 @@ pub(super) fn run(command: &SettleCommand, printer: Printer) -> Result<Exit, Fai
         SettleCommand::Abort(args) => act::abort(args, printer),
         SettleCommand::Withdraw(args) => act::withdraw(args, printer),
         SettleCommand::Certificate(args) => act::certificate(args, printer),
+        SettleCommand::Statement(args) => statement::statement(args, printer),
         SettleCommand::Payments(args) => bank::payments(args, printer),
         SettleCommand::ImportBank(args) => bank::import(args, printer),
         SettleCommand::Net(args) => net::run(args, printer),

@@ -375,6 +375,7 @@ fn settled(window: &SettledWindow, currency: &str) -> String {
             "it does not add up",
         ),
         paint(FAINT, &format!("{INDENT}the certificate: {}", window.certificate)),
+        paint(FAINT, &format!("{INDENT}each partner's statement: {}", window.statements)),
     ]
     .join("\n")
 }

@@ -13,6 +13,7 @@ use crate::cli::failure::Failure;
 use crate::draw;
 use crate::schedule::day_at;
 use crate::settler;
+use crate::statement_files;
 
 /// What the window came to.
 #[derive(Debug, Serialize)]
@@ -29,6 +30,8 @@ pub struct SettledWindow {
     pub lines: Vec<PartnerLine>,
     /// Where the certificate was written.
     pub certificate: String,
+    /// Where each partner's statement was written: its lines as CSV, and signed.
+    pub statements: String,
     /// What it says.
     #[serde(skip)]
     pub netting: NettingCertificate,
@@ -67,6 +70,13 @@ pub(super) async fn settle(house: &ClearingHouse, folder: &Path) -> Result<Settl
     let path = folder.join(format!("window-{}.netting.json", window.number));
     std::fs::write(&path, &certificate.document)
         .map_err(|error| Failure::wrong(format!("{}: {error}", path.display())))?;
+    let statements = folder.join("statements");
+    let partners = lines.iter().filter(|line| line.party.as_str() != ALLIANCE_PARTY);
+    for line in partners.clone() {
+        let partner = line.party.as_str().parse().map_err(Failure::wrong)?;
+        let written = statement_files::write(house, &window, &partner, &statements).await;
+        written.map_err(Failure::wrong)?;
+    }
     let line = |line: &Settled| PartnerLine {
         party: line.party.to_string(),
         net: line.net.to_string(),
@@ -75,7 +85,6 @@ pub(super) async fn settle(house: &ClearingHouse, folder: &Path) -> Result<Settl
     };
     let sums = [|l: &Settled| l.net, |l: &Settled| l.payment, |l: &Settled| l.carried]
         .map(|of| lines.iter().map(|line| of(line).micros()).sum::<i128>());
-    let partners = lines.iter().filter(|line| line.party.as_str() != ALLIANCE_PARTY);
     Ok(SettledWindow {
         ok: netting.check().is_ok() && sums == [0; 3],
         window: window.number,
@@ -83,6 +92,7 @@ pub(super) async fn settle(house: &ClearingHouse, folder: &Path) -> Result<Settl
         payments,
         lines: partners.map(line).collect(),
         certificate: path.display().to_string(),
+        statements: statements.display().to_string(),
         netting,
     })
 }
