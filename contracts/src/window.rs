@@ -106,6 +106,26 @@ pub struct Window {
     pub value_date: Option<Date>,
 }
 
+/// Answer of `GET /v1/windows`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Windows {
+    /// The windows on this page, oldest first.
+    pub items: Vec<Window>,
+    /// Whether there are more after them.
+    pub more: bool,
+    /// Ask for `after` this number to go on; none on an empty page.
+    pub next_after: Option<u64>,
+}
+
+/// Answer of `GET /v1/windows/{id}/statement`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WindowStatement {
+    /// The caller's statement as a compact JWS (`typ` `alliance-statement+jws`).
+    pub statement: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

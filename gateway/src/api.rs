@@ -11,6 +11,7 @@
 //! | consents to be debited | `consents` |
 //! | webhooks | `webhooks`, `webhook_changes`, `webhook_deliveries` |
 //! | agreements | `agreements`, `agreement_proposals`, `agreement_changes`, `agreement_diff` |
+//! | settlement windows and statements | `windows` |
 //! | receipts | `receipts`, `receipt_evidence`, `receipt_proof` |
 //! | chains | `corridors`, `corridor_receipts`, `corridor_checkpoint`, `corridor_proofs`, `cosignatures` |
 //! | members | `members`, `member_changes`, `erasures` |
@@ -66,6 +67,7 @@ mod webhook_changes;
 mod webhook_deliveries;
 mod webhooks;
 mod well_known;
+mod windows;
 mod xml_schema;
 
 pub use document::openapi_json;
@@ -113,6 +115,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/v1/webhooks/{id}/replay", webhook_changes::replay))
         .service(get("/v1/webhooks/{id}/deliveries", webhook_deliveries::list))
         .service(get("/v1/webhooks/{id}/deliveries/{sequence}", webhook_deliveries::show))
+        .service(get("/v1/windows", windows::list))
+        .service(get("/v1/windows/{id}", windows::show))
+        .service(get("/v1/windows/{id}/statement", windows::statement))
         .service(get("/v1/receipts/{id}", receipts::show))
         .service(get("/v1/receipts/{id}/evidence", receipt_evidence::show))
         .service(get("/v1/receipts/{id}/proof", receipt_proof::show))

@@ -25,7 +25,7 @@ use super::{
     events, health, key_changes, key_uses, keys, link_changes, link_proposals, links,
     member_changes, members, observations, partner_keys, programs, quote_batch, quotes,
     rate_stream, rates, receipt_evidence, receipt_proof, receipts, reversals, transaction_batch,
-    transactions, webhook_changes, webhook_deliveries, webhooks, well_known,
+    transactions, webhook_changes, webhook_deliveries, webhooks, well_known, windows,
 };
 use crate::server::edge::REQUEST_ID;
 
@@ -57,7 +57,7 @@ lists all codes. The same documents are spoken as `application/xml`, by the sche
         consents::list, consents::show, consents::grant, consents::revoke,
         agreements::list, agreements::show, agreement_proposals::create, agreement_diff::show,
         agreement_changes::countersign, agreement_changes::withdraw,
-        events::list,
+        events::list, windows::list, windows::show, windows::statement,
         receipts::show, receipt_evidence::show, receipt_proof::show, corridors::list,
         corridor_receipts::list, corridor_checkpoint::show, corridor_proofs::inclusion,
         corridor_proofs::consistency, cosignatures::list, cosignatures::create, members::balance,
@@ -78,6 +78,7 @@ lists all codes. The same documents are spoken as `application/xml`, by the sche
         (name = "consents", description = "What a partner lets another order in its name"),
         (name = "agreements", description = "What two partners agree on and both sign"),
         (name = "events", description = "What has happened, as it happens (protocol § 7)"),
+        (name = "windows", description = "What is settled together, and what it came to"),
         (name = "receipts", description = "Receipts, chains and proofs (protocol § 5)"),
         (name = "rates", description = "Programs and the board in force"),
         (name = "members", description = "The caller's own members"),

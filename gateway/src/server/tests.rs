@@ -20,5 +20,6 @@ mod receipts;
 mod sandbox;
 mod signatures;
 mod webhooks;
+mod windows;
 mod world;
 mod xml;

@@ -121,7 +121,7 @@ fn the_committed_document_is_what_is_served() {
 fn the_document_knows_every_route_and_what_they_have_in_common() {
     let document: Value = serde_json::from_str(&crate::api::openapi_json()).unwrap();
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 58);
+    assert_eq!(paths.len(), 61);
     let mut ids = std::collections::HashSet::new();
     for (path, item) in paths {
         for (method, operation) in item.as_object().unwrap() {

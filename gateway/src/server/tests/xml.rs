@@ -387,6 +387,7 @@ async fn requests_and_answers_are_valid_by_the_published_schema() {
         ("/v1/keys", "Keys"),
         ("/v1/partners/keys", "KeyList"),
         ("/v1/webhooks", "Endpoints"),
+        ("/v1/windows", "Windows"),
         ("/v1/members/aurora/A-1001/balance", "MemberBalance"),
         (&format!("/v1/members/aurora/A-1001/openings/{corridor}"), "Opening"),
         (&format!("/v1/receipts/{receipt}"), "SignedReceipt"),
