@@ -319,6 +319,38 @@ fn check_statements(alliance: &Alliance, window: &str) {
     }
 }
 
+/// Every partner, from its own side of the wire: the windows, and the statements of those that were
+/// netted, which the receipts that it downloads come to.
+fn partners_compute_their_statements_again(alliance: &Alliance) {
+    let gateway = alliance.serve();
+    block_on(async {
+        for partner in [AURORA, BOREALIS] {
+            let client = alliance.client(partner, &gateway);
+            let mut windows = client.windows(0, 2).await.unwrap();
+            assert_eq!((windows.items.len(), windows.more, windows.next_after), (2, true, Some(2)));
+            windows.items.extend(client.windows(2, 100).await.unwrap().items);
+            let (open, netted) = windows.items.split_last().unwrap();
+            assert_eq!((open.number, open.state), (3, WindowState::Open));
+            assert_eq!(client.window(open.id).await.unwrap(), *open);
+            let early = client.statement(open.id).await.unwrap_err();
+            assert!(early.to_string().contains("window 3 is open"), "{early}");
+            let mut before = None;
+            for window in netted {
+                let verified = client.statement(window.id).await.unwrap();
+                let lines = client.recompute_statement(&verified).await.unwrap();
+                let stated = verified.statement();
+                assert!(!lines.is_empty());
+                assert_eq!(lines.len() as u64, stated.totals.lines);
+                let sum: i128 = lines.iter().map(|line| line.amount.micros()).sum();
+                assert_eq!(sum, stated.activity.micros());
+                assert!(before.is_none_or(|carried| carried == stated.opening));
+                before = Some(stated.carried);
+            }
+        }
+    });
+    assert_eq!(gateway.terminate(), Some(0));
+}
+
 fn receipts_of(
     alliance: &Alliance,
     statement: &Statement,
@@ -413,6 +445,7 @@ fn a_window_is_settled_by_two_people_and_a_bank(engine: Engine) {
     check_statements(&alliance, "2");
     let status = settle(&alliance, &["status"]);
     assert!(status.contains("takes receipts"), "{status}");
+    partners_compute_their_statements_again(&alliance);
     alliance.assert_audit_clean();
 }
 

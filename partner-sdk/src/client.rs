@@ -58,6 +58,7 @@ mod sandbox;
 mod send;
 mod sse;
 mod webhooks;
+mod windows;
 mod witness;
 
 pub use crate::clock::{Clock, SystemClock};

@@ -10,6 +10,7 @@ use alliance_contracts::problem::{Problem, ProblemCode};
 
 use crate::verify::agreement::AgreementFault;
 use crate::verify::board::BoardFault;
+use crate::verify::statement::StatementError;
 use crate::verify::{
     ChainError, CheckpointError, ForkEvidence, KeysError, ReceiptFault, WitnessFault,
 };
@@ -133,6 +134,12 @@ pub enum VerificationError {
     /// Another agreement was answered than was asked for.
     #[error("another agreement was answered than was asked for")]
     AnotherAgreement,
+    /// A statement, or what the receipts come to.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// Another window's statement, or another partner's, was answered than was asked for.
+    #[error("another statement was answered than was asked for")]
+    AnotherStatement,
     /// The answer's signature.
     #[error("the answer's signature is refused: {0}")]
     Answer(#[from] HttpSignatureError),
