@@ -27,7 +27,8 @@ use crate::time::Timestamp;
 
 pub use data::{
     AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EndpointEvent, LinkEvent,
-    LinkEventSide, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent,
+    LinkEventSide, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, StatementEvent,
+    TransactionEvent,
 };
 pub use place::event_id;
 
@@ -139,6 +140,8 @@ event_types! {
     WindowSettled "window.settled";
     /// A window is not settled by itself: its obligations are the next one's.
     WindowAborted "window.aborted";
+    /// A window was netted: the partner's own statement of it is there.
+    StatementIssued "statement.issued";
     /// A partner may not trade.
     PartnerSuspended "partner.suspended";
     /// It may trade again.
@@ -274,9 +277,9 @@ mod tests {
         for known in EventType::KNOWN {
             assert_eq!(EventType::known(known.as_str()).as_ref(), Some(known));
         }
-        let other: EventType = serde_json::from_str("\"statement.issued\"").unwrap();
-        assert_eq!(other, EventType::Other("statement.issued".into()));
-        assert_eq!(serde_json::to_string(&other).unwrap(), "\"statement.issued\"");
+        let other: EventType = serde_json::from_str("\"weather.changed\"").unwrap();
+        assert_eq!(other, EventType::Other("weather.changed".into()));
+        assert_eq!(serde_json::to_string(&other).unwrap(), "\"weather.changed\"");
     }
 
     #[test]

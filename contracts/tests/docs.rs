@@ -31,8 +31,8 @@ use alliance_contracts::encoding::{
 };
 use alliance_contracts::event::{
     AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EndpointEvent, Event, EventCursor,
-    EventType, LinkEvent, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, TransactionEvent,
-    event_id,
+    EventType, LinkEvent, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, StatementEvent,
+    TransactionEvent, event_id,
 };
 use alliance_contracts::http_signature::{
     ACCEPT_SIGNATURE, HeaderList, Headers, RequestBinding, RequestView, ResponseView, Tag,
@@ -734,6 +734,7 @@ fn written_back(kind: &EventType, data: Value) -> Value {
         "campaign" => through::<CampaignEvent>(data),
         "endpoint" => through::<EndpointEvent>(data),
         "partner" => through::<PartnerEvent>(data),
+        "statement" => through::<StatementEvent>(data),
         "window" => through::<Window>(data),
         other => panic!("no data of {other} is known"),
     }

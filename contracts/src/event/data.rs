@@ -5,17 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::agreement::AgreementState;
 use crate::campaign::CampaignState;
+use crate::date::Date;
 use crate::encoding::Hash;
 use crate::endpoint::EndpointState;
 use crate::ids::{
     AgreementId, CampaignId, ConsentId, EndpointId, ErasureId, LinkId, QuoteId, ReceiptId,
-    TransactionId,
+    StatementId, TransactionId, WindowId,
 };
 use crate::link::{Consent, LinkState};
-use crate::names::{Corridor, PartnerId, ProgramId, Pseudonym};
+use crate::names::{Corridor, Currency, PartnerId, ProgramId, Pseudonym};
 use crate::quote::{Bonus, CarriedExpiry, Rate, Settlement, TransactionKind};
 use crate::receipt::ReceiptSide;
 use crate::time::Timestamp;
+use crate::total::Total;
 use crate::transaction::{ReversedTotals, TransactionState};
 
 /// `transaction.*`: where the transaction stood after it.
@@ -197,6 +199,30 @@ pub struct CampaignEvent {
 pub struct PartnerEvent {
     /// The partner.
     pub partner: PartnerId,
+}
+
+/// `statement.*`: the figures of a partner's statement. Told to its own partner alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StatementEvent {
+    /// The opening of the next window.
+    pub carried: Total,
+    /// The settlement currency.
+    pub currency: Currency,
+    /// The statement.
+    pub id: StatementId,
+    /// Above zero the partner is owed.
+    pub net: Total,
+    /// Its number: the window's.
+    pub number: u64,
+    /// What banks move; above zero the partner is paid.
+    pub payment: Total,
+    /// When its payments are due; left out where nothing is paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = Date))]
+    pub value_date: Option<Date>,
+    /// The window.
+    pub window: WindowId,
 }
 
 /// `endpoint.*`: where the endpoint stood after it. Told to its own partner alone.

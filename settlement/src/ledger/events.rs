@@ -10,6 +10,7 @@
 //! | campaigns, once approved | every partner whose program one covers; of its budget, its sponsor |
 //! | an endpoint that is gone | its partner |
 //! | settlement windows, as they go on | every partner |
+//! | a window's statement | its partner |
 //! | a partner that is suspended or reinstated | that partner, and whoever has an agreement with it |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,13 +21,15 @@ use alliance_contracts::decimal::Decimal;
 use alliance_contracts::endpoint::EndpointState;
 use alliance_contracts::event::{
     AgreementEvent, BoardEvent, CampaignEvent, ConsentEvent, EndpointEvent, EventType, LinkEvent,
-    LinkEventSide, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, Told, TransactionEvent,
+    LinkEventSide, MemberEvent, OverrideEvent, PairEvent, PartnerEvent, StatementEvent, Told,
+    TransactionEvent,
 };
 use alliance_contracts::ids::TransactionId;
 use alliance_contracts::limits;
 use alliance_contracts::link::LinkState;
 use alliance_contracts::member::Erasure;
 use alliance_contracts::names::{Corridor, PartnerId, ProgramId};
+use alliance_contracts::statement::Statement;
 use alliance_contracts::time::Timestamp;
 use alliance_contracts::transaction::{ReversedTotals, TransactionState};
 use alliance_contracts::window::WindowState;
@@ -37,6 +40,7 @@ use super::working_set::{
 };
 use crate::alliance::{AgreementRecord, CampaignRecord, ConsentRecord, Definition};
 use crate::events::{self, Entry, FULL_ROW_BYTES, MAX_EVENTS_PER_ROW, NewEvents};
+use crate::payments::rounding::Settled;
 use crate::webhooks::EndpointRecord;
 use crate::windows::WindowRecord;
 
@@ -274,6 +278,26 @@ pub(super) fn window(set: &mut WorkingSet, window: &WindowRecord) {
     let partners = set.registry.definition.partners.iter();
     let all: Vec<PartnerId> = partners.map(|partner| partner.partner.clone()).collect();
     tell(set, all, what, window.id.to_string(), &window.told());
+}
+
+/// Tells each partner of a netted window's lines that its statement is there.
+pub(super) fn statements(set: &mut WorkingSet, window: &WindowRecord, lines: &[Settled]) {
+    for line in lines {
+        // The alliance's own line has no statement.
+        let Ok(partner) = line.party.as_str().parse::<PartnerId>() else { continue };
+        let id = Statement::id_of(&window.id, &partner);
+        let said = StatementEvent {
+            carried: line.carried,
+            currency: window.currency.clone(),
+            id,
+            net: line.net,
+            number: window.number,
+            payment: line.payment,
+            value_date: window.value_date,
+            window: window.id,
+        };
+        tell(set, [partner], EventType::StatementIssued, id.to_string(), &said);
+    }
 }
 
 fn direction(source: &ProgramId, target: &ProgramId) -> String {

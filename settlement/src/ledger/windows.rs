@@ -99,7 +99,8 @@ fn net_closed(set: &mut WorkingSet, order: &NetWindow, now: Timestamp) -> Checke
         let payment = Tracked::new(instruction.clone());
         set.writes.payments.insert(instruction.end_to_end_id, payment);
     }
-    keep(set, window);
+    keep(set, window.clone());
+    events::statements(set, &window, &netted.settlement.lines);
     settle_what_pays_nothing(set, now);
     Ok(Outcome::Done(1))
 }
