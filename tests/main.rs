@@ -44,6 +44,7 @@ mod sagas;
 mod sandbox;
 mod settle_cli;
 mod settlement;
+mod statement_files;
 mod store;
 mod threats;
 mod webhooks;

@@ -5,8 +5,10 @@
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use alliance_contracts::event::{EventType, StatementEvent};
 use alliance_contracts::key_list::KeyList;
 use alliance_contracts::window::WindowState;
+use alliance_partner_sdk::Client;
 use alliance_partner_sdk::verify::statement::{Statement, StatementFault, VerifiedStatement};
 use alliance_partner_sdk::verify::{TrustedKeys, VerifiedReceipt};
 use alliance_settlement::receipts::StoredReceipt;
@@ -16,6 +18,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 
 use crate::harness::{Alliance, Engine, Gateway, block_on, quote};
+use crate::statement_files::{check_pages, check_workbook, file};
 
 const AURORA: &str = "aurora-air";
 const BOREALIS: &str = "borealis-coffee";
@@ -268,20 +271,30 @@ fn check_statements(alliance: &Alliance, window: &str) {
     let out = alliance.dir().join(format!("statements-{window}"));
     let ask = || settle_json(alliance, &["statement", window, "--out", out.to_str().unwrap()]);
     let issued = ask();
+    let bytes = |issued: &Value| -> Vec<Vec<u8>> {
+        let statements = issued["statements"].as_array().unwrap().iter();
+        let files = statements.flat_map(|one| one["files"].as_array().unwrap());
+        files.map(|file| std::fs::read(file.as_str().unwrap()).unwrap()).collect()
+    };
+    let first = bytes(&issued);
     assert_eq!(ask(), issued, "drawn up again, it is the same");
+    assert!(bytes(&issued) == first, "to the byte, in every file");
+    let chinese = alliance.dir().join(format!("statements-{window}-zh"));
+    let chinese = ["statement", window, "--language", "zh-CN", "--out", chinese.to_str().unwrap()];
+    let chinese = settle_json(alliance, &chinese);
     let shown = settle_json(alliance, &["show", window]);
     let list = std::fs::read(alliance.dir().join("jwks.json")).unwrap();
     let list: KeyList = serde_json::from_slice(&list).unwrap();
     let keys = list.trust_without_root().unwrap();
     let statements = issued["statements"].as_array().unwrap();
     assert!(statements.len() > 1);
-    for one in statements {
+    for (at, one) in statements.iter().enumerate() {
         let (stated, lines) = (&one["statement"], shown["lines"].as_array().unwrap());
         let line = lines.iter().find(|line| line["party"] == stated["partner"]).unwrap();
         for figure in ["opening", "activity", "net", "payment", "carried"] {
             assert_eq!(stated[figure], line[figure], "{figure}");
         }
-        let ndjson = std::fs::read_to_string(one["files"][0].as_str().unwrap()).unwrap();
+        let ndjson = std::fs::read_to_string(file(one, ".ndjson")).unwrap();
         let mut written: Vec<Value> =
             ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let jws = written.pop().unwrap()["statement"].as_str().unwrap().to_owned();
@@ -294,13 +307,17 @@ fn check_statements(alliance: &Alliance, window: &str) {
             receipts.iter().map(take).map(|line| serde_json::json!({ "line": line })).collect();
         recomputation.finish().unwrap();
         assert_eq!(written, own);
+        check_workbook(file(one, ".en.xlsx"), stated, &own);
+        check_pages(file(one, ".en.pdf"), stated, &jws, &["Settlement statement", "Proof"]);
+        let pages = file(&chinese["statements"][at], ".zh-CN.pdf");
+        check_pages(pages, stated, &jws, &["结算单", "净头寸", "证明"]);
         if let [first, second, ..] = &receipts[..] {
             assert!(verified.recompute().take(second).is_err(), "one was left out");
             let mut short = verified.recompute();
             short.take(first).unwrap();
             assert!(matches!(short.finish(), Err(StatementFault::Missing { .. })));
         }
-        let csv = std::fs::read_to_string(one["files"][1].as_str().unwrap()).unwrap();
+        let csv = std::fs::read_to_string(file(one, ".csv")).unwrap();
         let rows: Vec<Vec<&str>> = csv.lines().map(|row| row.split(',').collect()).collect();
         let (end, rows) = rows.split_last().unwrap();
         let count = own.len().to_string();
@@ -334,11 +351,15 @@ fn partners_compute_their_statements_again(alliance: &Alliance) {
             assert_eq!(client.window(open.id).await.unwrap(), *open);
             let early = client.statement(open.id).await.unwrap_err();
             assert!(early.to_string().contains("window 3 is open"), "{early}");
+            let told = issued_to(&client).await;
             let mut before = None;
-            for window in netted {
+            assert_eq!(told.len(), netted.len(), "each statement is told once");
+            for (window, told) in netted.iter().zip(told) {
                 let verified = client.statement(window.id).await.unwrap();
                 let lines = client.recompute_statement(&verified).await.unwrap();
                 let stated = verified.statement();
+                assert_eq!((told.id, told.window), (stated.id, window.id));
+                assert_eq!((told.net, told.payment), (stated.net, stated.payment));
                 assert!(!lines.is_empty());
                 assert_eq!(lines.len() as u64, stated.totals.lines);
                 let sum: i128 = lines.iter().map(|line| line.amount.micros()).sum();
@@ -349,6 +370,21 @@ fn partners_compute_their_statements_again(alliance: &Alliance) {
         }
     });
     assert_eq!(gateway.terminate(), Some(0));
+}
+
+/// What a partner's feed says of statements.
+async fn issued_to(client: &Client) -> Vec<StatementEvent> {
+    let (mut after, mut issued) = (None, Vec::new());
+    loop {
+        let page = client.events(after.as_ref(), 1_000).await.unwrap();
+        let statements =
+            page.items.iter().filter(|event| event.r#type == EventType::StatementIssued);
+        issued.extend(statements.map(|event| event.data::<StatementEvent>().unwrap()));
+        if page.items.len() < 1_000 {
+            return issued;
+        }
+        after = Some(page.next_after);
+    }
 }
 
 fn receipts_of(

@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::draw;
 use crate::schedule::day_at;
 use crate::settler;
-use crate::statement_files;
+use crate::statement_files::{self, Language, Paper};
 
 /// What the window came to.
 #[derive(Debug, Serialize)]
@@ -30,7 +30,7 @@ pub struct SettledWindow {
     pub lines: Vec<PartnerLine>,
     /// Where the certificate was written.
     pub certificate: String,
-    /// Where each partner's statement was written: its lines as CSV, and signed.
+    /// Where each partner's statement was written: pages, workbook, CSV, and signed.
     pub statements: String,
     /// What it says.
     #[serde(skip)]
@@ -71,11 +71,18 @@ pub(super) async fn settle(house: &ClearingHouse, folder: &Path) -> Result<Settl
     std::fs::write(&path, &certificate.document)
         .map_err(|error| Failure::wrong(format!("{}: {error}", path.display())))?;
     let statements = folder.join("statements");
+    let english = Paper::of(Language::En).map_err(Failure::wrong)?;
+    // Where this machine has the characters.
+    let chinese = Paper::of(Language::ZhCn).ok();
     let partners = lines.iter().filter(|line| line.party.as_str() != ALLIANCE_PARTY);
     for line in partners.clone() {
         let partner = line.party.as_str().parse().map_err(Failure::wrong)?;
-        let written = statement_files::write(house, &window, &partner, &statements).await;
-        written.map_err(Failure::wrong)?;
+        let written = statement_files::write(house, &window, &partner, &statements, &english);
+        let written = written.await.map_err(Failure::wrong)?;
+        if let Some(chinese) = &chinese {
+            statement_files::write_pages(&written.signed, &statements, chinese)
+                .map_err(Failure::wrong)?;
+        }
     }
     let line = |line: &Settled| PartnerLine {
         party: line.party.to_string(),

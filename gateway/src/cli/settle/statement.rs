@@ -13,7 +13,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::layout::{Column, count, grouped, on_the_point, table};
 use crate::cli::printer::{FAINT, HEADING, Printer, Shown, paint};
 use crate::cli::progress::Progress;
-use crate::statement_files;
+use crate::statement_files::{self, Language, Paper};
 
 /// Which window, whose, and where to.
 #[derive(Debug, Args)]
@@ -25,6 +25,9 @@ pub struct StatementArgs {
     /// One partner's, not everybody's
     #[arg(long)]
     partner: Option<PartnerId>,
+    /// The language of the pages and the workbook: en or zh-CN
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    language: Language,
     /// The folder for the files
     #[arg(long, value_name = "DIR", default_value = "statements")]
     out: PathBuf,
@@ -35,7 +38,7 @@ pub struct StatementArgs {
 #[derive(Serialize)]
 struct One {
     statement: Statement,
-    files: [String; 2],
+    files: [String; 4],
 }
 
 #[derive(Serialize)]
@@ -71,13 +74,13 @@ impl Shown for Issued {
         let mut sides = [Column::Right; 7];
         sides[0] = Column::Left;
         let title = format!("statements of window {}, in {}", self.window, self.currency);
-        let note = "above zero the partner is owed, or is paid; each .csv has the lines, each \
-                    .ndjson the lines and the signed statement";
+        let note = "above zero the partner is owed, or is paid; each .pdf is a page to send, each \
+                    .xlsx and .csv has the lines, each .ndjson the lines and the signed statement";
         format!(
             "{}\n{}\nwrote {} files into {}\n{}",
             paint(HEADING, &title),
             table("  ", &sides, &header, &rows),
-            2 * self.statements.len(),
+            4 * self.statements.len(),
             self.folder,
             paint(FAINT, note)
         )
@@ -100,13 +103,14 @@ pub(super) fn statement(args: &StatementArgs, printer: Printer) -> Result<Exit, 
         let (number, state) = (window.number, window.state.as_str());
         return Err(Failure::usage(format!("window {number} is {state}: it is not netted yet")));
     }
+    let paper = Paper::of(args.language).map_err(Failure::usage)?;
     let bar = Progress::bar(printer, "statements", partners.len().try_into().unwrap_or(0));
     let mut statements = Vec::new();
     for partner in &partners {
-        let written = statement_files::write(open.house(), &window, partner, &args.out);
+        let written = statement_files::write(open.house(), &window, partner, &args.out, &paper);
         let written = open.wait(written).map_err(Failure::wrong)?;
-        let files = [&written.ndjson, &written.csv].map(|path| path.display().to_string());
-        statements.push(One { statement: written.statement, files });
+        let files = written.files().map(|path| path.display().to_string());
+        statements.push(One { statement: written.signed.statement, files });
         bar.step(1);
     }
     drop(bar);
