@@ -372,6 +372,73 @@ fn partners_compute_their_statements_again(alliance: &Alliance) {
     assert_eq!(gateway.terminate(), Some(0));
 }
 
+/// The window again under other terms: nothing is created, and nothing is changed.
+fn what_if(alliance: &Alliance) {
+    let shown = settle_json(alliance, &["show", "1"]);
+    let micros = |total: &Value| {
+        alliance_contracts::total::Total::micros(total.as_str().unwrap().parse().unwrap())
+    };
+    let ask = |args: &[&str]| {
+        let other = settle_json(alliance, &[&["what-if", "1"], args].concat());
+        let lines = other["lines"].as_array().unwrap().clone();
+        for line in &lines {
+            let own = |own: &&Value| own["party"] == line["party"];
+            let kept = shown["lines"].as_array().unwrap().iter().find(own).unwrap();
+            assert_eq!(kept["net"], line["net_was"], "as it was netted");
+        }
+        assert_eq!(lines.iter().map(|line| micros(&line["difference"])).sum::<i128>(), 0);
+        let differ = lines.iter().filter(|line| line["difference"] != "0").count();
+        (other, differ)
+    };
+    let (same, differ) = ask(&["--fee-times", "1"]);
+    assert_eq!((differ, &same["was"]), (0, &same["then"]));
+    let (bilateral, differ) = ask(&["--netting", "bilateral"]);
+    assert_eq!(differ, 0, "nobody's net follows from how it is paid");
+    assert!(micros(&bilateral["then"]["moved"]) >= micros(&bilateral["was"]["moved"]));
+    let (free, differ) = ask(&["--fee-times", "0"]);
+    assert!(differ > 0 && free["was"]["fees"] != "0");
+    assert_eq!(free["then"]["fees"], "0");
+    let (capped, _) = ask(&["--cap", "0"]);
+    assert!(capped["refused_by_cap"].as_u64().unwrap() > 0);
+    for wrong in [&["1"][..], &["2", "--fee", "0"], &["1", "--fee", "1"], &["1", "--value", "x=1"]]
+    {
+        let refused = alliance.run(&[&["settle", "what-if"], wrong].concat());
+        assert_eq!(refused.status.code(), Some(2), "{wrong:?}: {}", text(&refused));
+    }
+}
+
+/// Whoever owes most does not pay: what it owes is borne, to the last unit.
+fn stress(alliance: &Alliance) {
+    let shown = settle_json(alliance, &["show", "1"]);
+    let micros = |total: &Value| {
+        alliance_contracts::total::Total::micros(total.as_str().unwrap().parse().unwrap())
+    };
+    let partners = shown["lines"].as_array().unwrap().iter().filter(|l| l["party"] != "alliance");
+    let most = partners.min_by_key(|line| micros(&line["net"])).unwrap();
+    let (name, owed) = (most["party"].as_str().unwrap(), -micros(&most["net"]));
+    assert!(owed > 1_000_000, "{shown}");
+    let ask = |more: &[&str]| {
+        settle_json(alliance, &[&["stress", "1", "--partner", name][..], more].concat())
+    };
+    let bare = ask(&[]);
+    assert_eq!(
+        (&bare["fallen"][0]["partner"], &bare["fallen"][0]["round"]),
+        (&most["party"], &1.into())
+    );
+    assert_eq!(micros(&bare["fallen"][0]["owed"]), owed);
+    assert_eq!(micros(&bare["fallen"][0]["shared"]), owed);
+    let borne: i128 =
+        bare["partners"].as_array().unwrap().iter().map(|one| micros(&one["loss"])).sum();
+    let all: i128 =
+        bare["fallen"].as_array().unwrap().iter().map(|one| micros(&one["shared"])).sum();
+    assert_eq!(borne, all);
+    let prefunded = ask(&["--prefunding", &format!("{name}=1")]);
+    assert_eq!(prefunded["fallen"][0]["prefunding"], "1");
+    assert_eq!(micros(&prefunded["fallen"][0]["shared"]), owed - 1_000_000);
+    let unknown = alliance.run(&["settle", "stress", "1", "--partner", "nobody-here"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown));
+}
+
 /// What a partner's feed says of statements.
 async fn issued_to(client: &Client) -> Vec<StatementEvent> {
     let (mut after, mut issued) = (None, Vec::new());
@@ -419,6 +486,9 @@ fn a_window_is_settled_by_two_people_and_a_bank(engine: Engine) {
     settle(&alliance, &["certificate", "1", "--out", path]);
     let checked = crate::harness::alliance(&["settle", "check", path]);
     assert!(checked.status.success(), "{}", text(&checked));
+
+    what_if(&alliance);
+    stress(&alliance);
 
     // Files for banks only once two people have agreed.
     let out = folder.join("payments");

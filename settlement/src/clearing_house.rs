@@ -23,6 +23,7 @@ pub mod settling;
 mod signing;
 pub mod statements;
 mod webhooks;
+pub mod what_if;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | here | a window as it is kept; what operators propose about it |
 //! | `figures` | receipts of a window → obligations, fee income, what campaigns gave |
+//! | `what_if` | the same receipts under other terms |
 //! | `netted` | figures → nets, payments, instructions, and what adjustments cite |
 //!
 //! Pure: the same receipts give the same documents, to the byte, in whatever parts they are read.
@@ -15,6 +16,7 @@ mod figures;
 mod netted;
 #[cfg(test)]
 mod tests;
+pub mod what_if;
 
 pub use figures::{Figures, FiguresFault};
 pub use netted::{

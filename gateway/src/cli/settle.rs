@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `status` | where the windows of the books stand; what one came to |
 //! | `statement` | what a window came to for each partner, as files |
+//! | `what_if` | a window under other fees, values, caps, netting |
+//! | `stress` | a partner that does not pay |
 //! | `act` | closing, releasing, aborting; certificates |
 //! | `bank` | what banks are told to pay, and what they say |
 //! | `net` | debts out of a file, netted four ways, with a certificate |
@@ -19,6 +21,8 @@ mod net;
 pub(crate) mod shown;
 mod statement;
 mod status;
+mod stress;
+mod what_if;
 
 use clap::Subcommand;
 
@@ -52,6 +56,15 @@ pub enum SettleCommand {
     Payments(bank::PaymentsArgs),
     /// Take in what a bank says was paid; the same file twice does nothing
     ImportBank(bank::ImportArgs),
+    /// Work a window that is over out again under other fees, values, caps or netting
+    ///
+    /// Reads its receipts in the order in which they completed, and shows what would be different
+    /// for each party. Changes nothing.
+    WhatIf(what_if::WhatIfArgs),
+    /// Show what would happen if a partner did not pay for a window: who bears it, who falls by it
+    ///
+    /// Reads the window, positions and caps, and what partners have brought in. Changes nothing.
+    Stress(stress::StressArgs),
     /// Net the debts of a file, and compare what each way of paying them takes
     ///
     /// The file's first line is debtor,creditor,amount. A party may be `alliance`. Every bad row is
@@ -81,6 +94,8 @@ pub(super) fn run(command: &SettleCommand, printer: Printer) -> Result<Exit, Fai
         SettleCommand::Statement(args) => statement::statement(args, printer),
         SettleCommand::Payments(args) => bank::payments(args, printer),
         SettleCommand::ImportBank(args) => bank::import(args, printer),
+        SettleCommand::WhatIf(args) => what_if::run(args, printer),
+        SettleCommand::Stress(args) => stress::run(args, printer),
         SettleCommand::Net(args) => net::run(args, printer),
         SettleCommand::Check(args) => check::run(args, printer),
         SettleCommand::Due(args) => due::run(args, printer),

@@ -173,6 +173,21 @@ impl ClearingHouse {
         progress: &OnProgress,
     ) -> Result<NettedWindow, SettleError> {
         // Read.
+        let (terms, ranges) = self.inputs(registry, window).await?;
+        let figures = self.figures(terms.currency.clone(), ranges, progress).await?;
+        // Decide.
+        let work = move || net_window(&terms, figures);
+        let netted = self.inner.handle.spawn_blocking(work).await;
+        Ok(netted.map_err(|_| Unavailable::Lost)??)
+    }
+
+    /// What a window is worked out from: terms, and its ranges, each with whether its fees are the
+    /// window's to share.
+    pub(super) async fn inputs(
+        &self,
+        registry: &Registry,
+        window: &WindowRecord,
+    ) -> Result<(NettingTerms, VecDeque<(WindowRange, bool)>), SettleError> {
         let carried = self.carried_into(registry, window.id);
         let openings = self.openings(window).await?;
         let mut ranges: VecDeque<(WindowRange, bool)> = VecDeque::new();
@@ -181,14 +196,11 @@ impl ClearingHouse {
         {
             ranges.extend(self.ranges(id).await?.into_iter().map(|range| (range, !shared)));
         }
-        let currency = window.currency.clone();
-        let figures = self.figures(currency.clone(), ranges, progress).await?;
-        // Decide.
         let definition = &registry.definition;
         let sponsors = registry.campaigns.iter();
         let terms = NettingTerms {
             alliance: definition.alliance.clone(),
-            currency,
+            currency: window.currency.clone(),
             window: window.id,
             opened_at: window.opened_at,
             closed_on: window.closed_on.ok_or(SettlementFault::State {
@@ -205,9 +217,7 @@ impl ClearingHouse {
             calendars: definition.settlement.resolve(&definition.calendars),
             revenue: definition.revenue.clone(),
         };
-        let work = move || net_window(&terms, figures);
-        let netted = self.inner.handle.spawn_blocking(work).await;
-        Ok(netted.map_err(|_| Unavailable::Lost)??)
+        Ok((terms, ranges))
     }
 
     /// Aborted windows whose obligations are in this one, oldest first.

@@ -7,6 +7,7 @@ use alliance_contracts::ids::CampaignId;
 use alliance_contracts::names::{ALLIANCE_PARTY, Currency, Party};
 use alliance_contracts::receipt::{Account, Asset, Receipt};
 use alliance_contracts::revenue::RevenueFault;
+use alliance_contracts::total::Total;
 
 use crate::netting::{NettingFault, Obligations};
 use crate::revenue::FeeIncome;
@@ -113,6 +114,16 @@ impl Figures {
     #[must_use]
     pub const fn receipts(&self) -> u64 {
         self.receipts
+    }
+
+    /// What `alliance:fees` received, less what it gave back.
+    #[must_use]
+    pub fn fees(&self) -> Total {
+        let both = self.income.corridors().map(|(_, income)| {
+            let fees = income.fees;
+            fees.from_low.micros().saturating_add(fees.from_high.micros())
+        });
+        Total::from_micros(both.fold(0, i128::saturating_add))
     }
 
     pub(super) fn owe(

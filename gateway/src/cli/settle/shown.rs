@@ -1,7 +1,10 @@
-//! A certificate's comparison, as a table; a file that cannot be read.
+//! What several of these commands show and read: a certificate's comparison, a file that cannot be
+//! read, `NAME=NUMBER`.
 
 use std::fmt::Display;
+use std::str::FromStr;
 
+use alliance_contracts::decimal::{Decimal, DecimalError};
 use alliance_contracts::netting::{Effort, NettingCertificate};
 use alliance_contracts::problem::FieldError;
 use alliance_contracts::total::Total;
@@ -13,6 +16,27 @@ use crate::cli::layout::{Column, count, grouped, on_the_point, table};
 pub(super) fn unread(named: impl Display, fault: &FieldError) -> Failure {
     let at = if fault.pointer.is_empty() { "" } else { " at " };
     Failure::wrong(format!("{named}{at}{}: {}", fault.pointer, fault.detail))
+}
+
+/// `NAME=NUMBER`.
+#[derive(Clone, Debug)]
+pub(super) struct Set<N> {
+    pub name: N,
+    pub number: Decimal,
+}
+
+impl<N: FromStr<Err: ToString>> FromStr for Set<N> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, number) = text.split_once('=').ok_or("write NAME=NUMBER")?;
+        let name = name.parse().map_err(|fault: N::Err| fault.to_string())?;
+        Ok(Self { name, number: decimal(number)? })
+    }
+}
+
+pub(super) fn decimal(text: &str) -> Result<Decimal, String> {
+    text.parse().map_err(|fault: DecimalError| fault.to_string())
 }
 
 /// What each way takes, and what of the money that is owed it spares.
