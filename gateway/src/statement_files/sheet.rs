@@ -46,6 +46,8 @@ struct Styles {
     count: Format,
     time: Format,
     text: Format,
+    /// Beside numbers, and not touching them.
+    hash: Format,
 }
 
 impl Styles {
@@ -63,6 +65,7 @@ impl Styles {
             strong_money: strong().set_num_format(MONEY).set_border_top(line),
             count: Format::new().set_num_format("#,##0"),
             time: Format::new().set_num_format("yyyy-mm-dd hh:mm:ss.000"),
+            hash: Format::new().set_indent(1).set_font_name("Courier New"),
             text: Format::new().set_align(FormatAlign::Right).set_font_color("#5C6575"),
         }
     }
@@ -112,7 +115,7 @@ impl Sheets {
         for (column, total) in (FIRST_MONEY..).zip([line.amount, line.settled, line.fee]) {
             sheet.write_number_with_format(row, column, number(total), &styles.money)?;
         }
-        sheet.write_string(row, 11, line.leaf.to_string())?;
+        sheet.write_string_with_format(row, 11, line.leaf.to_string(), &styles.hash)?;
         Ok(())
     }
 
@@ -163,7 +166,7 @@ fn lines_sheet(
     let mut sheet = book.new_worksheet_with_constant_memory()?;
     sheet.set_name(lines_name(words, number))?;
     sheet.set_freeze_panes(1, 1)?;
-    let widths = [33, 24, 30, 9, 13, 14, 33, 33, 19, 19, 17, 48];
+    let widths = [33, 24, 30, 9, 13, 14, 33, 33, 19, 19, 17, 72];
     for (column, width) in (0..).zip(widths) {
         sheet.set_column_width(column, width)?;
     }
@@ -321,7 +324,7 @@ fn ranges(statement: &Statement, words: &Words, styles: &Styles) -> Result<Works
         words.root,
         words.head,
     ];
-    let widths = [30, 33, 18, 12, 20, 48, 48];
+    let widths = [30, 33, 18, 12, 20, 72, 72];
     for ((column, name), width) in (0..).zip(header).zip(widths) {
         sheet.set_column_width(column, width)?;
         let style = if [3, 4].contains(&column) { &styles.above } else { &styles.header };
@@ -338,8 +341,8 @@ fn ranges(statement: &Statement, words: &Words, styles: &Styles) -> Result<Works
         let receipts = range.seq.saturating_sub(range.after);
         sheet.write_number_with_format(row, 3, whole(receipts), &styles.count)?;
         sheet.write_number_with_format(row, 4, number(range.amount), &styles.money)?;
-        sheet.write_string(row, 5, range.root.to_string())?;
-        sheet.write_string(row, 6, range.head.to_string())?;
+        sheet.write_string_with_format(row, 5, range.root.to_string(), &styles.hash)?;
+        sheet.write_string_with_format(row, 6, range.head.to_string(), &styles.hash)?;
     }
     if row > 0 {
         let end = row + 1;
