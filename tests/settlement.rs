@@ -590,3 +590,44 @@ fn an_aborted_windows_obligations_are_paid_with_the_next() {
     assert!(text(&late).contains("window 1 is aborted"), "{}", text(&late));
     alliance.assert_audit_clean();
 }
+
+/// A year that was published later: into alliance.toml, once, with what was known before.
+#[test]
+fn published_business_days_are_taken_in() {
+    let alliance = with_accounts("calendar", Engine::Sqlite);
+    let year = |holiday: &str| {
+        format!(
+            "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:{holiday}\r\n\
+             SUMMARY:\"元旦\" New Year\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+        )
+    };
+    let file = alliance.dir().join("cn-2027.ics");
+    let path = file.to_str().unwrap().to_owned();
+    let ask = ["calendar", &path, "--calendar", "cn", "--from", "2027-01-01"];
+    let config = || std::fs::read_to_string(alliance.dir().join("alliance.toml")).unwrap();
+    let before = config();
+    for holiday in ["20270101", "20270104"] {
+        std::fs::write(&file, year(holiday)).unwrap();
+        let taken = settle_json(&alliance, &[&ask[..], &["--until", "2027-12-31"]].concat());
+        assert_eq!(taken["published_from"], "2025-01-01");
+        assert_eq!(taken["published_until"], "2027-12-31");
+        assert!(config().starts_with(&before), "what people wrote stays");
+        assert_eq!(config().matches("[[calendars]]").count(), 1);
+        // 2026 as it was shipped, 2027 as it was imported: replaced, not added to.
+        assert!(config().contains("2026-10-01"));
+        assert_eq!(config().matches("元旦\\\" New Year").count(), 1);
+    }
+    let known = config();
+    for wrong in [
+        &ask[..],
+        &["calendar", &path, "--calendar", "cn", "--from", "2029-01-01", "--until", "2029-12-31"],
+        &["calendar", &path, "--calendar", "cn", "--from", "2027-06-01", "--until", "2027-12-31"],
+        &["calendar", "nowhere.json"],
+    ] {
+        let refused = alliance.run(&[&["settle"], wrong].concat());
+        assert_eq!(refused.status.code(), Some(2), "{wrong:?}: {}", text(&refused));
+    }
+    assert_eq!(config(), known);
+    let audit = alliance.run(&["audit"]);
+    assert!(audit.status.success(), "{}", text(&audit));
+}

@@ -10,6 +10,7 @@ mod bench;
 mod campaigns;
 mod check;
 mod completions;
+mod config_text;
 mod conformance;
 mod consents;
 mod core_dumps;

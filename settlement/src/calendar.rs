@@ -10,7 +10,7 @@ pub mod ics;
 #[cfg(test)]
 mod tests;
 
-use alliance_contracts::calendar::Calendar;
+use alliance_contracts::calendar::{Calendar, NamedDay};
 use alliance_contracts::date::Date;
 use alliance_contracts::json;
 
@@ -75,6 +75,42 @@ pub fn value_date(trade: Date, n: u32, calendars: &[&Calendar]) -> Result<ValueD
         }
     }
     Err(NoValueDate::NoBusinessDay)
+}
+
+/// What was published lies apart from what is known: nobody knows the days between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("known from {from} to {until}: import the days in between, too")]
+pub struct Apart {
+    /// The first day that is known.
+    pub from: Date,
+    /// The last.
+    pub until: Date,
+}
+
+/// A calendar with what was published since: days outside of it are kept as they are known. Name,
+/// rest days and source are those of what was published.
+///
+/// # Errors
+/// [`Apart`].
+pub fn extended(known: &Calendar, published: &Calendar) -> Result<Calendar, Apart> {
+    let (from, until) = (published.published_from, published.published_until);
+    if from > known.published_until.plus_days(1) || until.plus_days(1) < known.published_from {
+        return Err(Apart { from: known.published_from, until: known.published_until });
+    }
+    let outside = |day: &&NamedDay| day.date < from || day.date > until;
+    let both = |known: &[NamedDay], published: &[NamedDay]| {
+        let kept = known.iter().filter(outside);
+        let mut days: Vec<NamedDay> = kept.chain(published).cloned().collect();
+        days.sort_by_key(|day| day.date);
+        days
+    };
+    Ok(Calendar {
+        holidays: both(&known.holidays, &published.holidays),
+        published_from: known.published_from.min(from),
+        published_until: known.published_until.max(until),
+        working_days: both(&known.working_days, &published.working_days),
+        ..published.clone()
+    })
 }
 
 /// The calendars that come with the product: `cn` and `target`.

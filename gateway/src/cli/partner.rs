@@ -13,11 +13,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::Place;
+use super::config_text;
 use super::failure::{Exit, Failure};
 use super::keys::root_x;
 use super::layout::{Column, grouped, table};
 use super::printer::{FAINT, GOOD, HEADING, Printer, Shown, paint};
-use crate::instance::config::{Config, sqlite_file};
+use crate::instance::config::sqlite_file;
 use crate::instance::template::{self, AgreementEntry, PartnerEntry, ProgramEntry};
 use crate::instance::{CONFIG_FILE, Instance, create, keyfile};
 
@@ -194,7 +195,7 @@ fn add(args: &AddArgs, printer: Printer) -> Result<Exit, Failure> {
         None => create::partner_key(&folder).map_err(Failure::usage)?,
     };
     let (entries, agreements) = entries(args, &instance, &x);
-    if let Err(failure) = append(&instance, args, &entries) {
+    if let Err(failure) = config_text::append(&instance, &args.place, &entries) {
         if made {
             // Nothing names this key: the next attempt makes another.
             let _ = std::fs::remove_file(folder.join("key.pem"));
@@ -261,21 +262,6 @@ fn entries(args: &AddArgs, instance: &Instance, x: &str) -> (String, usize) {
         }
     }
     (text, agreements)
-}
-
-/// Adds the entries at the file's end, where every TOML file takes them; refused before anything is
-/// written where the whole would not be right.
-fn append(instance: &Instance, args: &AddArgs, entries: &str) -> Result<(), Failure> {
-    let path = &instance.config_file;
-    let mut text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::config(format!("{} {error}", path.display())))?;
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text.push_str(entries);
-    Config::parse(&text, &instance.folder, &args.place.overrides())
-        .map_err(|faults| Failure { exit: Exit::Usage, ..Failure::of_faults(&faults) })?;
-    create::write(path, &text).map_err(Failure::wrong)
 }
 
 #[derive(Serialize)]

@@ -10,11 +10,12 @@
 //! | `bank` | what banks are told to pay, and what they say |
 //! | `net` | debts out of a file, netted four ways, with a certificate |
 //! | `check` | a certificate, by itself |
-//! | `due` | business days |
+//! | `due`, `calendar` | business days; those that were published |
 
 mod act;
 mod bank;
 mod books;
+mod calendar;
 mod check;
 mod due;
 mod net;
@@ -80,6 +81,11 @@ pub enum SettleCommand {
     ///
     /// `cn` (China) and `target` (TARGET) come with the product; any other calendar is a JSON file.
     Due(due::DueArgs),
+    /// Take business days that were published into alliance.toml: a JSON or an .ics file
+    ///
+    /// The days of a calendar that is known already are kept outside the days that the file was
+    /// published for. A gateway that runs takes the change over within seconds.
+    Calendar(calendar::CalendarArgs),
 }
 
 pub(super) fn run(command: &SettleCommand, printer: Printer) -> Result<Exit, Failure> {
@@ -99,5 +105,6 @@ pub(super) fn run(command: &SettleCommand, printer: Printer) -> Result<Exit, Fai
         SettleCommand::Net(args) => net::run(args, printer),
         SettleCommand::Check(args) => check::run(args, printer),
         SettleCommand::Due(args) => due::run(args, printer),
+        SettleCommand::Calendar(args) => calendar::run(args, printer),
     }
 }

@@ -249,7 +249,8 @@ fn remark(text: &str) -> String {
 
 /// A TOML string. JSON spells the escapes of TOML's basic strings; control characters are refused
 /// before anything gets here.
-fn quoted(text: &str) -> String {
+#[must_use]
+pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

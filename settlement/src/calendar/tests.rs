@@ -5,6 +5,7 @@ use alliance_contracts::date::{Date, Weekday};
 use proptest::prelude::*;
 
 use super::ics::{self, Days, IcsFault, IcsRule};
+use super::{Apart, extended};
 use super::{MAX_DAYS, NoValueDate, shipped, value_date};
 
 fn date(text: &str) -> Date {
@@ -152,6 +153,44 @@ fn a_file_as_phones_export_it_gives_the_published_days() {
     let [cn, _] = shipped();
     assert!(days.working_days.iter().all(|day| cn.is_business_day(day.date)));
     assert!(days.holidays.iter().all(|day| !cn.is_business_day(day.date)));
+}
+
+#[test]
+fn what_is_published_later_goes_on_with_what_is_known() {
+    let [cn, _] = shipped();
+    let days = ics::read(FILE).unwrap();
+    let may = Calendar {
+        holidays: days.holidays.into_iter().take(2).collect(),
+        working_days: Vec::new(),
+        published_from: date("2026-05-01"),
+        published_until: date("2026-05-31"),
+        ..cn.clone()
+    };
+    let other = extended(&cn, &may).unwrap();
+    assert_eq!(other.check(), Ok(()));
+    assert_eq!(
+        (other.published_from, other.published_until),
+        (cn.published_from, cn.published_until)
+    );
+    let mut day = cn.published_from;
+    while day <= cn.published_until {
+        let of_may = day >= may.published_from && day <= may.published_until;
+        let wanted = if of_may { &may } else { &cn };
+        assert_eq!(other.is_business_day(day), wanted.is_business_day(day), "{day}");
+        day = day.plus_days(1);
+    }
+    let next = |from: &str, until: &str| Calendar {
+        holidays: Vec::new(),
+        published_from: date(from),
+        published_until: date(until),
+        ..may.clone()
+    };
+    let year = extended(&cn, &next("2027-01-01", "2027-12-31")).unwrap();
+    assert_eq!(year.published_until, date("2027-12-31"));
+    assert_eq!(year.holidays, cn.holidays);
+    let apart = Apart { from: cn.published_from, until: cn.published_until };
+    assert_eq!(extended(&cn, &next("2027-01-02", "2027-12-31")), Err(apart));
+    assert_eq!(extended(&cn, &next("2023-01-01", "2024-12-30")), Err(apart));
 }
 
 #[test]

@@ -94,8 +94,8 @@ impl Shown for Status {
             ));
         }
         if self.windows.iter().any(|line| line.window.provisional) {
-            let note = "provisional: it counts days that no calendar knows yet; import the new \
-                        calendar into alliance.toml";
+            let note = "provisional: it counts days that no calendar knows yet; take in what was \
+                        published: alliance settle calendar";
             text.push_str(&format!("\n\n{}", paint(FAINT, note)));
         }
         text
